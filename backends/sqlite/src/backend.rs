@@ -1,0 +1,282 @@
+//! The backend: connections, and what each operation does with one.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::channel::oneshot;
+use metaxy_core::append::Append;
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::expr::Expr;
+use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::plan::Plan;
+use metaxy_core::sql::quote;
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use crate::catalog::{self, CatalogError};
+use crate::config::{SqliteConfig, Synchronous};
+use crate::dialect::SqliteDialect;
+use crate::functions::{self, Marks};
+use crate::{error, query, write};
+
+/// A store in one SQLite file. Made by [`SqliteConfig::open`].
+#[derive(Clone)]
+pub struct SqliteBackend {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: SqliteConfig,
+    access: Access,
+    /// The file; for `:memory:` in a temporary folder.
+    path: PathBuf,
+    temporary: Option<std::io::Result<TempDir>>,
+    /// Connections that nobody uses.
+    idle: Mutex<Vec<Handle>>,
+}
+
+/// A connection and the marks that its functions share.
+pub(crate) struct Handle {
+    pub(crate) connection: Connection,
+    pub(crate) marks: Marks,
+}
+
+impl SqliteBackend {
+    pub(crate) fn new(config: SqliteConfig, access: Access) -> Self {
+        let (path, temporary) = if config.database == Path::new(":memory:") {
+            let folder = tempfile::tempdir();
+            let path = folder.as_ref().map(|f| f.path().join("store.db")).unwrap_or_default();
+            (path, Some(folder))
+        } else {
+            (config.database.clone(), None)
+        };
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                access,
+                path,
+                temporary,
+                idle: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Runs `work` on a thread of its own: SQLite blocks. `None` stands for a file that does not exist (yet).
+    async fn run<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Shared, Option<&mut Handle>) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.shared.clone();
+        let (sender, receiver) = oneshot::channel();
+        let spawned = std::thread::Builder::new().name("metaxy-sqlite".into()).spawn(move || {
+            let result = shared.with_connection(what, work);
+            // Whoever asked may be gone.
+            let _ = sender.send(result);
+        });
+        spawned.map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a thread of the SQLite store died")))
+    }
+}
+
+impl Shared {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn dialect(&self) -> SqliteDialect {
+        SqliteDialect {
+            table_prefix: self.config.table_prefix.clone(),
+            ..SqliteDialect::default()
+        }
+    }
+
+    /// SQLite's errors with what was done, and to which file.
+    pub(crate) fn explain(&self, error: CatalogError, what: &str) -> Error {
+        match error {
+            CatalogError::Sqlite(error) => error::sqlite(error, what, &self.path),
+            CatalogError::Other(error) => error,
+        }
+    }
+
+    pub(crate) fn with_connection<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&Self, Option<&mut Handle>) -> Result<T, CatalogError>,
+    ) -> Result<T> {
+        let mut handle = self.take()?;
+        let result = work(self, handle.as_mut());
+        if let (Some(handle), Ok(_)) = (handle, &result) {
+            self.give_back(handle);
+        }
+        result.map_err(|e| self.explain(e, what))
+    }
+
+    /// An idle connection or a new one; `None` if there is no file and none may be made.
+    pub(crate) fn take(&self) -> Result<Option<Handle>> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(handle) => Ok(Some(handle)),
+            None => self.open(),
+        }
+    }
+
+    pub(crate) fn give_back(&self, handle: Handle) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < 4 {
+            idle.push(handle);
+        }
+    }
+
+    fn open(&self) -> Result<Option<Handle>> {
+        let path = &self.path;
+        if let Some(Err(source)) = &self.temporary {
+            return Err(Error::new(ErrorKind::CannotOpen, format!("no temporary folder for the store: {source}")));
+        }
+        let cannot = |why: &str, hint: &str| {
+            Error::new(ErrorKind::CannotOpen, format!("the store {} cannot be opened: {why}", path.display()))
+                .with_hint(hint)
+        };
+        if path.is_dir() {
+            return Err(cannot("it is a folder", "the option `database` names a file"));
+        }
+        if !path.exists() {
+            let folder = match path.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            };
+            if !folder.is_dir() {
+                return Err(cannot(
+                    &format!("there is no folder {}", folder.display()),
+                    "create the folder, or correct the option `database`",
+                ));
+            }
+            if self.access == Access::Read {
+                return Ok(None);
+            }
+        }
+        let flags = match self.access {
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        };
+        let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .and_then(|connection| self.configure(connection));
+        opened.map(Some).map_err(|e| error::sqlite(e, "open the store", path))
+    }
+
+    fn configure(&self, connection: Connection) -> rusqlite::Result<Handle> {
+        connection.busy_timeout(self.config.lock_timeout)?;
+        // The first look at the file: what is no database shows here, before anything is changed.
+        connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;
+        if self.access == Access::Write && !connection.is_readonly("main")? {
+            connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+            let synchronous = match self.config.synchronous {
+                Synchronous::Full => "FULL",
+                Synchronous::Normal => "NORMAL",
+            };
+            connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
+        }
+        connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF")?;
+        let marks = Marks::default();
+        functions::register(&connection, &marks)?;
+        Ok(Handle { connection, marks })
+    }
+}
+
+fn nothing_to_write_to() -> CatalogError {
+    Error::new(ErrorKind::ReadOnly, "the store was opened for reading and does not exist yet").into()
+}
+
+#[async_trait]
+impl Backend for SqliteBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            hash_algorithms: &HashAlgorithm::ALL,
+            transactions: true,
+            concurrent_writers: true,
+            hard_delete: true,
+            as_of: true,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: "SQLite",
+            location: self.shared.config.database.display().to_string(),
+        }
+    }
+
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
+        let name = self.shared.dialect().table_name(table);
+        self.run("read the catalog", move |_, handle| match handle {
+            None => Ok(None),
+            Some(handle) => {
+                let entry = catalog::table(&handle.connection, &name)?;
+                Ok(entry.map(|entry| Arc::new(entry.schema)))
+            }
+        })
+        .await
+    }
+
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
+        let name = self.shared.dialect().table_name(table);
+        self.run("look for rows", move |_, handle| {
+            let Some(handle) = handle else {
+                return Ok(false);
+            };
+            if catalog::table(&handle.connection, &name)?.is_none() {
+                return Ok(false);
+            }
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{})", quote(&name));
+            Ok(handle.connection.query_row(&sql, [], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.run("list the tables", |_, handle| match handle {
+            None => Ok(Vec::new()),
+            Some(handle) => catalog::names(&handle.connection),
+        })
+        .await
+    }
+
+    async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
+        let (alive, cancelled) = write::cancellation();
+        let appended = self
+            .run("write", move |shared, handle| {
+                let handle = handle.ok_or_else(nothing_to_write_to)?;
+                write::append(shared, handle, appends, &cancelled)
+            })
+            .await;
+        drop(alive);
+        appended
+    }
+
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
+        let (table, condition) = (table.clone(), condition.cloned());
+        self.run("delete rows", move |shared, handle| match handle {
+            None => Ok(0),
+            Some(handle) => write::delete(shared, handle, &table, condition.as_ref()),
+        })
+        .await
+    }
+
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
+        let name = self.shared.dialect().table_name(table);
+        self.run("drop a table", move |_, handle| match handle {
+            None => Ok(false),
+            Some(handle) => write::drop_table(handle, &name),
+        })
+        .await
+    }
+
+    async fn query(&self, plan: Plan) -> Result<Frame> {
+        query::run(&self.shared, plan).await
+    }
+}

@@ -1,0 +1,497 @@
+//! Arrow values as SQLite values, and back.
+
+use std::sync::Arc;
+
+use arrow::array::builder::{
+    BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder, UInt64Builder,
+};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StructArray, UInt64Array,
+    new_empty_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow_json::{EncoderOptions, ReaderBuilder, writer::make_encoder};
+use metaxy_core::{Error, ErrorKind, Result};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use crate::json::{for_each_member, push_string};
+
+/// Decimals of at most this many digits are kept as (scaled) integers, which SQLite compares.
+pub(crate) const INTEGER_DIGITS: u8 = 18;
+
+/// The bytes that stand for NaN, which SQLite has not: a blob is greater than every number, as NaN is.
+const NAN: &[u8] = b"NaN";
+
+/// How a column is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Boolean,
+    Integer,
+    Unsigned,
+    Float,
+    Text,
+    Blob,
+    /// An integer, scaled.
+    Decimal,
+    /// The digits of the scaled integer as text.
+    LongDecimal,
+    /// A struct whose members are texts, as JSON.
+    Texts,
+    /// Anything else that JSON can hold.
+    Json,
+}
+
+fn kind(data_type: &DataType) -> Option<Kind> {
+    use DataType as T;
+    Some(match data_type {
+        T::Boolean => Kind::Boolean,
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 => Kind::Integer,
+        T::Date32 | T::Date64 | T::Time32(_) | T::Time64(_) | T::Timestamp(..) | T::Duration(_) => Kind::Integer,
+        T::UInt64 => Kind::Unsigned,
+        T::Float16 | T::Float32 | T::Float64 => Kind::Float,
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => Kind::Text,
+        T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => Kind::Blob,
+        T::Decimal32(..) | T::Decimal64(..) => Kind::Decimal,
+        T::Decimal128(digits, _) if *digits <= INTEGER_DIGITS => Kind::Decimal,
+        T::Decimal128(..) => Kind::LongDecimal,
+        T::Dictionary(_, value) => kind(value)?,
+        T::Struct(members) if members.iter().all(|m| m.data_type() == &T::Utf8) => Kind::Texts,
+        T::Struct(_) | T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::Map(..) => Kind::Json,
+        _ => return None,
+    })
+}
+
+/// The declared type of a column in a STRICT table.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for types that SQLite cannot hold.
+pub(crate) fn column_type(field: &Field) -> Result<&'static str> {
+    Ok(match kind(field.data_type()).ok_or_else(|| unsupported(field))? {
+        Kind::Boolean | Kind::Integer | Kind::Unsigned | Kind::Decimal => "INTEGER",
+        // Floats share their column with NaN.
+        Kind::Float => "ANY",
+        Kind::Text | Kind::LongDecimal | Kind::Texts | Kind::Json => "TEXT",
+        Kind::Blob => "BLOB",
+    })
+}
+
+fn unsupported(field: &Field) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("column {:?} is {}, which a SQLite store cannot keep", field.name(), field.data_type()),
+    )
+    .with_hint("cast the column to another type before writing")
+}
+
+/// A column of a batch, ready to be bound row by row.
+pub(crate) enum Encoded {
+    Boolean(BooleanArray),
+    Integer(Int64Array),
+    Unsigned(UInt64Array, String),
+    Float(Float64Array),
+    Text(ArrayRef),
+    Blob(ArrayRef),
+    LongDecimal(Decimal128Array),
+    /// One text per row.
+    Rendered(Vec<Option<String>>),
+}
+
+impl Encoded {
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for types that SQLite cannot hold.
+    pub(crate) fn new(field: &FieldRef, array: &ArrayRef) -> Result<Self> {
+        let array = match array.data_type() {
+            DataType::Dictionary(_, value) => &cast(array, value)?,
+            _ => array,
+        };
+        Ok(match kind(array.data_type()).ok_or_else(|| unsupported(field))? {
+            Kind::Boolean => Self::Boolean(array.as_boolean().clone()),
+            Kind::Integer => Self::Integer(integers(array)?),
+            Kind::Unsigned => Self::Unsigned(array.as_primitive().clone(), field.name().clone()),
+            Kind::Float => Self::Float(cast(array, &DataType::Float64)?.as_primitive().clone()),
+            Kind::Text => Self::Text(cast(array, &DataType::Utf8)?),
+            Kind::Blob => Self::Blob(cast(array, &DataType::Binary)?),
+            Kind::Decimal => {
+                let wide = cast(array, &DataType::Decimal128(38, scale(array.data_type())))?;
+                let digits = wide.as_primitive::<arrow::datatypes::Decimal128Type>();
+                Self::Integer(digits.iter().map(|d| d.and_then(|d| i64::try_from(d).ok())).collect())
+            }
+            Kind::LongDecimal => Self::LongDecimal(array.as_primitive().clone()),
+            Kind::Texts => Self::Rendered(render_texts(array.as_struct())),
+            Kind::Json => Self::Rendered(render_json(field, array)?),
+        })
+    }
+
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] for an unsigned integer that SQLite cannot hold.
+    pub(crate) fn value(&self, row: usize) -> Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Boolean(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Integer(i64::from(a.value(row)))),
+            Self::Integer(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Integer(a.value(row))),
+            Self::Unsigned(a, name) if a.is_valid(row) => match i64::try_from(a.value(row)) {
+                Ok(value) => ToSqlOutput::Owned(Value::Integer(value)),
+                Err(_) => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidFrame,
+                        format!("column {name:?} holds {}, more than SQLite's integers reach", a.value(row)),
+                    )
+                    .with_hint("store it as text or as a signed integer"));
+                }
+            },
+            Self::Float(a) if a.is_valid(row) => match a.value(row) {
+                nan if nan.is_nan() => ToSqlOutput::Borrowed(ValueRef::Blob(NAN)),
+                value => ToSqlOutput::Owned(Value::Real(value)),
+            },
+            Self::Text(a) if a.is_valid(row) => {
+                ToSqlOutput::Borrowed(ValueRef::Text(a.as_string::<i32>().value(row).as_bytes()))
+            }
+            Self::Blob(a) if a.is_valid(row) => {
+                ToSqlOutput::Borrowed(ValueRef::Blob(a.as_binary::<i32>().value(row)))
+            }
+            Self::LongDecimal(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Text(a.value(row).to_string())),
+            Self::Rendered(texts) => match &texts[row] {
+                Some(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+                None => ToSqlOutput::Owned(Value::Null),
+            },
+            _ => ToSqlOutput::Owned(Value::Null),
+        })
+    }
+}
+
+fn integers(array: &ArrayRef) -> Result<Int64Array> {
+    use DataType as T;
+    // Times keep their unit: the number is what counts.
+    let array = match array.data_type() {
+        T::Date32 | T::Time32(_) => cast(array, &T::Int32)?,
+        T::Date64 | T::Time64(_) | T::Timestamp(..) | T::Duration(_) => {
+            let data = array.to_data().into_builder().data_type(T::Int64).build()?;
+            arrow::array::make_array(data)
+        }
+        _ => array.clone(),
+    };
+    Ok(cast(&array, &T::Int64)?.as_primitive().clone())
+}
+
+fn scale(data_type: &DataType) -> i8 {
+    match data_type {
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) => *scale,
+        _ => 0,
+    }
+}
+
+fn render_texts(array: &StructArray) -> Vec<Option<String>> {
+    let members: Vec<_> = array
+        .fields()
+        .iter()
+        .zip(array.columns())
+        .map(|(field, values)| (field.name().as_str(), values.as_string::<i32>()))
+        .collect();
+    (0..array.len())
+        .map(|row| {
+            if array.is_null(row) {
+                return None;
+            }
+            let mut json = String::with_capacity(32 * members.len());
+            json.push('{');
+            for (i, (name, values)) in members.iter().enumerate() {
+                if i > 0 {
+                    json.push(',');
+                }
+                push_string(&mut json, name);
+                json.push(':');
+                if values.is_null(row) {
+                    json.push_str("null");
+                } else {
+                    push_string(&mut json, values.value(row));
+                }
+            }
+            json.push('}');
+            Some(json)
+        })
+        .collect()
+}
+
+fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Option<String>>> {
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(field, array.as_ref(), &options)?;
+    (0..array.len())
+        .map(|row| {
+            if array.is_null(row) {
+                return Ok(None);
+            }
+            let mut json = Vec::new();
+            encoder.encode(row, &mut json);
+            String::from_utf8(json).map(Some).map_err(|source| {
+                Error::new(ErrorKind::Internal, format!("column {:?} has no JSON", field.name())).with_source(source)
+            })
+        })
+        .collect()
+}
+
+/// Collects the values of one column of a result.
+pub(crate) struct Decoder {
+    field: FieldRef,
+    values: Values,
+}
+
+enum Values {
+    Boolean(BooleanBuilder),
+    Integer(Int64Builder),
+    Unsigned(UInt64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Blob(BinaryBuilder),
+    Decimal(Decimal128Builder),
+    Texts(Vec<StringBuilder>, Fields, Vec<bool>),
+    Json(String, Vec<bool>),
+}
+
+impl Decoder {
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for types that SQLite cannot hold.
+    pub(crate) fn new(field: &FieldRef) -> Result<Self> {
+        let values = match kind(field.data_type()).ok_or_else(|| unsupported(field))? {
+            Kind::Boolean => Values::Boolean(BooleanBuilder::new()),
+            Kind::Integer => Values::Integer(Int64Builder::new()),
+            Kind::Unsigned => Values::Unsigned(UInt64Builder::new()),
+            Kind::Float => Values::Float(Float64Builder::new()),
+            Kind::Text => Values::Text(StringBuilder::new()),
+            Kind::Blob => Values::Blob(BinaryBuilder::new()),
+            Kind::Decimal | Kind::LongDecimal => Values::Decimal(Decimal128Builder::new()),
+            Kind::Texts => {
+                let DataType::Struct(members) = field.data_type() else {
+                    return Err(unsupported(field));
+                };
+                let builders = members.iter().map(|_| StringBuilder::new()).collect();
+                Values::Texts(builders, members.clone(), Vec::new())
+            }
+            Kind::Json => Values::Json(String::new(), Vec::new()),
+        };
+        Ok(Self {
+            field: field.clone(),
+            values,
+        })
+    }
+
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it is not what the column should hold.
+    pub(crate) fn push(&mut self, value: ValueRef<'_>) -> Result<()> {
+        let ok = match (&mut self.values, value) {
+            (Values::Boolean(b), ValueRef::Integer(v)) => {
+                b.append_value(v != 0);
+                true
+            }
+            (Values::Boolean(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Integer(b), ValueRef::Integer(v)) => {
+                b.append_value(v);
+                true
+            }
+            (Values::Integer(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Unsigned(b), ValueRef::Integer(v)) => {
+                let value = u64::try_from(v);
+                b.append_option(value.ok());
+                value.is_ok()
+            }
+            (Values::Unsigned(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Float(b), ValueRef::Real(v)) => {
+                b.append_value(v);
+                true
+            }
+            (Values::Float(b), ValueRef::Blob(bytes)) => {
+                b.append_value(f64::NAN);
+                bytes == NAN
+            }
+            (Values::Float(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Text(b), ValueRef::Text(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => {
+                    b.append_value(text);
+                    true
+                }
+                Err(_) => false,
+            },
+            (Values::Text(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Blob(b), ValueRef::Blob(bytes)) => {
+                b.append_value(bytes);
+                true
+            }
+            (Values::Blob(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Decimal(b), ValueRef::Integer(v)) => {
+                b.append_value(v.into());
+                true
+            }
+            (Values::Decimal(b), ValueRef::Text(bytes)) => {
+                let value = std::str::from_utf8(bytes).ok().and_then(|t| t.parse().ok());
+                b.append_option(value);
+                value.is_some()
+            }
+            (Values::Decimal(b), ValueRef::Null) => {
+                b.append_null();
+                true
+            }
+            (Values::Texts(builders, members, valid), value) => push_texts(builders, members, valid, value),
+            (Values::Json(json, valid), ValueRef::Text(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => {
+                    json.push_str(text);
+                    json.push('\n');
+                    valid.push(true);
+                    true
+                }
+                Err(_) => false,
+            },
+            (Values::Json(json, valid), ValueRef::Null) => {
+                json.push_str("null\n");
+                valid.push(false);
+                true
+            }
+            _ => false,
+        };
+        if ok {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "column {:?} holds a value of type {} where it should be {}",
+                self.field.name(),
+                value.data_type(),
+                self.field.data_type()
+            ),
+        ))
+    }
+
+    /// The values so far as an array of the column's type; the decoder is empty again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if JSON is not what the column should hold.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef> {
+        let array: ArrayRef = match &mut self.values {
+            Values::Boolean(b) => Arc::new(b.finish()),
+            Values::Integer(b) => Arc::new(b.finish()),
+            Values::Unsigned(b) => Arc::new(b.finish()),
+            Values::Float(b) => Arc::new(b.finish()),
+            Values::Text(b) => Arc::new(b.finish()),
+            Values::Blob(b) => Arc::new(b.finish()),
+            Values::Decimal(b) => {
+                let scale = scale(value_type(self.field.data_type()));
+                Arc::new(b.finish().with_precision_and_scale(38, scale)?)
+            }
+            Values::Texts(builders, members, valid) => {
+                let nulls = NullBuffer::from(std::mem::take(valid));
+                if members.is_empty() {
+                    Arc::new(StructArray::new_empty_fields(nulls.len(), Some(nulls)))
+                } else {
+                    let arrays = builders.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+                    Arc::new(StructArray::try_new(members.clone(), arrays, Some(nulls))?)
+                }
+            }
+            Values::Json(json, valid) => {
+                let (json, valid) = (std::mem::take(json), std::mem::take(valid));
+                parse_json(&self.field, &json, valid.len())?
+            }
+        };
+        restore(&array, self.field.data_type())
+    }
+}
+
+fn push_texts(builders: &mut [StringBuilder], members: &Fields, valid: &mut Vec<bool>, value: ValueRef<'_>) -> bool {
+    let rows = valid.len();
+    let ok = match value {
+        ValueRef::Null => true,
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).is_ok_and(|json| {
+            for_each_member(json, |name, value| {
+                let index = members.iter().position(|m| m.name() == name.as_ref());
+                // A name that stands twice counts once.
+                if let Some(builder) = index.map(|i| &mut builders[i])
+                    && arrow::array::builder::ArrayBuilder::len(builder) == rows
+                {
+                    builder.append_option(value);
+                }
+            })
+        }),
+        _ => false,
+    };
+    for builder in builders.iter_mut() {
+        if arrow::array::builder::ArrayBuilder::len(builder) == rows {
+            builder.append_null();
+        }
+    }
+    valid.push(!matches!(value, ValueRef::Null));
+    ok
+}
+
+fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<ArrayRef> {
+    if rows == 0 {
+        return Ok(new_empty_array(field.data_type()));
+    }
+    let field = Arc::new(field.as_ref().clone().with_nullable(true));
+    let damaged = |source: arrow::error::ArrowError| {
+        Error::new(ErrorKind::Corrupt, format!("column {:?} does not hold what it should", field.name()))
+            .with_source(source)
+    };
+    let mut decoder = ReaderBuilder::new_with_field(field.clone())
+        .with_batch_size(rows)
+        .build_decoder()
+        .map_err(damaged)?;
+    decoder.decode(json.as_bytes()).map_err(damaged)?;
+    match decoder.flush().map_err(damaged)? {
+        Some(batch) if batch.num_rows() == rows => Ok(batch.column(0).clone()),
+        _ => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("column {:?} has fewer values than rows", field.name()),
+        )),
+    }
+}
+
+fn value_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => value,
+        other => other,
+    }
+}
+
+/// The array as the column's own type.
+fn restore(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    use DataType as T;
+    if array.data_type() == data_type {
+        return Ok(array.clone());
+    }
+    if let T::Dictionary(_, value) = data_type {
+        return Ok(cast(&restore(array, value)?, data_type)?);
+    }
+    Ok(match (array.data_type(), data_type) {
+        (T::Int64, T::Date32 | T::Time32(_)) => {
+            let narrow = cast(array, &T::Int32)?;
+            let data = narrow.to_data().into_builder().data_type(data_type.clone()).build()?;
+            arrow::array::make_array(data)
+        }
+        (T::Int64, T::Date64 | T::Time64(_) | T::Timestamp(..) | T::Duration(_)) => {
+            let data = array.to_data().into_builder().data_type(data_type.clone()).build()?;
+            arrow::array::make_array(data)
+        }
+        _ => cast(array, data_type)?,
+    })
+}

@@ -1,0 +1,96 @@
+//! What can be configured.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metaxy_core::backend::{Access, Backend};
+use metaxy_core::registry::OpenRequest;
+use metaxy_core::Result;
+
+use crate::SqliteBackend;
+
+/// When a commit is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Synchronous {
+    /// Before the write is acknowledged: it survives a power failure.
+    #[default]
+    Full,
+    /// Soon after: a power failure may lose the last writes, but never part of one.
+    Normal,
+}
+
+/// Where a SQLite store is, and how it is used.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SqliteConfig {
+    /// The file, relative to the working directory; `:memory:` is a temporary file that is gone with the store.
+    pub database: PathBuf,
+    /// What the names of feature tables start with.
+    pub table_prefix: String,
+    /// How long a writer waits for another.
+    pub lock_timeout: Duration,
+    /// When a commit is on disk.
+    pub synchronous: Synchronous,
+}
+
+impl SqliteConfig {
+    /// The store in the file `database`; the other options as documented at the fields: no prefix, 30 seconds, full.
+    pub fn new(database: impl AsRef<Path>) -> Self {
+        Self {
+            database: database.as_ref().to_owned(),
+            table_prefix: String::new(),
+            lock_timeout: Duration::from_secs(30),
+            synchronous: Synchronous::default(),
+        }
+    }
+
+    /// What the names of feature tables start with.
+    #[must_use]
+    pub fn with_table_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.table_prefix = prefix.into();
+        self
+    }
+
+    /// How long a writer waits for another.
+    #[must_use]
+    pub fn with_lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// When a commit is on disk.
+    #[must_use]
+    pub fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// The store itself. The file is opened when it is first needed.
+    #[must_use]
+    pub fn open(self, access: Access) -> SqliteBackend {
+        SqliteBackend::new(self, access)
+    }
+}
+
+/// Opens the store that a configuration describes.
+pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
+    let access = request.access;
+    let mut options = request.options;
+    let mut config = SqliteConfig::new(options.string("database")?);
+    if let Some(prefix) = options.opt_string("table_prefix")? {
+        config.table_prefix = prefix;
+    }
+    if let Some(timeout) = options.opt_duration("lock_timeout")? {
+        config.lock_timeout = timeout;
+    }
+    if let Some(choice) = options.opt_choice("synchronous", &["full", "normal"])? {
+        config.synchronous = match choice.as_ref() {
+            "normal" => Synchronous::Normal,
+            _ => Synchronous::Full,
+        };
+    }
+    options.finish()?;
+    Ok(Arc::new(config.open(access)))
+}

@@ -1,0 +1,286 @@
+//! The functions that a connection gets: hashes, folds, and the marks of a comparison.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metaxy_core::hash::{Fold, HashAlgorithm, Hasher};
+use metaxy_core::plan::{HashSpec, Label, Nulls};
+use metaxy_core::sql::HashArg;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, Result};
+
+use crate::json::for_each_member;
+
+/// The stored rows that a comparison has met, by row number.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Marks(Arc<Mutex<Vec<u64>>>);
+
+impl Marks {
+    /// Forgets all rows: before a query.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn set(&self, row: i64) {
+        let Some((word, bit)) = position(row) else { return };
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() <= word {
+            words.resize(word + 1, 0);
+        }
+        words[word] |= bit;
+    }
+
+    fn contains(&self, row: i64) -> bool {
+        let Some((word, bit)) = position(row) else { return false };
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        words.get(word).is_some_and(|w| w & bit != 0)
+    }
+}
+
+fn position(row: i64) -> Option<(usize, u64)> {
+    let row = usize::try_from(row).ok()?;
+    Some((row / 64, 1 << (row % 64)))
+}
+
+/// Registers all functions in `connection`; `marks` is what `metaxy_label` and `metaxy_marked` share.
+pub(crate) fn register(connection: &Connection, marks: &Marks) -> Result<()> {
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("metaxy_hash", -1, pure, hash)?;
+    connection.create_window_function("metaxy_fold", 2, pure, FoldFunction)?;
+
+    let set = marks.clone();
+    let impure = FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function("metaxy_label", 3, impure, move |ctx| label(ctx, &set))?;
+    let read = marks.clone();
+    connection.create_scalar_function("metaxy_marked", 1, impure, move |ctx| {
+        Ok(match ctx.get_raw(0) {
+            ValueRef::Integer(row) => read.contains(row),
+            _ => false,
+        })
+    })
+}
+
+/// `metaxy_label(row, changed, leads)`: see `metaxy_core::sql::Dialect::label`.
+fn label(ctx: &Context<'_>, marks: &Marks) -> Result<i64> {
+    let ValueRef::Integer(row) = ctx.get_raw(0) else {
+        return Ok(Label::New as i64);
+    };
+    marks.set(row);
+    let changed = matches!(ctx.get_raw(1), ValueRef::Integer(changed) if changed != 0);
+    let leads = !matches!(ctx.get_raw(2), ValueRef::Integer(0));
+    Ok(match (changed, leads) {
+        (false, _) => Label::Unchanged as i64,
+        (true, true) => Label::Stale as i64,
+        (true, false) => Label::Orphaned as i64,
+    })
+}
+
+/// What `metaxy_hash` hashes, as its first argument says it: an algorithm, a length, and parts that refer to the other arguments.
+struct Recipe {
+    hasher: Mutex<Hasher>,
+    length: usize,
+    parts: Vec<RecipePart>,
+    members: Vec<RecipeMember>,
+}
+
+enum RecipePart {
+    Text(String),
+    /// The text of an argument.
+    Argument(usize, Nulls),
+    /// The member that was found for this position of [`Recipe::members`].
+    Member(usize, Nulls),
+}
+
+struct RecipeMember {
+    argument: usize,
+    name: String,
+}
+
+/// The SQL of a hash: the recipe as text, and the arguments it refers to.
+pub(crate) fn hash_sql(spec: HashSpec, parts: &[HashArg], text: impl Fn(&str) -> String) -> String {
+    let mut arguments: Vec<&str> = Vec::new();
+    let mut argument = |sql| match arguments.iter().position(|a| *a == sql) {
+        Some(index) => index,
+        None => {
+            arguments.push(sql);
+            arguments.len() - 1
+        }
+    };
+    let empty = |nulls: &Nulls| *nulls == Nulls::Empty;
+    let parts: Vec<serde_json::Value> = parts
+        .iter()
+        .map(|part| match part {
+            HashArg::Text(text) => serde_json::json!([text]),
+            HashArg::Value(sql, nulls) => serde_json::json!([argument(sql), empty(nulls)]),
+            HashArg::Member {
+                column,
+                member,
+                nulls,
+                ..
+            } => serde_json::json!([argument(column), empty(nulls), member]),
+        })
+        .collect();
+    let recipe = serde_json::json!([spec.algorithm.to_string(), spec.length, parts]).to_string();
+    let mut list = vec![text(&recipe)];
+    list.extend(arguments.into_iter().map(str::to_owned));
+    format!("metaxy_hash({})", list.join(", "))
+}
+
+impl Recipe {
+    fn parse(value: ValueRef<'_>) -> Result<Self, String> {
+        let broken = || "metaxy_hash: not a recipe".to_owned();
+        let text = value.as_str().map_err(|e| e.to_string())?;
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let algorithm = json[0].as_str().ok_or_else(broken)?;
+        let algorithm: HashAlgorithm = algorithm.parse().map_err(|e| format!("{e}"))?;
+        let index = |v: &serde_json::Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
+        let length = index(&json[1]).ok_or_else(broken)?;
+        let mut members: Vec<RecipeMember> = Vec::new();
+        let mut parts = Vec::new();
+        for part in json[2].as_array().ok_or_else(broken)? {
+            if let Some(text) = part[0].as_str() {
+                parts.push(RecipePart::Text(text.to_owned()));
+                continue;
+            }
+            let argument = index(&part[0]).ok_or_else(broken)? + 1;
+            let nulls = match part[1].as_bool() {
+                Some(true) => Nulls::Empty,
+                _ => Nulls::Propagate,
+            };
+            parts.push(match part[2].as_str() {
+                None => RecipePart::Argument(argument, nulls),
+                Some(name) => {
+                    members.push(RecipeMember {
+                        argument,
+                        name: name.to_owned(),
+                    });
+                    RecipePart::Member(members.len() - 1, nulls)
+                }
+            });
+        }
+        Ok(Self {
+            hasher: Mutex::new(Hasher::new(algorithm)),
+            length,
+            parts,
+            members,
+        })
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = usize> {
+        let last = self.members.iter().map(|m| m.argument).max().unwrap_or(0);
+        (1..=last).filter(|i| self.members.iter().any(|m| m.argument == *i))
+    }
+}
+
+/// `metaxy_hash(recipe, …)`: the hash of the parts, one after the other; null if a part is that must not be.
+fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
+    let recipe = ctx.get_or_create_aux(0, |value| Recipe::parse(value))?;
+    let mut hasher = recipe.hasher.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slots: Vec<Option<Cow<'_, str>>> = vec![None; recipe.members.len()];
+    for argument in recipe.arguments() {
+        let json = match ctx.get_raw(argument) {
+            ValueRef::Null => continue,
+            value => as_text(value)?,
+        };
+        let whole = for_each_member(json, |name, value| {
+            for (slot, member) in slots.iter_mut().zip(&recipe.members) {
+                if member.argument == argument && member.name == name {
+                    slot.clone_from(&value);
+                }
+            }
+        });
+        if !whole {
+            return Err(user("a by-field column does not hold an object of texts"));
+        }
+    }
+    hasher.reset();
+    for part in &recipe.parts {
+        let (value, nulls) = match part {
+            RecipePart::Text(text) => {
+                hasher.update(text.as_bytes());
+                continue;
+            }
+            RecipePart::Argument(index, nulls) => match ctx.get_raw(*index) {
+                ValueRef::Null => (None, nulls),
+                value => (Some(as_text(value)?), nulls),
+            },
+            RecipePart::Member(index, nulls) => (slots[*index].as_deref(), nulls),
+        };
+        match (value, nulls) {
+            (Some(value), _) => hasher.update(value.as_bytes()),
+            (None, Nulls::Empty) => {}
+            (None, Nulls::Propagate) => return Ok(None),
+        }
+    }
+    let hashed = hasher.finish().truncated(recipe.length);
+    Ok(Some(hashed.as_str().to_owned()))
+}
+
+fn as_text(value: ValueRef<'_>) -> Result<&str> {
+    value.as_str().map_err(|e| Error::UserFunctionError(e.into()))
+}
+
+fn user(message: &str) -> Error {
+    Error::UserFunctionError(message.into())
+}
+
+/// `metaxy_fold('algorithm:length', value) OVER (…)` over a whole group.
+struct FoldFunction;
+
+struct FoldState {
+    fold: Fold,
+    folded: Option<String>,
+}
+
+/// The SQL of a fold.
+pub(crate) fn fold_sql(spec: HashSpec, value: &str, over: &str) -> String {
+    format!("metaxy_fold('{}:{}', {value}) OVER {over}", spec.algorithm, spec.length)
+}
+
+impl Aggregate<FoldState, Option<String>> for FoldFunction {
+    fn init(&self, ctx: &mut Context<'_>) -> Result<FoldState> {
+        let spec = as_text(ctx.get_raw(0))?;
+        let (algorithm, length) = spec.split_once(':').ok_or_else(|| user("metaxy_fold: no spec"))?;
+        let algorithm: HashAlgorithm = algorithm.parse().map_err(|_| user("metaxy_fold: no algorithm"))?;
+        let length = length.parse().map_err(|_| user("metaxy_fold: no length"))?;
+        Ok(FoldState {
+            fold: Fold::new(algorithm, length),
+            folded: None,
+        })
+    }
+
+    fn step(&self, ctx: &mut Context<'_>, state: &mut FoldState) -> Result<()> {
+        match ctx.get_raw(1) {
+            ValueRef::Null => state.fold.push(None),
+            value => state.fold.push(Some(as_text(value)?)),
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<FoldState>) -> Result<Option<String>> {
+        Ok(state.map(|mut state| state.text()))
+    }
+}
+
+impl WindowAggregate<FoldState, Option<String>> for FoldFunction {
+    fn value(&self, state: Option<&mut FoldState>) -> Result<Option<String>> {
+        Ok(state.map(FoldState::text))
+    }
+
+    fn inverse(&self, _: &mut Context<'_>, _: &mut FoldState) -> Result<()> {
+        Err(user("metaxy_fold: only over whole groups"))
+    }
+}
+
+impl FoldState {
+    /// The group's hash. It is asked for once per row of the group, after all of them were pushed.
+    fn text(&mut self) -> String {
+        if self.folded.is_none() {
+            let mut text = String::new();
+            self.fold.finish_into(&mut text);
+            self.folded = Some(text);
+        }
+        self.folded.clone().unwrap_or_default()
+    }
+}

@@ -1,0 +1,161 @@
+//! Running plans: one statement, in one read transaction, on a thread of its own.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::channel::mpsc;
+use futures::executor::block_on;
+use futures::{SinkExt, Stream};
+use metaxy_core::plan::{Plan, Relation};
+use metaxy_core::sql::{quote, render};
+use metaxy_core::{Error, ErrorKind, Frame, Result};
+use rusqlite::InterruptHandle;
+
+use crate::backend::{Handle, Shared};
+use crate::catalog::{self, CatalogError};
+use crate::codec::{Decoder, column_type};
+use crate::dialect::frame_name;
+use crate::write::{insert_batch, insert_sql};
+
+/// Rows per batch of a result.
+const BATCH: usize = 8192;
+
+/// Batches that may wait for whoever reads them.
+const WAITING: usize = 2;
+
+type Sender = mpsc::Sender<Result<RecordBatch>>;
+
+/// Runs a plan. Its rows arrive while the statement runs.
+pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
+    let schema = plan.relation.schema().clone();
+    let Some(handle) = shared.take()? else {
+        // No file: no table, so nothing that a plan could scan.
+        return Ok(Frame::new(schema, futures::stream::empty()));
+    };
+    let interrupt = handle.connection.get_interrupt_handle();
+    let (mut sender, receiver) = mpsc::channel(WAITING);
+    let shared = shared.clone();
+    let work = move || {
+        let mut handle = handle;
+        let result = answer(&shared, &mut handle, plan, &mut sender);
+        match result {
+            Ok(()) => shared.give_back(handle),
+            Err(error) => {
+                let error = shared.explain(error, "answer a query");
+                // Whoever asked may be gone.
+                let _ = block_on(sender.send(Err(error)));
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("metaxy-sqlite".into())
+        .spawn(work)
+        .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
+    Ok(Frame::new(schema, Answer { receiver, interrupt }))
+}
+
+/// The batches of a running statement; dropping it stops the statement.
+struct Answer {
+    receiver: mpsc::Receiver<Result<RecordBatch>>,
+    interrupt: InterruptHandle,
+}
+
+impl Stream for Answer {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::pin::Pin::new(&mut self.receiver).poll_next(context)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // A statement that is done already, and its connection perhaps in other hands, must not be hit.
+        let done = matches!(self.receiver.try_recv(), Err(error) if error.is_closed());
+        self.receiver.close();
+        if !done {
+            self.interrupt.interrupt();
+        }
+    }
+}
+
+fn answer(shared: &Shared, handle: &mut Handle, plan: Plan, sender: &mut Sender) -> Result<(), CatalogError> {
+    let transaction = handle.connection.unchecked_transaction()?;
+    let mut dialect = shared.dialect();
+    dialect.written_once = catalog::all_written_once(&transaction)?;
+    let frames = plan.frames.len();
+    load_frames(&transaction, plan.frames, &plan.relation)?;
+    let sql = render(&plan.relation, &dialect)?;
+    handle.marks.clear();
+    stream(&transaction, &sql, plan.relation.schema(), sender)?;
+    for position in 0..frames {
+        transaction.execute_batch(&format!("DROP TABLE temp.{}", quote(&frame_name(position))))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Frames become temporary tables of the connection.
+fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>, _: &Relation) -> Result<(), CatalogError> {
+    for (position, mut frame) in frames.into_iter().enumerate() {
+        let name = frame_name(position);
+        let schema = frame.schema().clone();
+        let definitions = schema
+            .fields()
+            .iter()
+            .map(|field| Ok(format!("{} {}", quote(field.name()), column_type(field)?)))
+            .collect::<Result<Vec<_>>>()?;
+        connection.execute_batch(&format!(
+            "DROP TABLE IF EXISTS temp.{0}; CREATE TEMP TABLE {0} ({1}) STRICT",
+            quote(&name),
+            definitions.join(", ")
+        ))?;
+        let mut insert = connection.prepare(&insert_sql("temp", &name, &schema))?;
+        while let Some(batch) = block_on(frame.next())? {
+            insert_batch(&mut insert, &batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn stream(
+    connection: &rusqlite::Connection,
+    sql: &str,
+    schema: &SchemaRef,
+    sender: &mut Sender,
+) -> Result<(), CatalogError> {
+    let mut statement = connection.prepare(sql).map_err(|source| {
+        CatalogError::Other(
+            Error::new(ErrorKind::Internal, format!("SQLite refused a plan: {sql}")).with_source(source),
+        )
+    })?;
+    let mut decoders = schema.fields().iter().map(Decoder::new).collect::<Result<Vec<_>>>()?;
+    let mut rows = statement.raw_query();
+    let mut waiting = 0;
+    loop {
+        let row = rows.next()?;
+        if let Some(row) = row {
+            for (i, decoder) in decoders.iter_mut().enumerate() {
+                decoder.push(row.get_ref(i)?)?;
+            }
+            waiting += 1;
+        }
+        let last = row.is_none();
+        if waiting == BATCH || (last && waiting > 0) {
+            let arrays = decoders.iter_mut().map(Decoder::finish).collect::<Result<Vec<_>>>()?;
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(waiting));
+            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options).map_err(Error::from)?;
+            waiting = 0;
+            if block_on(sender.send(Ok(batch))).is_err() {
+                return Err(Error::new(ErrorKind::Cancelled, "nobody reads the result any more").into());
+            }
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}

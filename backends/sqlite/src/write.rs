@@ -1,0 +1,283 @@
+//! Appends and deletes: one immediate transaction each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Schema;
+use futures::executor::block_on;
+use metaxy_core::append::{Append, PreparedAppend};
+use metaxy_core::backend::Appended;
+use metaxy_core::expr::Expr;
+use metaxy_core::sql::{condition, quote};
+use metaxy_core::{Error, ErrorKind, FeatureKey, columns};
+use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
+
+use crate::backend::{Handle, Shared};
+use crate::catalog::{self, CatalogError, TableEntry};
+use crate::codec::{Encoded, column_type};
+
+/// Held by whoever waits for a write; when it is dropped before the write is done, the write undoes itself.
+pub(crate) struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether nobody waits any more.
+pub(crate) struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    fn check(&self) -> Result<(), CatalogError> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the write was cancelled; nothing was written").into());
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn cancellation() -> (Alive, Cancelled) {
+    let flag = Arc::new(AtomicBool::new(false));
+    (Alive(flag.clone()), Cancelled(flag))
+}
+
+/// Appends to all tables, or to none.
+pub(crate) fn append(
+    shared: &Shared,
+    handle: &mut Handle,
+    appends: Vec<Append>,
+    cancelled: &Cancelled,
+) -> Result<Appended, CatalogError> {
+    let dialect = shared.dialect();
+    let transaction = handle
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)?;
+    catalog::create(&transaction)?;
+    let mut appended = Appended::default();
+    for append in appends {
+        let name = dialect.table_name(&append.table);
+        let (rows, table_rows) = append_one(&transaction, &name, append, cancelled)?;
+        appended.rows += rows;
+        appended.table_rows = appended.table_rows.max(table_rows);
+    }
+    cancelled.check()?;
+    transaction.commit()?;
+    Ok(appended)
+}
+
+fn append_one(
+    connection: &Connection,
+    name: &str,
+    append: Append,
+    cancelled: &Cancelled,
+) -> Result<(u64, Option<u64>), CatalogError> {
+    let (feature, create) = (append.table.clone(), append.create);
+    let stored = catalog::table(connection, name)?;
+    let latest = stored.as_ref().and_then(|entry| entry.latest);
+    let mut prepared = append.prepare(stored.as_ref().map(|entry| &entry.schema), latest)?;
+    fit_table(connection, name, stored.as_ref(), &prepared, &feature, create)?;
+    let before = last_row(connection, name)?;
+
+    let mut versions = BTreeSet::new();
+    let mut rows = 0;
+    {
+        let mut insert = connection.prepare(&insert_sql("main", name, prepared.schema().as_ref()))?;
+        while let Some(batch) = block_on(prepared.next())? {
+            cancelled.check()?;
+            note_versions(&batch, &mut versions);
+            insert_batch(&mut insert, &batch)?;
+            rows += batch.num_rows() as u64;
+        }
+    }
+    for version in &versions {
+        note_writes(connection, name, version, prepared.id_columns(), before)?;
+    }
+    let entry = TableEntry {
+        schema: prepared.schema().as_ref().clone(),
+        latest: prepared.latest(),
+    };
+    catalog::record(connection, name, &entry)?;
+    let table_rows = last_row(connection, name)?;
+    Ok((rows, u64::try_from(table_rows).ok()))
+}
+
+/// Makes the table, or adds the columns it lacks, and the index by ID.
+fn fit_table(
+    connection: &Connection,
+    name: &str,
+    stored: Option<&TableEntry>,
+    prepared: &PreparedAppend,
+    feature: &FeatureKey,
+    create: bool,
+) -> Result<(), CatalogError> {
+    let definitions = prepared
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| Ok(format!("{} {}", quote(field.name()), column_type(field)?)))
+        .collect::<Result<Vec<_>, Error>>()
+        .map_err(|e| e.with_context("feature", feature))?;
+    match stored {
+        None => {
+            let sql = format!("CREATE TABLE {} ({}) STRICT", quote(name), definitions.join(", "));
+            let foreign = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+            if connection.query_row(foreign, [name], |row| row.get(0))? {
+                return Err(Error::new(
+                    ErrorKind::CannotOpen,
+                    format!("the file has a table {name:?} already, which is not metaxy's, so feature {feature} cannot be stored"),
+                )
+                .with_hint("set the option `table_prefix`, or use another file")
+                .into());
+            }
+            if !create {
+                return Err(Error::new(
+                    ErrorKind::TableNotFound,
+                    format!("feature {feature} has no table, and `auto_create_tables` is off"),
+                )
+                .with_hint(format!("switch it on; the table would be made with: {sql}"))
+                .into());
+            }
+            connection.execute_batch(&sql)?;
+        }
+        Some(stored) => {
+            for definition in &definitions[stored.schema.fields().len()..] {
+                connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {definition}", quote(name)))?;
+            }
+        }
+    }
+    let has = |column: &&str| prepared.schema().field_with_name(column).is_ok();
+    if prepared.id_columns().is_empty() {
+        return Ok(());
+    }
+    // Everything that the search for a later row looks at, so that it needs the index only.
+    let mut covered: Vec<&str> = prepared.id_columns().iter().map(String::as_str).collect();
+    let index = format!("{name}.by.{}", covered.join(","));
+    covered.extend([columns::FEATURE_VERSION, columns::UPDATED_AT, columns::DELETED_AT].iter().filter(|c| has(c)));
+    let covered: Vec<String> = covered.into_iter().map(quote).collect();
+    connection.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
+        quote(&index),
+        quote(name),
+        covered.join(", ")
+    ))?;
+    Ok(())
+}
+
+pub(crate) fn insert_sql(database: &str, name: &str, schema: &Schema) -> String {
+    let names: Vec<String> = schema.fields().iter().map(|f| quote(f.name())).collect();
+    let places = vec!["?"; names.len()].join(", ");
+    format!("INSERT INTO {database}.{} ({}) VALUES ({places})", quote(name), names.join(", "))
+}
+
+pub(crate) fn insert_batch(insert: &mut Statement<'_>, batch: &RecordBatch) -> Result<(), CatalogError> {
+    let columns = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, array)| Encoded::new(field, array))
+        .collect::<Result<Vec<_>, Error>>()?;
+    for row in 0..batch.num_rows() {
+        for (i, column) in columns.iter().enumerate() {
+            insert.raw_bind_parameter(i + 1, column.value(row)?)?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+fn last_row(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let sql = format!("SELECT COALESCE(MAX(rowid), 0) FROM main.{}", quote(name));
+    connection.query_row(&sql, [], |row| row.get(0))
+}
+
+fn note_versions(batch: &RecordBatch, versions: &mut BTreeSet<String>) {
+    let Some(column) = batch.column_by_name(columns::FEATURE_VERSION) else {
+        return;
+    };
+    let Some(texts) = column.as_string_opt::<i32>() else {
+        return;
+    };
+    let mut last = None;
+    for row in 0..texts.len() {
+        let version = texts.is_valid(row).then(|| texts.value(row));
+        // Nearly always one version for the whole batch.
+        if version != last {
+            versions.extend(version.map(str::to_owned));
+            last = version;
+        }
+    }
+}
+
+/// Notes whether all samples of a feature version are still written once, now that there are rows after `before`.
+fn note_writes(
+    connection: &Connection,
+    name: &str,
+    version: &str,
+    ids: &[String],
+    before: i64,
+) -> Result<(), CatalogError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let recorded = serde_json::Value::from(ids.to_vec()).to_string();
+    let known = catalog::written_once(connection, name, version, &recorded)?;
+    if known == Some(false) {
+        return catalog::record_version(connection, name, version, &recorded, false);
+    }
+    let fv = quote(columns::FEATURE_VERSION);
+    let same: Vec<String> = ids.iter().map(|id| format!("a.{0} = b.{0}", quote(id))).collect();
+    // CROSS JOIN keeps the order: walk the new rows, look for an earlier one of the same sample.
+    let sql = format!(
+        "SELECT 1 FROM main.{0} AS a CROSS JOIN main.{0} AS b
+         WHERE a.rowid > ?1 AND a.{fv} = ?2 AND {1} AND b.{fv} = ?2 AND b.rowid < a.rowid LIMIT 1",
+        quote(name),
+        same.join(" AND ")
+    );
+    let again = connection
+        .query_row(&sql, rusqlite::params![before, version], |_| Ok(()))
+        .optional()?;
+    catalog::record_version(connection, name, version, &recorded, again.is_none())
+}
+
+/// Removes the rows for which `filter` is true, or all.
+pub(crate) fn delete(
+    shared: &Shared,
+    handle: &mut Handle,
+    table: &FeatureKey,
+    filter: Option<&Expr>,
+) -> Result<u64, CatalogError> {
+    let dialect = shared.dialect();
+    let name = dialect.table_name(table);
+    let transaction = handle
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some(entry) = catalog::table(&transaction, &name)? else {
+        return Ok(0);
+    };
+    let mut sql = format!("DELETE FROM main.{}", quote(&name));
+    if let Some(filter) = filter {
+        let sql_of = |column: &str| Ok(quote(column));
+        let condition = condition(filter, &entry.schema, &sql_of, &dialect)?;
+        sql.push_str(&format!(" WHERE {condition}"));
+    }
+    let removed = transaction.execute(&sql, [])?;
+    transaction.commit()?;
+    Ok(removed as u64)
+}
+
+/// Removes a table; returns whether there was one.
+pub(crate) fn drop_table(handle: &mut Handle, name: &str) -> Result<bool, CatalogError> {
+    let transaction = handle
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !catalog::exists(&transaction)? || !catalog::forget(&transaction, name)? {
+        return Ok(false);
+    }
+    transaction.execute_batch(&format!("DROP TABLE main.{}", quote(name)))?;
+    transaction.commit()?;
+    Ok(true)
+}

@@ -1,0 +1,3 @@
+//! What `metaxy demo` is made of.
+
+pub mod files;

@@ -1,0 +1,171 @@
+//! Opening a frame: [`open_reader`] and what it returns.
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use metaxy_core::Result;
+
+use super::columns::Hints;
+use super::source::Source;
+use super::{Format, csv, json, parquet};
+
+/// The schema of a frame and the batches that are still to be read.
+///
+/// Iterating yields batches of that schema, of at most [`BATCH_ROWS`](super::BATCH_ROWS) rows, until the end or the first
+/// error. It can move to another thread.
+pub struct FrameReader {
+    schema: SchemaRef,
+    batches: Batches,
+    failed: bool,
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+impl FrameReader {
+    /// A reader of `batches`, which all have `schema`.
+    pub(super) fn new(
+        schema: SchemaRef,
+        batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static,
+    ) -> Self {
+        Self {
+            schema,
+            batches: Box::new(batches),
+            failed: false,
+        }
+    }
+
+    /// A frame without rows.
+    pub(super) fn empty(schema: SchemaRef) -> Self {
+        Self::new(schema, std::iter::empty())
+    }
+
+    /// Reads text or Parquet bytes that come from anywhere. `name` is what messages call the source.
+    ///
+    /// # Errors
+    /// As [`open_reader`].
+    pub fn from_read(
+        bytes: impl Read + Send + 'static,
+        name: &str,
+        format: Format,
+        options: &ReadOptions,
+    ) -> Result<Self> {
+        read(Source::stream(name, Box::new(bytes)), format, options)
+    }
+
+    /// The columns of every batch. All top-level columns may be null.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+impl Iterator for FrameReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.batches.next();
+        self.failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+impl fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameReader")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to read a frame.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The format; without it, the path's extension decides.
+    pub format: Option<Format>,
+    /// Types that win over inferred ones, by column name. Columns the frame lacks are not added.
+    pub schema_hint: Option<SchemaRef>,
+    /// How many rows types are inferred from; these are held in memory. A later row with a key or type that those rows did
+    /// not have is an error. Default 10,000 (fewer when they exceed 64 MiB of text).
+    pub infer_rows: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            schema_hint: None,
+            infer_rows: 10_000,
+        }
+    }
+}
+
+impl ReadOptions {
+    /// Sets the format.
+    #[must_use]
+    pub fn with_format(mut self, format: impl Into<Option<Format>>) -> Self {
+        self.format = format.into();
+        self
+    }
+
+    /// Sets the schema hint.
+    #[must_use]
+    pub fn with_schema_hint(mut self, schema: impl Into<Option<SchemaRef>>) -> Self {
+        self.schema_hint = schema.into();
+        self
+    }
+
+    /// Sets from how many rows types are inferred; at least one.
+    #[must_use]
+    pub fn with_infer_rows(mut self, rows: usize) -> Self {
+        self.infer_rows = rows.max(1);
+        self
+    }
+}
+
+/// Opens the frame at `path`, or on standard input for `-`.
+///
+/// A text file without any row reads as an empty frame of the hint's schema; without a hint it is an error, except for the
+/// empty JSON array, which reads as a frame without columns.
+///
+/// # Errors
+/// - `InvalidArgument`: neither `format` nor the extension tells the format.
+/// - `Io`: the file cannot be opened or read.
+/// - `InvalidFrame`: the content is not of that format, or a value does not fit its column. The same from the iterator.
+pub fn open_reader(
+    path: impl AsRef<Path>,
+    format: Option<Format>,
+    schema_hint: Option<SchemaRef>,
+) -> Result<FrameReader> {
+    let options = ReadOptions::default()
+        .with_format(format)
+        .with_schema_hint(schema_hint);
+    open_reader_with(path, &options)
+}
+
+/// As [`open_reader`], with all options.
+///
+/// # Errors
+/// As [`open_reader`].
+pub fn open_reader_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FrameReader> {
+    let path = path.as_ref();
+    let format = Format::choose(options.format, path, None)?;
+    read(Source::open(path)?, format, options)
+}
+
+fn read(source: Source, format: Format, options: &ReadOptions) -> Result<FrameReader> {
+    let hints = Hints::new(options.schema_hint.clone());
+    match format {
+        Format::Parquet => parquet::open(source, &hints),
+        Format::Csv => csv::open(source, b',', &hints, options.infer_rows),
+        Format::Tsv => csv::open(source, b'\t', &hints, options.infer_rows),
+        Format::Ndjson => json::open_lines(source, &hints, options.infer_rows),
+        Format::Json => json::open_array(source, &hints, options.infer_rows),
+    }
+}

@@ -1,0 +1,396 @@
+//! Rows on their way into a table: what a backend does with an [`Append`].
+//!
+//! Inside its transaction a backend calls [`Append::prepare`] with what it finds (the table's columns and its latest
+//! stamp), makes the table have [`PreparedAppend::schema`], and stores the batches of [`PreparedAppend::next`] as they are.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use futures::TryStreamExt;
+
+use crate::clock::Micros;
+use crate::columns;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{BatchStream, Frame};
+use crate::key::FeatureKey;
+
+/// The type of the system's time stamps: microseconds, UTC.
+#[must_use]
+pub fn stamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The time that rows are stamped with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// This time, as the writer's clock says, or just after the latest stamp of the table if that is later.
+    AfterAll(Micros),
+    /// This time, whatever the table has seen: a replay.
+    Exactly(Micros),
+}
+
+impl Stamp {
+    fn resolve(self, latest: Option<Micros>) -> Micros {
+        match (self, latest) {
+            (Self::AfterAll(now), Some(latest)) => now.max(latest.saturating_add(1)),
+            (Self::AfterAll(now) | Self::Exactly(now), _) => now,
+        }
+    }
+}
+
+/// Where the times of the rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// A write: `metaxy_updated_at` is stamped, `metaxy_created_at` where it is not given.
+    Write(Stamp),
+    /// A soft delete: `metaxy_deleted_at` is stamped, the other times are kept.
+    Tombstone(Stamp),
+    /// The rows come with their times.
+    Keep,
+}
+
+/// Rows to be added to one table.
+#[derive(Debug)]
+pub struct Append {
+    /// Whose table.
+    pub table: FeatureKey,
+    /// The columns that identify a sample; none may be null.
+    pub id_columns: Vec<String>,
+    /// The rows.
+    pub rows: Frame,
+    /// Their stamps.
+    pub times: Times,
+    /// Whether the table is made if it does not exist; otherwise that is an error.
+    pub create: bool,
+}
+
+impl Append {
+    /// Fits the rows to the table as the transaction finds it: `stored`, its columns (`None`: no such table), and `latest`, the
+    /// greatest stamp it has ever seen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] if a column has a type that does not fit; the message names the column and both types.
+    pub fn prepare(self, stored: Option<&Schema>, latest: Option<Micros>) -> Result<PreparedAppend> {
+        let incoming = stamped_schema(self.rows.schema(), self.times);
+        let schema = merge(&self.table, stored, &incoming)?;
+        let stamp = match self.times {
+            Times::Write(stamp) | Times::Tombstone(stamp) => Some(stamp.resolve(latest)),
+            Times::Keep => None,
+        };
+        Ok(PreparedAppend {
+            table: self.table,
+            id_columns: self.id_columns,
+            rows: self.rows.into_stream(),
+            times: self.times,
+            schema,
+            stamp,
+            latest,
+        })
+    }
+}
+
+/// An [`Append`] that fits its table.
+pub struct PreparedAppend {
+    table: FeatureKey,
+    id_columns: Vec<String>,
+    rows: BatchStream,
+    times: Times,
+    schema: SchemaRef,
+    stamp: Option<Micros>,
+    latest: Option<Micros>,
+}
+
+impl PreparedAppend {
+    /// All columns of the table from now on: the stored ones in their order, then new ones.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The columns that identify a sample.
+    #[must_use]
+    pub fn id_columns(&self) -> &[String] {
+        &self.id_columns
+    }
+
+    /// The greatest stamp that the table has seen, after the batches that were taken so far.
+    #[must_use]
+    pub fn latest(&self) -> Option<Micros> {
+        self.latest.max(self.stamp)
+    }
+
+    /// The next batch, with the columns of [`schema`](Self::schema), stamped; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] if an ID is null or a value does not fit its column's type, and whatever the producer of the
+    /// rows failed with. The backend then undoes the whole append.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(batch) = self.rows.try_next().await? else {
+            return Ok(None);
+        };
+        for name in &self.id_columns {
+            let nulls = batch.column_by_name(name).map_or(batch.num_rows(), |c| c.null_count());
+            if nulls > 0 {
+                return Err(Error::new(
+                    ErrorKind::InvalidFrame,
+                    format!("ID column {name:?} of feature {} is null in {nulls} rows", self.table),
+                )
+                .with_hint("every sample needs its ID; nothing was written"));
+            }
+        }
+        let batch = self.stamped(&batch)?;
+        let arrays = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| match batch.column_by_name(field.name()) {
+                Some(array) => conform(&self.table, field, array),
+                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let batch = RecordBatch::try_new(self.schema.clone(), arrays)?;
+        if self.times == Times::Keep {
+            self.latest = self.latest.max(greatest_stamp(&batch));
+        }
+        Ok(Some(batch))
+    }
+
+    fn stamped(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let Some(stamp) = self.stamp else {
+            return Ok(batch.clone());
+        };
+        let rows = batch.num_rows();
+        let now: ArrayRef = Arc::new(TimestampMicrosecondArray::from_value(stamp, rows).with_timezone("UTC"));
+        let mut columns = Columns::of(batch);
+        match self.times {
+            Times::Write(_) => {
+                let created = match batch.column_by_name(columns::CREATED_AT) {
+                    Some(given) => {
+                        let given = as_stamps(&self.table, columns::CREATED_AT, given)?;
+                        let filled: TimestampMicrosecondArray =
+                            given.iter().map(|at| Some(at.unwrap_or(stamp))).collect();
+                        Arc::new(filled.with_timezone("UTC")) as ArrayRef
+                    }
+                    None => now.clone(),
+                };
+                columns.set(columns::CREATED_AT, created);
+                columns.set(columns::UPDATED_AT, now);
+                columns.set(columns::DELETED_AT, new_null_array(&stamp_type(), rows));
+            }
+            Times::Tombstone(_) => columns.set(columns::DELETED_AT, now),
+            Times::Keep => {}
+        }
+        columns.batch()
+    }
+}
+
+/// The columns of a batch, to be replaced by name.
+struct Columns(Vec<(Field, ArrayRef)>);
+
+impl Columns {
+    fn of(batch: &RecordBatch) -> Self {
+        Self(
+            batch
+                .schema()
+                .fields()
+                .iter()
+                .zip(batch.columns())
+                .map(|(field, array)| (field.as_ref().clone(), array.clone()))
+                .collect(),
+        )
+    }
+
+    fn set(&mut self, name: &str, array: ArrayRef) {
+        let field = Field::new(name, array.data_type().clone(), true);
+        match self.0.iter_mut().find(|(f, _)| f.name() == name) {
+            Some(slot) => *slot = (field, array),
+            None => self.0.push((field, array)),
+        }
+    }
+
+    fn batch(self) -> Result<RecordBatch> {
+        let (fields, arrays): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+    }
+}
+
+fn stamped_schema(schema: &Schema, times: Times) -> Schema {
+    let added: &[&str] = match times {
+        Times::Write(_) => &[columns::CREATED_AT, columns::UPDATED_AT, columns::DELETED_AT],
+        Times::Tombstone(_) => &[columns::DELETED_AT],
+        Times::Keep => &[],
+    };
+    let mut fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|f| {
+            if added.contains(&f.name().as_str()) {
+                Field::new(f.name(), stamp_type(), true)
+            } else {
+                f.as_ref().clone()
+            }
+        })
+        .collect();
+    for name in added {
+        if !fields.iter().any(|f| f.name() == name) {
+            fields.push(Field::new(*name, stamp_type(), true));
+        }
+    }
+    Schema::new(fields)
+}
+
+/// The stored columns and the new ones. Structs grow by the members that they lack; columns of the Null type wait until
+/// they have one.
+fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Result<SchemaRef> {
+    let mut fields: Vec<Field> = stored
+        .into_iter()
+        .flat_map(|s| s.fields().iter().map(|f| f.as_ref().clone()))
+        .collect();
+    let mut seen = HashSet::new();
+    for field in incoming.fields() {
+        if !seen.insert(field.name()) {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!("the frame for feature {table} has two columns named {:?}", field.name()),
+            ));
+        }
+        let data_type = storable(field.data_type());
+        match fields.iter_mut().find(|f| f.name() == field.name()) {
+            Some(known) => {
+                let merged = merge_types(known.data_type(), &data_type).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::InvalidFrame,
+                        format!(
+                            "column {:?} of feature {table} is stored as {} and cannot take {}",
+                            field.name(),
+                            known.data_type(),
+                            field.data_type()
+                        ),
+                    )
+                    .with_hint("cast the column before writing, or write it under another name; nothing was written")
+                })?;
+                *known = Field::new(field.name(), merged, true);
+            }
+            None if data_type == DataType::Null => {}
+            None => fields.push(Field::new(field.name(), data_type, true)),
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The type under which a column is kept: text and binary have one layout each.
+fn storable(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::Struct(members) => DataType::Struct(
+            members
+                .iter()
+                .map(|m| Field::new(m.name(), storable(m.data_type()), true))
+                .collect(),
+        ),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+            DataType::List(Arc::new(Field::new("item", storable(item.data_type()), true)))
+        }
+        other => other.clone(),
+    }
+}
+
+/// What a column of type `stored` becomes when `incoming` is written to it, `None` if that would lose something.
+fn merge_types(stored: &DataType, incoming: &DataType) -> Option<DataType> {
+    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, Null, Struct, UInt8, UInt16, UInt32, UInt64};
+    let fits = match (stored, incoming) {
+        (a, b) if a == b => true,
+        (_, Null) => true,
+        (Struct(a), Struct(b)) => return merge_members(a, b).map(Struct),
+        (DataType::List(a), DataType::List(b)) => {
+            let item = merge_types(a.data_type(), b.data_type())?;
+            return Some(DataType::List(Arc::new(Field::new("item", item, true))));
+        }
+        (Int64, Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32) => true,
+        (Int32, Int8 | Int16 | UInt8 | UInt16) => true,
+        (Int16, Int8 | UInt8) => true,
+        (UInt64, UInt8 | UInt16 | UInt32) => true,
+        (UInt32, UInt8 | UInt16) => true,
+        (UInt16, UInt8) => true,
+        (Float64, Float32 | Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32) => true,
+        (DataType::Timestamp(a, tz), DataType::Timestamp(b, other)) => tz.is_some() == other.is_some() && a >= b,
+        (DataType::Dictionary(_, value), other) => value.as_ref() == other,
+        (a, DataType::Dictionary(_, value)) => a == value.as_ref(),
+        _ => false,
+    };
+    fits.then(|| stored.clone())
+}
+
+fn merge_members(stored: &Fields, incoming: &Fields) -> Option<Fields> {
+    let mut members: Vec<Field> = stored.iter().map(|m| m.as_ref().clone()).collect();
+    for member in incoming {
+        match members.iter_mut().find(|m| m.name() == member.name()) {
+            Some(known) => {
+                let merged = merge_types(known.data_type(), member.data_type())?;
+                *known = Field::new(member.name(), merged, true);
+            }
+            None => members.push(Field::new(member.name(), member.data_type().clone(), true)),
+        }
+    }
+    Some(members.into())
+}
+
+/// The array with the stored type; struct members by name.
+fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayRef> {
+    use arrow::array::{AsArray, StructArray};
+    if array.data_type() == field.data_type() {
+        return Ok(array.clone());
+    }
+    if let (DataType::Struct(members), Some(given)) = (field.data_type(), array.as_struct_opt()) {
+        let values = members
+            .iter()
+            .map(|member| match given.column_by_name(member.name()) {
+                Some(value) => conform(table, member, value),
+                None => Ok(new_null_array(member.data_type(), given.len())),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        return Ok(Arc::new(StructArray::try_new(members.clone(), values, given.nulls().cloned())?));
+    }
+    cast(array, field.data_type()).map_err(|source| {
+        Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "column {:?} of feature {table} holds values that do not fit {}",
+                field.name(),
+                field.data_type()
+            ),
+        )
+        .with_source(source)
+    })
+}
+
+fn as_stamps(table: &FeatureKey, name: &str, array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+    use arrow::array::AsArray;
+    let refused = || {
+        Error::new(
+            ErrorKind::InvalidFrame,
+            format!("column {name:?} of feature {table} is {}, not a time", array.data_type()),
+        )
+    };
+    if !matches!(array.data_type(), DataType::Timestamp(..) | DataType::Null) {
+        return Err(refused());
+    }
+    let array = cast(array, &stamp_type()).map_err(|e| refused().with_source(e))?;
+    array.as_primitive_opt().cloned().ok_or_else(refused)
+}
+
+fn greatest_stamp(batch: &RecordBatch) -> Option<Micros> {
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMicrosecondType;
+    [columns::UPDATED_AT, columns::DELETED_AT]
+        .iter()
+        .filter_map(|name| {
+            let array = batch.column_by_name(name)?;
+            arrow::compute::max(array.as_primitive_opt::<TimestampMicrosecondType>()?)
+        })
+        .max()
+}

@@ -1,0 +1,119 @@
+//! What a backend implements: the few operations that everything a store does is made of.
+//!
+//! A backend keeps tables of samples. It appends rows, removes rows, drops tables, and runs [`Plan`]s. The rules of
+//! versioning, fallback and deletion are not its business: `MetadataStore` turns them into plans and appends, so a new
+//! backend gets them free.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use crate::append::Append;
+use crate::error::Result;
+use crate::expr::Expr;
+use crate::frame::Frame;
+use crate::hash::HashAlgorithm;
+use crate::key::FeatureKey;
+use crate::plan::Plan;
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Reading only: nothing is created, nothing is changed.
+    #[default]
+    Read,
+    /// Reading and writing; what does not exist is created.
+    Write,
+}
+
+/// What a backend can do. Flat, so that a new flag is seen everywhere it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Hash algorithms that plans compute inside the engine.
+    pub hash_algorithms: &'static [HashAlgorithm],
+    /// Appends to several tables are all done or none.
+    pub transactions: bool,
+    /// Several processes may append at the same time.
+    pub concurrent_writers: bool,
+    /// Rows can be removed.
+    pub hard_delete: bool,
+    /// [`Scan::as_of`](crate::plan::Scan::as_of) is honoured.
+    pub as_of: bool,
+}
+
+/// How a backend shows itself to people. It never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// What kind of store it is, such as `SQLite`.
+    pub kind: &'static str,
+    /// Where it is: a path, or an address without credentials.
+    pub location: String,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.kind, self.location)
+    }
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Appended {
+    /// Rows that were added, over all tables.
+    pub rows: u64,
+    /// Rows that the largest of the tables holds now, if the backend knows without counting.
+    pub table_rows: Option<u64>,
+}
+
+/// Where tables of samples are kept.
+///
+/// Every method may be called from several tasks at once. A future that is dropped leaves either everything of its
+/// operation or nothing.
+///
+/// # Contract
+/// - A table holds exactly the columns that were appended to it, with their Arrow types: what [`schema`](Self::schema)
+///   gives is what [`query`](Self::query) yields.
+/// - Of rows with equal stamps, the one that was appended later counts as later: by call, by batch, by row.
+/// - A query sees one moment: no append is visible in part.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// What the backend can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How it shows itself.
+    fn describe(&self) -> Description;
+
+    /// The columns of a feature's table, `None` if it has none.
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>>;
+
+    /// Whether the table exists and holds at least one row, of whatever version.
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool>;
+
+    /// The names of all tables, as the backend calls them, sorted.
+    async fn tables(&self) -> Result<Vec<String>>;
+
+    /// Adds rows. See [`Append`] for what the backend does with them. All or nothing for each table, and for all of them
+    /// where [`Capabilities::transactions`].
+    async fn append(&self, appends: Vec<Append>) -> Result<Appended>;
+
+    /// Removes the rows for which `condition` (bound to the table's columns) is true, or all; returns how many. Removes
+    /// nothing where there is no table.
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64>;
+
+    /// Removes a table and all its rows; returns whether it existed.
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool>;
+
+    /// Runs a plan. The batches of the result have the schema of the plan's relation.
+    async fn query(&self, plan: Plan) -> Result<Frame>;
+}
+
+impl fmt::Debug for dyn Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Backend({})", self.describe())
+    }
+}
+
+/// A backend that is shared.
+pub type SharedBackend = Arc<dyn Backend>;

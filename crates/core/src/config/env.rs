@@ -1,0 +1,169 @@
+//! Environment variables: those that references in files name, and `METAXY_*`, which override files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::origin::Origin;
+use super::settings::{IGNORED_KEYS, KEYS};
+use super::tree::{Content, Merge, Node, Table, as_table, join, merge, table_of};
+use super::value;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The environment variables that a configuration is read with. A value, so that tests need not change those of the
+/// process. `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The variables of this process. One that is not valid Unicode counts as not set.
+    #[must_use]
+    pub fn process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// No variables at all.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The file that `METAXY_CONFIG` names, unless it is empty.
+    pub(super) fn config_file(&self) -> Option<PathBuf> {
+        self.get("METAXY_CONFIG")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The settings in `METAXY_*` variables. As in the reference the case of the names does not matter, `__` separates the
+/// levels below `stores`, a table or a list may be given as JSON, a deeper variable wins over a shallower one, and
+/// variables that are no settings are left alone (with a warning when the name is nearly that of one).
+///
+/// # Errors
+/// `InvalidConfig` for a variable below `METAXY_STORES` that is not well-formed.
+pub(super) fn settings(environment: &Environment) -> Result<Table> {
+    let mut variables: Vec<(Vec<String>, &str, &str)> = environment
+        .0
+        .iter()
+        .filter_map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            let path = lower.strip_prefix("metaxy_")?;
+            let path = path.split("__").map(str::to_owned).collect();
+            Some((path, name.as_str(), value.as_str()))
+        })
+        .collect();
+    // Deeper variables last; of two spellings the one in capitals last.
+    variables.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)).then(b.1.cmp(a.1)));
+
+    let mut settings = Table::new();
+    for (path, name, value) in variables {
+        let Some(head) = path.first() else { continue };
+        if !KEYS.contains(&head.as_str()) || (path.len() > 1 && head != "stores") {
+            warn_if_misspelt(head, name);
+            continue;
+        }
+        if head == "extend" {
+            tracing::warn!(
+                variable = name,
+                "ignored: only a configuration file can extend another"
+            );
+            continue;
+        }
+        insert(&mut settings, &path, name, value)?;
+    }
+    Ok(settings)
+}
+
+/// Puts one variable into its place.
+fn insert(settings: &mut Table, path: &[String], name: &str, value: &str) -> Result<()> {
+    /// Deeper than any store's options go.
+    const MAX_DEPTH: usize = 16;
+
+    let malformed = |problem: &str| {
+        Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!("environment variable `{name}` {problem}"),
+        )
+        .with_hint("settings of stores are named like METAXY_STORES__DEV__CONFIG__ROOT_PATH"))
+    };
+    if path.iter().any(String::is_empty) {
+        return malformed("has an empty part between its double underscores");
+    }
+    if path.len() > MAX_DEPTH {
+        return malformed("has too many parts between double underscores");
+    }
+    let origin = Origin::Env(name.into());
+    let mut node = Node::new(Value::String(value.to_owned()), &origin);
+    // `METAXY_STORES`, `METAXY_STORES__DEV` and `METAXY_STORES__DEV__CONFIG` are tables in JSON.
+    let is_table = match path {
+        [stores] | [stores, _] => stores == "stores",
+        [_, _, config] => config == "config",
+        _ => false,
+    };
+    if is_table {
+        match value::table(node.to_value()) {
+            Ok(table) => node.content = Content::Table(table_of(table, &origin)),
+            Err(_) => return malformed("must hold a JSON object"),
+        }
+    }
+    let Some((last, parents)) = path.split_last() else {
+        return Ok(());
+    };
+    let mut table = settings;
+    let mut at = String::new();
+    for key in parents {
+        at = join(&at, key);
+        let parent = table.entry(key.clone()).or_insert_with(|| Node {
+            content: Content::Table(Table::new()),
+            origin: origin.clone(),
+        });
+        table = as_table(parent, &at)?;
+    }
+    merge(table, Table::from([(last.clone(), node)]), Merge::Override);
+    Ok(())
+}
+
+fn warn_if_misspelt(head: &str, name: &str) {
+    if head == "config" || IGNORED_KEYS.contains(&head) || head.starts_with("entrypoint") {
+        return;
+    }
+    // Stricter than for keys in files: many tools have variables that begin with METAXY_.
+    let meant = KEYS.iter().find(|key| {
+        head.len() > 3 && (strsim::damerau_levenshtein(head, key) <= 2 || **key == head)
+    });
+    if let Some(meant) = meant {
+        tracing::warn!(
+            variable = name,
+            "ignored: no such setting; was METAXY_{} meant?",
+            meant.to_ascii_uppercase()
+        );
+    }
+}

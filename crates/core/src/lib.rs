@@ -1,0 +1,50 @@
+//! The model and the algebra of metaxy: Arrow types, no database, no choice of a runtime.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`key`], [`spec`], [`definition`], [`graph`] | features, how they depend on each other |
+//! | [`version`], [`feature_plan`] | versions of definitions; what one feature joins |
+//! | [`toml_features`], [`json`] | definitions as text |
+//! | [`hash`], [`expr`] | hash kernels; filters |
+//! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
+//! | [`backend`], [`append`], [`frame`] | what a backend implements |
+//! | [`registry`], [`config`] | type paths, `metaxy.toml` |
+//! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
+
+pub mod append;
+pub mod backend;
+pub mod clock;
+pub mod columns;
+pub mod config;
+pub mod definition;
+pub mod error;
+pub mod expr;
+pub mod feature_plan;
+pub mod frame;
+pub mod graph;
+pub mod hash;
+pub mod json;
+pub mod key;
+mod parents;
+pub mod plan;
+pub mod registry;
+pub mod spec;
+pub mod sql;
+pub mod store;
+pub mod system;
+pub mod toml_features;
+pub mod version;
+
+pub use backend::{Access, Backend};
+pub use clock::Clock;
+pub use config::Config;
+pub use definition::FeatureDefinition;
+pub use error::{Error, ErrorKind, Result};
+pub use expr::{Expr, col, lit};
+pub use frame::{Frame, Rows};
+pub use graph::FeatureGraph;
+pub use hash::HashAlgorithm;
+pub use key::{FeatureKey, FieldKey};
+pub use plan::ReadOptions;
+pub use spec::{FeatureDep, FeatureSpec, FieldSpec};
+pub use store::{DeleteOptions, Increment, MetadataStore, ResolveOptions, WriteOptions};

@@ -1,0 +1,469 @@
+//! The algebra: what a store asks of a backend.
+//!
+//! A [`Relation`] is a tree of a few kinds of nodes over tables of samples, each of which knows the
+//! schema of its rows. A [`Plan`] is a relation and the frames that the caller hands in. Plans are
+//! built by [`read`](read_current) and [`Increment`](IncrementPlan); backends only run them.
+//!
+//! | node | rows | columns |
+//! |---|---|---|
+//! | [`Scan`](Node::Scan) | a stored table, of one feature version or all, the latest per key or all | the table's |
+//! | [`Frame`](Node::Frame) | a frame of the caller | the frame's |
+//! | [`Empty`](Node::Empty) | none | as given |
+//! | [`Filter`](Node::Filter) | those for which a condition is true | unchanged |
+//! | [`Project`](Node::Project) | unchanged | computed |
+//! | [`Join`](Node::Join) | inner, left or full, on columns of equal names | the shared ones once, then left, then right |
+//! | [`Fold`](Node::Fold) | unchanged | plus one folded version per group and value |
+//! | [`Leader`](Node::Leader) | unchanged | plus the most recently written row's value and a flag |
+//! | [`Compare`](Node::Compare) | expected meets stored: new, stale and orphaned | a label, the expected, the stored |
+//! | [`Count`](Node::Count) | one per distinct value | the value and how often |
+//! | [`Limit`](Node::Limit) | the first few | unchanged |
+
+mod increment;
+mod read;
+mod scalar;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+pub use increment::{Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream};
+pub use read::{ReadOptions, ReadScope, read_current};
+pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
+
+use crate::clock::Micros;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Frame;
+use crate::key::FeatureKey;
+
+/// A relation and the frames it refers to by position.
+#[derive(Debug)]
+pub struct Plan {
+    /// What to compute.
+    pub relation: Relation,
+    /// What [`Node::Frame`] refers to; each is read once.
+    pub frames: Vec<Frame>,
+}
+
+impl From<Relation> for Plan {
+    /// A plan over stored tables only.
+    fn from(relation: Relation) -> Self {
+        Self {
+            relation,
+            frames: Vec::new(),
+        }
+    }
+}
+
+/// Rows that a backend can compute, and their schema. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    node: Arc<Node>,
+    schema: SchemaRef,
+}
+
+/// One step of a [`Relation`].
+#[derive(Debug)]
+pub enum Node {
+    /// Rows of a stored table.
+    Scan(Scan),
+    /// Rows of the frame at this position of [`Plan::frames`].
+    Frame(usize),
+    /// No rows.
+    Empty,
+    /// The rows for which the condition is true (neither false nor null).
+    Filter {
+        /// Where the rows come from.
+        input: Relation,
+        /// A scalar of type Boolean.
+        condition: Scalar,
+    },
+    /// Every row, with these columns and no others.
+    Project {
+        /// Where the rows come from.
+        input: Relation,
+        /// Name and value of each column.
+        columns: Vec<(String, Scalar)>,
+    },
+    /// Pairs of rows that agree in the columns `on`. Null agrees with nothing.
+    Join {
+        /// The left rows.
+        left: Relation,
+        /// The right rows. Apart from `on`, no column has the name of a left one.
+        right: Relation,
+        /// Columns of equal name and type on both sides; in the result the left value, or else the
+        /// right one.
+        on: Vec<String>,
+        /// What happens to rows without a partner.
+        kind: JoinKind,
+    },
+    /// Every row, with the versions of its group folded into one hash (`semantics.md` §4,
+    /// aggregation).
+    Fold(Fold),
+    /// Every row, with what the most recently written row of its group says.
+    Leader(Leader),
+    /// Expected rows meet stored ones (`semantics.md` §6).
+    Compare(Compare),
+    /// How many rows have each combination of values: these columns, then `count` (Int64).
+    Count {
+        /// Where the rows come from.
+        input: Relation,
+        /// The columns; none gives one row, always.
+        by: Vec<String>,
+    },
+    /// At most `rows` rows, whichever come first.
+    Limit {
+        /// Where the rows come from.
+        input: Relation,
+        /// How many.
+        rows: u64,
+    },
+}
+
+/// What happens to rows without a partner in a [`Node::Join`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// They are left out.
+    Inner,
+    /// Left ones are kept, with nulls on the right.
+    Left,
+    /// All are kept.
+    Full,
+}
+
+/// Rows of a stored table ([`Node::Scan`]).
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Whose table.
+    pub table: FeatureKey,
+    /// Only rows of this feature version.
+    pub feature_version: Option<String>,
+    /// Only rows whose stamp, `coalesce(metaxy_deleted_at, metaxy_updated_at)`, is at or before.
+    pub as_of: Option<Micros>,
+    /// Only the row with the latest stamp for each combination of these columns, among the rows
+    /// that the other restrictions leave; of equal stamps, the one that was stored later.
+    pub latest_per: Option<Vec<String>>,
+}
+
+/// Folds versions per group ([`Node::Fold`]): the group's values ordered by `order` (ascending, nulls
+/// first), nulls left out, joined with `|` and hashed.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// Where the rows come from.
+    pub input: Relation,
+    /// The columns that make a group. Null is a value like any other.
+    pub keys: Vec<String>,
+    /// The order within a group.
+    pub order: Vec<String>,
+    /// Name of each new column (Utf8), and the text that is folded into it.
+    pub values: Vec<(String, Scalar)>,
+    /// How it is hashed.
+    pub hash: HashSpec,
+}
+
+/// What the most recently written row of each group says ([`Node::Leader`]): the row with the greatest
+/// stamp `coalesce(metaxy_deleted_at, metaxy_updated_at)`; of equal ones the first by `order`.
+#[derive(Debug, Clone)]
+pub struct Leader {
+    /// Where the rows come from; has the stamp's columns.
+    pub input: Relation,
+    /// The columns that make a group.
+    pub keys: Vec<String>,
+    /// What decides between equal stamps.
+    pub order: Vec<String>,
+    /// The column whose value in the leading row is wanted.
+    pub value: String,
+    /// The name of the new column with that value.
+    pub value_name: String,
+    /// The name of the new Boolean column: whether this row leads.
+    pub flag_name: String,
+}
+
+/// Expected rows meet stored ones ([`Node::Compare`]), matched on `on`; null matches nothing.
+///
+/// The result has the column [`LABEL`] (Int8, a [`Label`]), the expected columns (null for orphaned
+/// rows), and the stored ones under [`STORED_PREFIX`] + name (null for new rows). Unchanged rows
+/// are left out.
+#[derive(Debug, Clone)]
+pub struct Compare {
+    /// The rows that should be there.
+    pub expected: Relation,
+    /// The rows that are there.
+    pub stored: Relation,
+    /// The columns that identify a row on both sides.
+    pub on: Vec<String>,
+    /// The expected column that is compared (null equals null).
+    pub expected_version: String,
+    /// The stored column that it is compared with.
+    pub stored_version: String,
+    /// A condition on the stored row that makes its match stale all the same.
+    pub stale_if: Option<Scalar>,
+    /// For stored rows of which several match one expected row: whether this one speaks for them
+    /// ([`Leader`]), and the version it has. The others are orphaned if theirs differs, otherwise
+    /// left out.
+    pub leader: Option<LeaderColumns>,
+}
+
+/// The columns of the stored side that a [`Leader`] made.
+#[derive(Debug, Clone)]
+pub struct LeaderColumns {
+    /// Boolean: this row leads its group.
+    pub flag: String,
+    /// The leading row's version.
+    pub value: String,
+    /// This row's own version.
+    pub own: String,
+}
+
+impl Relation {
+    /// The step that yields the rows.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The columns of the rows.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows of a stored table whose columns are `schema`.
+    #[must_use]
+    pub fn scan(scan: Scan, schema: SchemaRef) -> Self {
+        Self::of(Node::Scan(scan), schema)
+    }
+
+    /// Rows of the frame at `position`, whose columns are `schema`.
+    #[must_use]
+    pub fn frame(position: usize, schema: SchemaRef) -> Self {
+        Self::of(Node::Frame(position), schema)
+    }
+
+    /// No rows.
+    #[must_use]
+    pub fn empty(schema: SchemaRef) -> Self {
+        Self::of(Node::Empty, schema)
+    }
+
+    /// The rows for which `condition` is true.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if it is not a Boolean over these columns.
+    pub fn filter(self, condition: Scalar) -> Result<Self> {
+        match condition.data_type(&self.schema)? {
+            DataType::Boolean => {}
+            other => return Err(internal(format!("a filter of type {other}"))),
+        }
+        let schema = self.schema.clone();
+        Ok(Self::of(
+            Node::Filter {
+                input: self,
+                condition,
+            },
+            schema,
+        ))
+    }
+
+    /// Every row with these columns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if a value is not defined over the columns, or two share a name.
+    pub fn project(self, columns: Vec<(String, Scalar)>) -> Result<Self> {
+        let fields = columns
+            .iter()
+            .map(|(name, value)| Ok(Field::new(name, value.data_type(&self.schema)?, true)))
+            .collect::<Result<Vec<_>>>()?;
+        let schema = unique(fields)?;
+        Ok(Self::of(
+            Node::Project {
+                input: self,
+                columns,
+            },
+            schema,
+        ))
+    }
+
+    /// Every row with these of its columns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if one does not exist.
+    pub fn select<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        self.project(
+            names
+                .into_iter()
+                .map(|name| (name.to_owned(), Scalar::column(name)))
+                .collect(),
+        )
+    }
+
+    /// The pairs of rows that agree in the columns `on`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] if the types of a shared column differ, naming both.
+    pub fn join(self, right: Self, on: Vec<String>, kind: JoinKind) -> Result<Self> {
+        for name in &on {
+            same_type(&self.schema, &right.schema, name)?;
+        }
+        let rest = |side: &Self| -> Vec<Field> {
+            side.schema
+                .fields()
+                .iter()
+                .filter(|f| !on.contains(f.name()))
+                .map(|f| f.as_ref().clone())
+                .collect()
+        };
+        let shared = on
+            .iter()
+            .map(|name| Ok(self.schema.field_with_name(name)?.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        let schema = unique([shared, rest(&self), rest(&right)].concat())?;
+        Ok(Self::of(
+            Node::Join {
+                left: self,
+                right,
+                on,
+                kind,
+            },
+            schema,
+        ))
+    }
+
+    /// Adds folded versions; see [`Fold`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if a column does not exist.
+    pub fn fold(fold: Fold) -> Result<Self> {
+        let mut fields = plain_fields(&fold.input);
+        for (name, value) in &fold.values {
+            value.data_type(&fold.input.schema)?;
+            fields.push(Field::new(name, DataType::Utf8, true));
+        }
+        for name in fold.keys.iter().chain(&fold.order) {
+            fold.input.schema.field_with_name(name)?;
+        }
+        let schema = unique(fields)?;
+        Ok(Self::of(Node::Fold(fold), schema))
+    }
+
+    /// Adds what the leading row of each group says; see [`Leader`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if a column does not exist.
+    pub fn leader(leader: Leader) -> Result<Self> {
+        let mut fields = plain_fields(&leader.input);
+        let value = leader.input.schema.field_with_name(&leader.value)?;
+        fields.push(Field::new(&leader.value_name, value.data_type().clone(), true));
+        fields.push(Field::new(&leader.flag_name, DataType::Boolean, true));
+        let schema = unique(fields)?;
+        Ok(Self::of(Node::Leader(leader), schema))
+    }
+
+    /// Labels expected and stored rows; see [`Compare`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] if the types of an identifying column differ, naming both.
+    pub fn compare(compare: Compare) -> Result<Self> {
+        for name in &compare.on {
+            same_type(&compare.expected.schema, &compare.stored.schema, name)?;
+        }
+        let mut fields = vec![Field::new(LABEL, DataType::Int8, false)];
+        fields.extend(plain_fields(&compare.expected));
+        fields.extend(plain_fields(&compare.stored).into_iter().map(|f| {
+            let name = format!("{STORED_PREFIX}{}", f.name());
+            f.with_name(name)
+        }));
+        let schema = unique(fields)?;
+        Ok(Self::of(Node::Compare(compare), schema))
+    }
+
+    /// Counts rows per combination of values.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if a column does not exist.
+    pub fn count(self, by: Vec<String>) -> Result<Self> {
+        let mut fields = by
+            .iter()
+            .map(|name| Ok(self.schema.field_with_name(name)?.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        fields.push(Field::new("count", DataType::Int64, false));
+        let schema = unique(fields)?;
+        Ok(Self::of(Node::Count { input: self, by }, schema))
+    }
+
+    /// The first `rows` rows.
+    #[must_use]
+    pub fn limit(self, rows: u64) -> Self {
+        let schema = self.schema.clone();
+        Self::of(Node::Limit { input: self, rows }, schema)
+    }
+
+    /// The inputs of this step, left to right.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Relation> {
+        match &*self.node {
+            Node::Scan(_) | Node::Frame(_) | Node::Empty => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Count { input, .. }
+            | Node::Limit { input, .. } => vec![input],
+            Node::Fold(fold) => vec![&fold.input],
+            Node::Leader(leader) => vec![&leader.input],
+            Node::Join { left, right, .. } => vec![left, right],
+            Node::Compare(compare) => vec![&compare.expected, &compare.stored],
+        }
+    }
+
+    /// Calls `visit` for every stored table that the relation reads.
+    pub fn scans<'a>(&'a self, visit: &mut impl FnMut(&'a Scan)) {
+        if let Node::Scan(scan) = &*self.node {
+            visit(scan);
+        }
+        for input in self.inputs() {
+            input.scans(visit);
+        }
+    }
+
+    fn of(node: Node, schema: SchemaRef) -> Self {
+        Self {
+            node: Arc::new(node),
+            schema,
+        }
+    }
+}
+
+fn plain_fields(relation: &Relation) -> Vec<Field> {
+    relation
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.as_ref().clone())
+        .collect()
+}
+
+fn same_type(left: &Schema, right: &Schema, name: &str) -> Result<()> {
+    let (left, right) = (left.field_with_name(name)?, right.field_with_name(name)?);
+    if left.data_type() == right.data_type() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidFrame,
+        format!(
+            "column {name:?} is {} on one side and {} on the other, so rows cannot be matched on it",
+            left.data_type(),
+            right.data_type()
+        ),
+    )
+    .with_hint("write it with one type in all features that share it"))
+}
+
+fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
+    let mut seen = std::collections::HashSet::new();
+    if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name().clone())) {
+        return Err(internal(format!("two columns named {:?} in one relation", twice.name())));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+pub(crate) fn internal(message: String) -> Error {
+    Error::new(ErrorKind::Internal, message)
+}

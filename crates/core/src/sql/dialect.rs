@@ -1,0 +1,128 @@
+//! What SQL engines do differently.
+
+use arrow::datatypes::DataType;
+
+use crate::error::Result;
+use crate::expr::Value;
+use crate::key::FeatureKey;
+use crate::plan::{HashSpec, Nulls, Scan};
+
+/// A part of what [`Dialect::hash`] hashes.
+#[derive(Debug, Clone)]
+pub enum HashArg {
+    /// This text.
+    Text(String),
+    /// The value of a SQL expression of type text.
+    Value(String, Nulls),
+    /// A member of a struct or map column.
+    Member {
+        /// The SQL expression of the column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+        /// The member.
+        member: String,
+        /// What a null means.
+        nulls: Nulls,
+    },
+}
+
+/// How an engine finds the stored rows that no expected row matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// It has an efficient full outer join.
+    FullJoin,
+    /// It walks through the expected rows with a left join, and its [`Dialect::label`] notes the stored
+    /// rows that it sees; the rest follows in a second arm.
+    Marks,
+}
+
+/// How one SQL engine writes what [`render`](super::render) asks for. Methods take and give SQL text.
+pub trait Dialect: Send + Sync {
+    /// The quoted name of a feature's table.
+    fn table(&self, table: &FeatureKey) -> String;
+
+    /// The quoted name under which a frame of the caller was made available.
+    fn frame(&self, position: usize) -> String;
+
+    /// A value as a literal, to be compared with a column of type `compared_with`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
+    fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String>;
+
+    /// A column as an operand of a comparison.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare this type.
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String>;
+
+    /// A text as a literal.
+    fn text(&self, text: &str) -> String {
+        literal_text(text)
+    }
+
+    /// The text of a member of a struct or map column, null if there is none.
+    fn member(&self, column: &str, data_type: &DataType, member: &str) -> String;
+
+    /// The hash of the parts, one after the other.
+    fn hash(&self, spec: HashSpec, parts: &[HashArg]) -> String;
+
+    /// An aggregate over the window `over`, which orders a group: its texts that are not null, joined with `|` and hashed.
+    fn fold(&self, spec: HashSpec, value: &str, over: &str) -> String;
+
+    /// The storage order of a row of a table under this alias: greater is later.
+    fn row_order(&self, alias: &str) -> String;
+
+    /// Whether a scan is known to have nothing that its `latest_per` would leave out.
+    fn nothing_to_replace(&self, scan: &Scan) -> bool {
+        let _ = scan;
+        false
+    }
+
+    /// What is appended to a subquery so that what it computes is computed once per row.
+    fn barrier(&self) -> &'static str {
+        ""
+    }
+
+    /// Whether `FULL JOIN` is efficient; otherwise a join of that kind becomes two arms.
+    fn matching(&self) -> Matching {
+        Matching::FullJoin
+    }
+
+    /// With [`Matching::Marks`]: the label of an expected row and the stored row `row` that it matched (null: none).
+    /// `changed` says whether the stored row is another version; `leads` whether it speaks for its group.
+    fn label(&self, row: &str, changed: &str, leads: Option<&str>) -> String {
+        let _ = (row, changed, leads);
+        String::new()
+    }
+
+    /// With [`Matching::Marks`]: whether `row` was noted.
+    fn is_marked(&self, row: &str) -> String {
+        let _ = row;
+        String::new()
+    }
+
+    /// `a` and `b` differ, null being equal to null.
+    fn distinct(&self, a: &str, b: &str) -> String {
+        format!("{a} IS DISTINCT FROM {b}")
+    }
+
+    /// A null of this type.
+    fn null(&self, data_type: &DataType) -> String {
+        let _ = data_type;
+        "NULL".into()
+    }
+}
+
+/// A name in double quotes.
+#[must_use]
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text in single quotes.
+#[must_use]
+pub fn literal_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

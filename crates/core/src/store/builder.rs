@@ -1,0 +1,176 @@
+//! Building a store: its backend, its graph, its chain.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::{Inner, MetadataStore};
+use crate::backend::{Access, Backend};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::FeatureGraph;
+use crate::hash::HashAlgorithm;
+use crate::registry::Registry;
+
+/// What a [`MetadataStore`] is made of.
+pub struct StoreBuilder {
+    inner: Inner,
+    graph: FeatureGraph,
+}
+
+impl StoreBuilder {
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            inner: Inner {
+                name: "default".into(),
+                backend,
+                access: Access::Write,
+                algorithm: HashAlgorithm::default(),
+                fallbacks: Vec::new(),
+                clock: Clock::system(),
+                project: None,
+                materialization_id: None,
+                auto_create_tables: true,
+                warned_of_weak_hash: AtomicBool::new(false),
+            },
+            graph: FeatureGraph::default(),
+        }
+    }
+
+    /// The store's name in messages; otherwise `default`.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.inner.name = name.into();
+        self
+    }
+
+    /// The features that it holds; otherwise none. The graph also says how many characters of a hash are kept.
+    #[must_use]
+    pub fn with_graph(mut self, graph: FeatureGraph) -> Self {
+        self.graph = graph;
+        self
+    }
+
+    /// What it is opened for; otherwise writing. The backend must have been opened for as much.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.inner.access = access;
+        self
+    }
+
+    /// How samples are hashed; otherwise as the reference does, with xxhash32.
+    #[must_use]
+    pub fn with_hash_algorithm(mut self, algorithm: HashAlgorithm) -> Self {
+        self.inner.algorithm = algorithm;
+        self
+    }
+
+    /// One more store to ask for features that this one does not have. Nothing is ever written to it.
+    #[must_use]
+    pub fn with_fallback(mut self, store: MetadataStore) -> Self {
+        self.inner.fallbacks.push(store);
+        self
+    }
+
+    /// What tells the time of writes; otherwise this machine's clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.inner.clock = clock;
+        self
+    }
+
+    /// The project whose graphs are pushed.
+    #[must_use]
+    pub fn with_project(mut self, project: Option<impl Into<String>>) -> Self {
+        self.inner.project = project.map(Into::into);
+        self
+    }
+
+    /// The run of an orchestrator that writes are marked with.
+    #[must_use]
+    pub fn with_materialization_id(mut self, id: Option<impl Into<String>>) -> Self {
+        self.inner.materialization_id = id.map(Into::into);
+        self
+    }
+
+    /// Whether a write makes the table of a feature that has none; otherwise yes.
+    #[must_use]
+    pub fn with_auto_create_tables(mut self, create: bool) -> Self {
+        self.inner.auto_create_tables = create;
+        self
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HashMismatch`] if a store of the chain, at any depth, hashes otherwise than this one; the message names both.
+    pub fn build(self) -> Result<MetadataStore> {
+        let mut pending: Vec<&MetadataStore> = self.inner.fallbacks.iter().collect();
+        while let Some(store) = pending.pop() {
+            if store.inner.algorithm != self.inner.algorithm {
+                return Err(Error::new(
+                    ErrorKind::HashMismatch,
+                    format!(
+                        "store {:?} hashes with {} and its fallback store {:?} with {}",
+                        self.inner.name, self.inner.algorithm, store.inner.name, store.inner.algorithm
+                    ),
+                )
+                .with_hint("set one `hash_algorithm` for all stores of a chain"));
+            }
+            pending.extend(store.inner.fallbacks.iter());
+        }
+        Ok(MetadataStore {
+            inner: Arc::new(self.inner),
+            graph: self.graph,
+        })
+    }
+}
+
+impl MetadataStore {
+    /// The store `name` of a configuration (`None`: its default store) with its whole chain. Fallback stores are opened for reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] and [`ErrorKind::UnknownBackend`] where the configuration is wrong,
+    /// [`ErrorKind::HashMismatch`] if the chain mixes hash algorithms.
+    pub fn from_config(
+        config: &Config,
+        name: Option<&str>,
+        access: Access,
+        graph: FeatureGraph,
+    ) -> Result<Self> {
+        let name = name.unwrap_or_else(|| config.default_store());
+        // Unknown names and cycles are found before anything is opened.
+        config.chain(name)?;
+        Self::from_config_link(config, name, access, &graph)
+    }
+
+    fn from_config_link(config: &Config, name: &str, access: Access, graph: &FeatureGraph) -> Result<Self> {
+        let store = config.store(name)?;
+        let request = config.open_request(store, access)?;
+        let common = request.common.clone();
+        let auto_create = request.auto_create_tables();
+        let algorithm = match &common.hash_algorithm {
+            Some(text) => text.parse().map_err(|e: Error| {
+                Error::new(ErrorKind::InvalidConfig, e.message().to_owned())
+                    .with_hint(e.hint().unwrap_or_default().to_owned())
+                    .with_context("store", name)
+            })?,
+            None => HashAlgorithm::default(),
+        };
+        let registry = Registry::linked()?;
+        let descriptor = registry.resolve_store(store)?;
+        let backend = (descriptor.open)(request).map_err(|e| e.with_context("store", name))?;
+        let mut builder = Self::builder(backend)
+            .with_name(name)
+            .with_graph(graph.clone())
+            .with_access(access)
+            .with_hash_algorithm(algorithm)
+            .with_project(config.project())
+            .with_materialization_id(common.materialization_id.clone())
+            .with_auto_create_tables(auto_create);
+        for fallback in &common.fallback_stores {
+            builder = builder.with_fallback(Self::from_config_link(config, fallback, Access::Read, graph)?);
+        }
+        builder.build()
+    }
+}

@@ -1,0 +1,155 @@
+//! Soft and hard deletes (`semantics.md` §5).
+
+use super::MetadataStore;
+use crate::append::{Append, Times};
+use crate::clock::Micros;
+use crate::columns;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, col, lit};
+use crate::key::FeatureKey;
+use crate::plan::{Plan, ReadScope, read_current};
+
+/// What a delete removes. The default is a soft delete of every current sample.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct DeleteOptions {
+    /// Conditions that all hold for the rows that are deleted. They see the columns that a read sees.
+    pub filters: Vec<Expr>,
+    /// Remove the rows for good instead of marking the samples as deleted.
+    pub hard: bool,
+    /// Rows of all feature versions instead of the current one.
+    pub with_feature_history: bool,
+    /// For a soft delete: every row of each sample instead of the latest.
+    pub with_sample_history: bool,
+    /// Stamp the tombstones with exactly this time, in UTC microseconds: a replay.
+    pub at: Option<Micros>,
+}
+
+impl DeleteOptions {
+    /// Samples are marked as deleted; writing them again brings them back.
+    #[must_use]
+    pub fn soft() -> Self {
+        Self::default()
+    }
+
+    /// Rows are removed for good.
+    #[must_use]
+    pub fn hard() -> Self {
+        Self {
+            hard: true,
+            ..Self::default()
+        }
+    }
+
+    /// Only rows for which these hold.
+    #[must_use]
+    pub fn with_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.filters.extend(filters);
+        self
+    }
+
+    /// Rows of all feature versions.
+    #[must_use]
+    pub fn with_feature_history(mut self, all: bool) -> Self {
+        self.with_feature_history = all;
+        self
+    }
+
+    /// Every row of each sample.
+    #[must_use]
+    pub fn with_sample_history(mut self, all: bool) -> Self {
+        self.with_sample_history = all;
+        self
+    }
+
+    /// Stamps the tombstones with exactly this time, in UTC microseconds.
+    #[must_use]
+    pub fn with_at(mut self, at: Micros) -> Self {
+        self.at = Some(at);
+        self
+    }
+}
+
+impl MetadataStore {
+    /// Deletes samples of a feature in this store; returns how many rows were marked or removed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFilter`] if a filter does not fit; for a
+    /// soft delete [`ErrorKind::FeatureNotFound`] if this store does not have the feature (a hard delete of nothing is fine).
+    pub async fn delete(&self, feature: &FeatureKey, options: DeleteOptions) -> Result<u64> {
+        self.require_write("delete samples")?;
+        let deleted = if options.hard {
+            self.delete_hard(feature, &options).await
+        } else {
+            self.delete_soft(feature, &options).await
+        };
+        deleted.map_err(|e| self.about(e, feature))
+    }
+
+    async fn delete_hard(&self, feature: &FeatureKey, options: &DeleteOptions) -> Result<u64> {
+        let version = self.graph.feature_version(feature)?;
+        let Some(schema) = self.inner.backend.schema(feature).await? else {
+            return Ok(0);
+        };
+        let mut conditions = Vec::new();
+        if !options.with_feature_history {
+            conditions.push(col(columns::FEATURE_VERSION).eq(lit(version)));
+        }
+        conditions.extend(options.filters.iter().cloned());
+        let condition = match Expr::and_all(conditions) {
+            Some(condition) => Some(condition.bind(&schema)?),
+            None => None,
+        };
+        self.inner.backend.delete(feature, condition.as_ref()).await
+    }
+
+    async fn delete_soft(&self, feature: &FeatureKey, options: &DeleteOptions) -> Result<u64> {
+        let version = self.graph.feature_version(feature)?;
+        let definition = self.graph.require(feature)?;
+        let ids = definition.spec.id_columns();
+        let schema = match self.inner.backend.schema(feature).await? {
+            Some(schema) => schema,
+            None => return Err(self.not_here(feature).await?),
+        };
+        if !self.has_feature_here(feature).await?
+            && let Some(owner) = self.find_store(feature).await?
+        {
+            return Err(self.lives_elsewhere(feature, &owner));
+        }
+        let scope = ReadScope {
+            feature_version: (!options.with_feature_history).then(|| version.to_owned()),
+            sample_history: options.with_sample_history,
+            include_soft_deleted: false,
+            as_of: None,
+        };
+        let relation = read_current(feature, &schema, ids, &scope, &options.filters)?;
+        let rows = self.inner.backend.query(Plan::from(relation)).await?;
+        let append = Append {
+            table: feature.clone(),
+            id_columns: ids.to_vec(),
+            rows,
+            times: Times::Tombstone(self.stamp(options.at)),
+            create: false,
+        };
+        Ok(self.inner.backend.append(vec![append]).await?.rows)
+    }
+
+    async fn not_here(&self, feature: &FeatureKey) -> Result<Error> {
+        Ok(match self.find_store(feature).await? {
+            Some(owner) => self.lives_elsewhere(feature, &owner),
+            None => self.never_written(feature),
+        })
+    }
+
+    fn lives_elsewhere(&self, feature: &FeatureKey, owner: &Self) -> Error {
+        Error::new(
+            ErrorKind::FeatureNotFound,
+            format!(
+                "feature {feature} lives in store {:?}, not in {:?}, so its samples cannot be deleted here",
+                owner.name(),
+                self.name()
+            ),
+        )
+        .with_hint("copy the feature to this store first, or delete in the store that has it")
+    }
+}

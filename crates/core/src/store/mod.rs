@@ -1,0 +1,246 @@
+//! [`MetadataStore`]: what users call.
+
+mod builder;
+mod delete;
+mod increment;
+mod read;
+mod resolve;
+mod status;
+mod versions;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arrow::datatypes::SchemaRef;
+
+pub use builder::StoreBuilder;
+pub use delete::DeleteOptions;
+pub use increment::{Counts, Increment, LazyIncrement};
+pub use resolve::ResolveOptions;
+pub use status::{FeatureStatus, StatusCategory};
+pub use write::WriteOptions;
+
+use crate::backend::{Access, Backend, Capabilities, Description};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::feature_plan::FeaturePlan;
+use crate::graph::FeatureGraph;
+use crate::key::FeatureKey;
+use crate::plan::HashSpec;
+
+/// A store of the samples of a graph's features.
+///
+/// It is a backend together with a graph and the rules of `semantics.md`: it knows which rows are current, what an upstream
+/// change makes stale, and where to look when this store does not have a feature. Cloning is cheap; clones are the same store.
+///
+/// Nothing is opened before it is needed. Every failing method leaves the store as it was.
+#[derive(Clone)]
+pub struct MetadataStore {
+    inner: Arc<Inner>,
+    graph: FeatureGraph,
+}
+
+struct Inner {
+    name: String,
+    backend: Arc<dyn Backend>,
+    access: Access,
+    algorithm: crate::hash::HashAlgorithm,
+    fallbacks: Vec<MetadataStore>,
+    clock: Clock,
+    project: Option<String>,
+    materialization_id: Option<String>,
+    auto_create_tables: bool,
+    warned_of_weak_hash: AtomicBool,
+}
+
+impl MetadataStore {
+    /// A store over `backend`; see [`StoreBuilder`] for what can be set.
+    pub fn builder(backend: Arc<dyn Backend>) -> StoreBuilder {
+        StoreBuilder::new(backend)
+    }
+
+    /// The store's name, as in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The graph whose features it holds.
+    #[must_use]
+    pub fn graph(&self) -> &FeatureGraph {
+        &self.graph
+    }
+
+    /// The same store under another graph. Fallback stores follow.
+    #[must_use]
+    pub fn with_graph(&self, graph: FeatureGraph) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            graph,
+        }
+    }
+
+    /// The project whose graphs are pushed, if one is configured.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.inner.project.as_deref()
+    }
+
+    /// What it was opened for.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.inner.access
+    }
+
+    /// How sample versions are hashed.
+    #[must_use]
+    pub fn hash(&self) -> HashSpec {
+        HashSpec {
+            algorithm: self.inner.algorithm,
+            length: self.graph.truncation_length(),
+        }
+    }
+
+    /// The stores that are asked when this one does not have a feature, in order.
+    pub fn fallbacks(&self) -> impl Iterator<Item = MetadataStore> {
+        self.inner
+            .fallbacks
+            .iter()
+            .map(|store| store.with_graph(self.graph.clone()))
+    }
+
+    /// What kind of store it is, and where.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        self.inner.backend.describe()
+    }
+
+    /// What its backend can do.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.backend.capabilities()
+    }
+
+    /// The backend itself.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.inner.backend
+    }
+
+    /// The columns of a feature's table in this store, `None` if it has none.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn feature_schema(&self, feature: &FeatureKey) -> Result<Option<SchemaRef>> {
+        self.inner
+            .backend
+            .schema(feature)
+            .await
+            .map_err(|e| self.about(e, feature))
+    }
+
+    /// Whether this store, or with `check_fallbacks` one of its chain, has the feature: a table with at least one row of whatever
+    /// version (`semantics.md` §7).
+    ///
+    /// # Errors
+    /// If a store of the chain cannot be read.
+    pub async fn has_feature(&self, feature: &FeatureKey, check_fallbacks: bool) -> Result<bool> {
+        if check_fallbacks {
+            return Ok(self.find_store(feature).await?.is_some());
+        }
+        self.inner
+            .backend
+            .has_rows(feature)
+            .await
+            .map_err(|e| self.about(e, feature))
+    }
+
+    /// The first store of the chain, depth first, that has the feature.
+    ///
+    /// # Errors
+    /// If a store of the chain cannot be read.
+    pub async fn find_store(&self, feature: &FeatureKey) -> Result<Option<MetadataStore>> {
+        let mut pending = vec![self.clone()];
+        while let Some(store) = pending.pop() {
+            if store.has_feature_here(feature).await? {
+                return Ok(Some(store));
+            }
+            let mut next: Vec<_> = store.fallbacks().collect();
+            next.reverse();
+            pending.extend(next);
+        }
+        Ok(None)
+    }
+
+    /// Removes a feature's table with all its rows, of every version; returns whether there was one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`] if the store is not open for writing, and if the backend fails.
+    pub async fn drop_feature(&self, feature: &FeatureKey) -> Result<bool> {
+        self.require_write("drop a feature")?;
+        self.inner
+            .backend
+            .drop_table(feature)
+            .await
+            .map_err(|e| self.about(e, feature))
+    }
+
+    async fn has_feature_here(&self, feature: &FeatureKey) -> Result<bool> {
+        self.inner
+            .backend
+            .has_rows(feature)
+            .await
+            .map_err(|e| self.about(e, feature))
+    }
+
+    /// Appends to a system table.
+    pub(crate) async fn append_system(&self, append: crate::append::Append) -> Result<()> {
+        self.require_write("be written to")?;
+        let table = append.table.clone();
+        let appended = self.inner.backend.append(vec![append]).await;
+        appended.map(|_| ()).map_err(|e| self.about(e, &table))
+    }
+
+    /// What the store's clock says.
+    pub(crate) fn now(&self) -> crate::clock::Micros {
+        self.inner.clock.now()
+    }
+
+    fn plan(&self, feature: &FeatureKey) -> Result<FeaturePlan> {
+        self.graph
+            .plan(feature)
+            .map_err(|e| e.with_context("store", self.name()))
+    }
+
+    fn require_write(&self, what: &str) -> Result<()> {
+        if self.inner.access == Access::Write {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::ReadOnly,
+            format!("store {:?} was opened for reading, so it cannot {what}", self.name()),
+        )
+        .with_hint("open it with Access::Write"))
+    }
+
+    /// Names the feature and the store in an error of the backend.
+    fn about(&self, error: Error, feature: &FeatureKey) -> Error {
+        error
+            .with_context("feature", feature)
+            .with_context("store", self.name())
+    }
+}
+
+impl fmt::Debug for MetadataStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataStore")
+            .field("name", &self.inner.name)
+            .field("backend", &self.inner.backend.describe())
+            .field("access", &self.inner.access)
+            .field("hash", &self.hash())
+            .field("fallbacks", &self.inner.fallbacks)
+            .finish_non_exhaustive()
+    }
+}

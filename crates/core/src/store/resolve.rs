@@ -1,0 +1,196 @@
+//! Resolving a feature: what should be there, against what is (`semantics.md` §6).
+
+use indexmap::IndexMap;
+
+use super::MetadataStore;
+use super::increment::{Increment, LazyIncrement};
+use super::versions::{GivenProvenance, with_versions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Expr;
+use crate::feature_plan::FeaturePlan;
+use crate::frame::Frame;
+use crate::key::FeatureKey;
+use crate::plan::{Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current};
+
+/// What a resolve takes into account. The default is everything.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ResolveOptions {
+    /// The samples that should be there, instead of what upstream asks for. A root feature needs them. The frame is what
+    /// a write takes.
+    pub samples: Option<Frame>,
+    /// Conditions on the stored rows of single features, upstream ones or the target.
+    pub filters: IndexMap<FeatureKey, Vec<Expr>>,
+    /// Conditions on the stored rows of every feature that is read, and on the samples.
+    pub global_filters: Vec<Expr>,
+    /// Conditions on the stored rows of the target, and on the samples.
+    pub target_filters: Vec<Expr>,
+    /// Conditions on a stored row that make it stale even though its provenance is unchanged.
+    pub staleness_predicates: Vec<Expr>,
+    /// Do not look at what is stored: everything expected is new.
+    pub skip_comparison: bool,
+}
+
+impl ResolveOptions {
+    /// These samples should be there.
+    #[must_use]
+    pub fn with_samples(mut self, samples: impl Into<Frame>) -> Self {
+        self.samples = Some(samples.into());
+        self
+    }
+
+    /// Only stored rows of `feature` for which these hold.
+    #[must_use]
+    pub fn with_filters(mut self, feature: FeatureKey, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.filters.entry(feature).or_default().extend(filters);
+        self
+    }
+
+    /// Only stored rows, of every feature, for which these hold.
+    #[must_use]
+    pub fn with_global_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.global_filters.extend(filters);
+        self
+    }
+
+    /// Only stored rows of the target for which these hold.
+    #[must_use]
+    pub fn with_target_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.target_filters.extend(filters);
+        self
+    }
+
+    /// Stored rows for which one of these holds are stale.
+    #[must_use]
+    pub fn with_staleness_predicates(mut self, predicates: impl IntoIterator<Item = Expr>) -> Self {
+        self.staleness_predicates.extend(predicates);
+        self
+    }
+
+    /// Whether everything expected is new.
+    #[must_use]
+    pub fn with_skip_comparison(mut self, skip: bool) -> Self {
+        self.skip_comparison = skip;
+        self
+    }
+
+    fn filters_of(&self, feature: &FeatureKey) -> Vec<Expr> {
+        let own = self.filters.get(feature).into_iter().flatten();
+        own.chain(&self.global_filters).cloned().collect()
+    }
+}
+
+impl MetadataStore {
+    /// Which samples of a feature are new, stale or orphaned, in memory.
+    ///
+    /// Upstream features are read through the chain of fallback stores; the feature itself only from this store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written; [`ErrorKind::InvalidArgument`] for a root feature
+    /// without samples; [`ErrorKind::InvalidFrame`] and [`ErrorKind::InvalidFilter`] where columns do not fit.
+    pub async fn resolve_update(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<Increment> {
+        self.resolve_lazy(feature, options).await?.collect().await
+    }
+
+    /// As [`resolve_update`](Self::resolve_update), but computes nothing yet: the result can be streamed, counted or collected.
+    ///
+    /// # Errors
+    /// Those of [`resolve_update`](Self::resolve_update) that show without computing.
+    pub async fn resolve_lazy(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<LazyIncrement> {
+        let resolved = self.resolve(feature, options).await;
+        resolved.map_err(|e| self.about(e, feature))
+    }
+
+    async fn resolve(&self, feature: &FeatureKey, mut options: ResolveOptions) -> Result<LazyIncrement> {
+        let plan = self.plan(feature)?;
+        // Versions that cannot be computed show before anything is read.
+        let version = self.graph.feature_version(feature)?.to_owned();
+        let mut target_filters = options.filters_of(feature);
+        target_filters.extend(options.target_filters.iter().cloned());
+
+        let mut frames = Vec::new();
+        let expected = match options.samples.take() {
+            Some(samples) => {
+                let samples = self.samples(&plan, samples)?;
+                let relation = Relation::frame(0, samples.schema().clone());
+                frames.push(samples);
+                Expected::from_samples(relation, &target_filters)?
+            }
+            None if plan.is_root() => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("feature {feature} has no upstream, so its samples must be given"),
+                )
+                .with_hint("pass `samples`: the ID columns and metaxy_provenance_by_field of what should be there"));
+            }
+            None => {
+                let mut upstreams = Vec::new();
+                for dep in &plan.deps {
+                    let filters = options.filters_of(&dep.dep.feature);
+                    upstreams.push(self.upstream(&dep.dep.feature, &filters, &mut frames).await?);
+                }
+                Expected::from_upstreams(&plan, upstreams, self.hash())?
+            }
+        };
+        let stored = match self.inner.backend.schema(feature).await? {
+            Some(schema) => {
+                let ids = plan.spec().id_columns();
+                let stored = read_current(feature, &schema, ids, &ReadScope::current(version), &target_filters)?;
+                Some(if options.skip_comparison { Relation::empty(schema) } else { stored })
+            }
+            None => None,
+        };
+        let predicates: &[Expr] = match (options.skip_comparison, &stored) {
+            (false, Some(_)) => &options.staleness_predicates,
+            _ => &[],
+        };
+        let increment = IncrementPlan::new(&plan, expected, stored, predicates)?;
+        Ok(LazyIncrement::new(self.clone(), feature.clone(), increment, frames))
+    }
+
+    fn samples(&self, plan: &FeaturePlan, samples: Frame) -> Result<Frame> {
+        for id in &plan.identity_columns {
+            if samples.schema().field_with_name(id).is_err() {
+                return Err(Error::new(
+                    ErrorKind::InvalidFrame,
+                    format!("the samples for feature {} have no column {id:?}", plan.key()),
+                )
+                .with_hint(format!("they are identified by {:?}", plan.identity_columns)));
+            }
+        }
+        with_versions(samples, plan.spec(), self.hash(), GivenProvenance::Recompute)
+    }
+
+    /// The current rows of an upstream: of this store's own table as a scan, of a fallback store's as a frame.
+    async fn upstream(
+        &self,
+        feature: &FeatureKey,
+        filters: &[Expr],
+        frames: &mut Vec<Frame>,
+    ) -> Result<Upstream> {
+        let Some(owner) = self.find_store(feature).await? else {
+            // A table that exists without a row is an upstream without samples.
+            return self.local_upstream(feature, filters).await;
+        };
+        if std::ptr::eq(&*owner.inner, &*self.inner) {
+            return self.local_upstream(feature, filters).await;
+        }
+        let Some(relation) = owner.local_upstream(feature, filters).await? else {
+            return Ok(None);
+        };
+        let schema = relation.schema().clone();
+        frames.push(owner.inner.backend.query(Plan::from(relation)).await?);
+        Ok(Some(Relation::frame(frames.len() - 1, schema)))
+    }
+
+    async fn local_upstream(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<Upstream> {
+        let about = |e| self.about(e, feature);
+        let Some(schema) = self.inner.backend.schema(feature).await.map_err(about)? else {
+            return Ok(None);
+        };
+        let ids = self.graph.require(feature)?.spec.id_columns();
+        let version = self.graph.feature_version(feature)?;
+        let relation = read_current(feature, &schema, ids, &ReadScope::current(version), filters);
+        Ok(Some(relation.map_err(about)?))
+    }
+}

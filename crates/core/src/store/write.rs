@@ -1,0 +1,215 @@
+//! Writing samples (`semantics.md` §5).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::MetadataStore;
+use super::versions::{GivenProvenance, with_versions};
+use crate::append::{Append, Stamp, Times};
+use crate::backend::Appended;
+use crate::clock::Micros;
+use crate::columns;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Frame;
+use crate::key::FeatureKey;
+
+/// Rows beyond which a store warns of hashes that are likely to collide (`semantics.md` §10).
+const MANY_ROWS: u64 = 10_000_000;
+
+/// How a write is done. The default is that of [`MetadataStore::write`].
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// The run that wrote the rows, instead of the store's.
+    pub materialization_id: Option<String>,
+    /// Keep the feature and project version of the frame, if it has both.
+    pub preserve_feature_version: bool,
+    /// Keep all times of the frame (`metaxy_created_at`, `metaxy_updated_at`, `metaxy_deleted_at`): a copy or a replay. Time then
+    /// decides which row is the latest, not the order of writes.
+    pub preserve_times: bool,
+    /// Stamp the rows with exactly this time, in UTC microseconds, even if the table has seen a later one: a replay.
+    pub at: Option<Micros>,
+}
+
+impl WriteOptions {
+    /// Marks the rows with this run.
+    #[must_use]
+    pub fn with_materialization_id(mut self, id: impl Into<String>) -> Self {
+        self.materialization_id = Some(id.into());
+        self
+    }
+
+    /// Keeps the feature and project version of the frame, if it has both.
+    #[must_use]
+    pub fn with_preserve_feature_version(mut self, preserve: bool) -> Self {
+        self.preserve_feature_version = preserve;
+        self
+    }
+
+    /// Keeps all times of the frame.
+    #[must_use]
+    pub fn with_preserve_times(mut self, preserve: bool) -> Self {
+        self.preserve_times = preserve;
+        self
+    }
+
+    /// Stamps the rows with exactly this time, in UTC microseconds.
+    #[must_use]
+    pub fn with_at(mut self, at: Micros) -> Self {
+        self.at = Some(at);
+        self
+    }
+}
+
+impl MetadataStore {
+    /// Appends samples of a feature: all of them or, on error, none.
+    ///
+    /// The frame has the ID columns, `metaxy_provenance_by_field` (a struct of text, one member per field) and any user columns.
+    /// `metaxy_provenance` and the data versions are derived where they are missing; feature and project version,
+    /// `metaxy_updated_at` and the materialization id are the store's to set; `metaxy_created_at` is kept where given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if a column is missing, has a
+    /// misfitting type or an ID is null; and whatever the backend fails with. Nothing is written then.
+    pub async fn write(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<Appended> {
+        self.write_with(feature, rows, WriteOptions::default()).await
+    }
+
+    /// As [`write`](Self::write), with options.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub async fn write_with(
+        &self,
+        feature: &FeatureKey,
+        rows: impl Into<Frame>,
+        options: WriteOptions,
+    ) -> Result<Appended> {
+        self.require_write("be written to")?;
+        let append = self
+            .append(feature, rows.into(), &options)
+            .map_err(|e| self.about(e, feature))?;
+        let appended = self
+            .inner
+            .backend
+            .append(vec![append])
+            .await
+            .map_err(|e| self.about(e, feature))?;
+        self.warn_of_weak_hash(appended, feature);
+        Ok(appended)
+    }
+
+    fn append(&self, feature: &FeatureKey, rows: Frame, options: &WriteOptions) -> Result<Append> {
+        let definition = self.graph.require(feature)?;
+        let spec = &definition.spec;
+        for id in spec.id_columns() {
+            if rows.schema().field_with_name(id).is_err() {
+                return Err(Error::new(
+                    ErrorKind::InvalidFrame,
+                    format!("the frame for feature {feature} has no ID column {id:?}"),
+                )
+                .with_hint("every sample needs its ID; nothing was written"));
+            }
+        }
+        let stamps = Stamps {
+            feature_version: self.graph.feature_version(feature)?.to_owned(),
+            project_version: self.graph.project_version(&definition.project).to_owned(),
+            materialization_id: options
+                .materialization_id
+                .clone()
+                .filter(|id| !id.is_empty())
+                .or_else(|| self.inner.materialization_id.clone()),
+            preserve_versions: options.preserve_feature_version,
+        };
+        let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
+        let rows = stamps.apply(rows)?;
+        let times = if options.preserve_times {
+            Times::Keep
+        } else {
+            Times::Write(self.stamp(options.at))
+        };
+        Ok(Append {
+            table: feature.clone(),
+            id_columns: spec.id_columns().to_vec(),
+            rows,
+            times,
+            create: self.inner.auto_create_tables,
+        })
+    }
+
+    /// The stamp of a write: exactly `at`, or what the clock says.
+    pub(super) fn stamp(&self, at: Option<Micros>) -> Stamp {
+        match at {
+            Some(at) => Stamp::Exactly(at),
+            None => Stamp::AfterAll(self.inner.clock.now()),
+        }
+    }
+
+    /// Warns once when so many samples rest on so few bits that equal hashes of different samples are to be expected.
+    fn warn_of_weak_hash(&self, appended: Appended, feature: &FeatureKey) {
+        let hash = self.hash();
+        let bits = hash.algorithm.bits_after(hash.length);
+        if appended.table_rows.is_some_and(|rows| rows > MANY_ROWS)
+            && bits < 64
+            && !self.inner.warned_of_weak_hash.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                store = self.name(),
+                feature = feature.as_str(),
+                "more than {MANY_ROWS} rows rest on hashes of {bits} bits ({} cut to {} characters): some changes will go unseen; a new store can use xxhash64 with a length of 20",
+                hash.algorithm,
+                hash.length,
+            );
+        }
+    }
+}
+
+/// What a write sets in every row.
+struct Stamps {
+    feature_version: String,
+    project_version: String,
+    materialization_id: Option<String>,
+    preserve_versions: bool,
+}
+
+impl Stamps {
+    fn apply(self, frame: Frame) -> Result<Frame> {
+        let given = |name: &str| frame.schema().field_with_name(name).is_ok();
+        let keep =
+            self.preserve_versions && given(columns::FEATURE_VERSION) && given(columns::PROJECT_VERSION);
+        let mut set: Vec<(&'static str, Option<String>)> = vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
+        if !keep {
+            set.push((columns::FEATURE_VERSION, Some(self.feature_version)));
+            set.push((columns::PROJECT_VERSION, Some(self.project_version)));
+        }
+        let replaced = |name: &str| set.iter().any(|(n, _)| *n == name);
+        let mut fields: Vec<Field> = frame
+            .schema()
+            .fields()
+            .iter()
+            .filter(|f| !replaced(f.name()))
+            .map(|f| f.as_ref().clone())
+            .collect();
+        let kept: Vec<String> = fields.iter().map(|f| f.name().clone()).collect();
+        fields.extend(set.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)));
+        let schema = Arc::new(Schema::new(fields));
+        let output = schema.clone();
+        Ok(frame.map(schema, move |batch| {
+            let rows = batch.num_rows();
+            let mut arrays: Vec<ArrayRef> = kept
+                .iter()
+                .filter_map(|name| batch.column_by_name(name).cloned())
+                .collect();
+            arrays.extend(set.iter().map(|(_, value)| -> ArrayRef {
+                match value {
+                    Some(value) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows))),
+                    None => new_null_array(&DataType::Utf8, rows),
+                }
+            }));
+            Ok(RecordBatch::try_new(output.clone(), arrays)?)
+        }))
+    }
+}
