@@ -48,7 +48,10 @@ impl SqliteBackend {
     pub(crate) fn new(config: SqliteConfig, access: Access) -> Self {
         let (path, temporary) = if config.database == Path::new(":memory:") {
             let folder = tempfile::tempdir();
-            let path = folder.as_ref().map(|f| f.path().join("store.db")).unwrap_or_default();
+            let path = folder
+                .as_ref()
+                .map(|f| f.path().join("store.db"))
+                .unwrap_or_default();
             (path, Some(folder))
         } else {
             (config.database.clone(), None)
@@ -72,23 +75,26 @@ impl SqliteBackend {
     ) -> Result<T> {
         let shared = self.shared.clone();
         let (sender, receiver) = oneshot::channel();
-        let spawned = std::thread::Builder::new().name("metaxy-sqlite".into()).spawn(move || {
-            let result = shared.with_connection(what, work);
-            // Whoever asked may be gone.
-            let _ = sender.send(result);
-        });
-        spawned.map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a thread of the SQLite store died")))
+        let spawned = std::thread::Builder::new()
+            .name("metaxy-sqlite".into())
+            .spawn(move || {
+                let result = shared.with_connection(what, work);
+                // Whoever asked may be gone.
+                let _ = sender.send(result);
+            });
+        spawned.map_err(|e| {
+            Error::new(ErrorKind::Storage, "no thread could be started").with_source(e)
+        })?;
+        receiver.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Internal,
+                "a thread of the SQLite store died",
+            ))
+        })
     }
 }
 
 impl Shared {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn dialect(&self) -> SqliteDialect {
         SqliteDialect {
             table_prefix: self.config.table_prefix.clone(),
@@ -119,7 +125,11 @@ impl Shared {
 
     /// An idle connection or a new one; `None` if there is no file and none may be made.
     pub(crate) fn take(&self) -> Result<Option<Handle>> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         match idle {
             Some(handle) => Ok(Some(handle)),
             None => self.open(),
@@ -136,14 +146,23 @@ impl Shared {
     fn open(&self) -> Result<Option<Handle>> {
         let path = &self.path;
         if let Some(Err(source)) = &self.temporary {
-            return Err(Error::new(ErrorKind::CannotOpen, format!("no temporary folder for the store: {source}")));
+            return Err(Error::new(
+                ErrorKind::CannotOpen,
+                format!("no temporary folder for the store: {source}"),
+            ));
         }
         let cannot = |why: &str, hint: &str| {
-            Error::new(ErrorKind::CannotOpen, format!("the store {} cannot be opened: {why}", path.display()))
-                .with_hint(hint)
+            Error::new(
+                ErrorKind::CannotOpen,
+                format!("the store {} cannot be opened: {why}", path.display()),
+            )
+            .with_hint(hint)
         };
         if path.is_dir() {
-            return Err(cannot("it is a folder", "the option `database` names a file"));
+            return Err(cannot(
+                "it is a folder",
+                "the option `database` names a file",
+            ));
         }
         if !path.exists() {
             let folder = match path.parent() {
@@ -166,7 +185,9 @@ impl Shared {
         };
         let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .and_then(|connection| self.configure(connection));
-        opened.map(Some).map_err(|e| error::sqlite(e, "open the store", path))
+        opened
+            .map(Some)
+            .map_err(|e| error::sqlite(e, "open the store", path))
     }
 
     fn configure(&self, connection: Connection) -> rusqlite::Result<Handle> {
@@ -181,7 +202,12 @@ impl Shared {
             };
             connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
         }
-        connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF")?;
+        // A log that a large write left behind is cut back, or it would stay as long as the store.
+        connection
+            .execute_batch("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 16777216")?;
+        if let Some(pages) = self.config.max_pages {
+            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+        }
         let marks = Marks::default();
         functions::register(&connection, &marks)?;
         Ok(Handle { connection, marks })
@@ -189,7 +215,11 @@ impl Shared {
 }
 
 fn nothing_to_write_to() -> CatalogError {
-    Error::new(ErrorKind::ReadOnly, "the store was opened for reading and does not exist yet").into()
+    Error::new(
+        ErrorKind::ReadOnly,
+        "the store was opened for reading and does not exist yet",
+    )
+    .into()
 }
 
 #[async_trait]

@@ -73,7 +73,10 @@ pub(crate) fn create(connection: &Connection) -> Result<(), CatalogError> {
 }
 
 /// What is known of a table, `None` if there is none.
-pub(crate) fn table(connection: &Connection, name: &str) -> Result<Option<TableEntry>, CatalogError> {
+pub(crate) fn table(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<TableEntry>, CatalogError> {
     if !exists(connection)? {
         return Ok(None);
     }
@@ -107,9 +110,17 @@ pub(crate) fn names(connection: &Connection) -> Result<Vec<String>, CatalogError
 }
 
 /// Records a table's columns and its latest stamp.
-pub(crate) fn record(connection: &Connection, name: &str, entry: &TableEntry) -> Result<(), CatalogError> {
+pub(crate) fn record(
+    connection: &Connection,
+    name: &str,
+    entry: &TableEntry,
+) -> Result<(), CatalogError> {
     let schema = serde_json::to_string(&entry.schema).map_err(|source| {
-        Error::new(ErrorKind::Internal, format!("the columns of {name:?} cannot be recorded")).with_source(source)
+        Error::new(
+            ErrorKind::Internal,
+            format!("the columns of {name:?} cannot be recorded"),
+        )
+        .with_source(source)
     })?;
     connection.execute(
         "INSERT INTO \"metaxy.tables\" (name, arrow_schema, latest) VALUES (?1, ?2, ?3)
@@ -161,11 +172,16 @@ pub(crate) fn all_written_once(
     if !exists(connection)? {
         return Ok(HashSet::new());
     }
-    let sql = "SELECT name, feature_version, id_columns FROM \"metaxy.versions\" WHERE written_once";
+    let sql =
+        "SELECT name, feature_version, id_columns FROM \"metaxy.versions\" WHERE written_once";
     let mut statement = connection.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         let ids: String = row.get(2)?;
-        Ok((row.get(0)?, row.get(1)?, serde_json::from_str(&ids).unwrap_or_default()))
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            serde_json::from_str(&ids).unwrap_or_default(),
+        ))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

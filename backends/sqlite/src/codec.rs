@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::builder::{
-    BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder, UInt64Builder,
+    BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
+    UInt64Builder,
 };
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StructArray, UInt64Array,
-    new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StructArray,
+    UInt64Array, new_empty_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
@@ -47,8 +48,12 @@ fn kind(data_type: &DataType) -> Option<Kind> {
     use DataType as T;
     Some(match data_type {
         T::Boolean => Kind::Boolean,
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 => Kind::Integer,
-        T::Date32 | T::Date64 | T::Time32(_) | T::Time64(_) | T::Timestamp(..) | T::Duration(_) => Kind::Integer,
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 => {
+            Kind::Integer
+        }
+        T::Date32 | T::Date64 | T::Time32(_) | T::Time64(_) | T::Timestamp(..) | T::Duration(_) => {
+            Kind::Integer
+        }
         T::UInt64 => Kind::Unsigned,
         T::Float16 | T::Float32 | T::Float64 => Kind::Float,
         T::Utf8 | T::LargeUtf8 | T::Utf8View => Kind::Text,
@@ -58,7 +63,9 @@ fn kind(data_type: &DataType) -> Option<Kind> {
         T::Decimal128(..) => Kind::LongDecimal,
         T::Dictionary(_, value) => kind(value)?,
         T::Struct(members) if members.iter().all(|m| m.data_type() == &T::Utf8) => Kind::Texts,
-        T::Struct(_) | T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::Map(..) => Kind::Json,
+        T::Struct(_) | T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::Map(..) => {
+            Kind::Json
+        }
         _ => return None,
     })
 }
@@ -68,19 +75,25 @@ fn kind(data_type: &DataType) -> Option<Kind> {
 /// # Errors
 /// [`ErrorKind::Unsupported`] for types that SQLite cannot hold.
 pub(crate) fn column_type(field: &Field) -> Result<&'static str> {
-    Ok(match kind(field.data_type()).ok_or_else(|| unsupported(field))? {
-        Kind::Boolean | Kind::Integer | Kind::Unsigned | Kind::Decimal => "INTEGER",
-        // Floats share their column with NaN.
-        Kind::Float => "ANY",
-        Kind::Text | Kind::LongDecimal | Kind::Texts | Kind::Json => "TEXT",
-        Kind::Blob => "BLOB",
-    })
+    Ok(
+        match kind(field.data_type()).ok_or_else(|| unsupported(field))? {
+            Kind::Boolean | Kind::Integer | Kind::Unsigned | Kind::Decimal => "INTEGER",
+            // Floats share their column with NaN.
+            Kind::Float => "ANY",
+            Kind::Text | Kind::LongDecimal | Kind::Texts | Kind::Json => "TEXT",
+            Kind::Blob => "BLOB",
+        },
+    )
 }
 
 fn unsupported(field: &Field) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("column {:?} is {}, which a SQLite store cannot keep", field.name(), field.data_type()),
+        format!(
+            "column {:?} is {}, which a SQLite store cannot keep",
+            field.name(),
+            field.data_type()
+        ),
     )
     .with_hint("cast the column to another type before writing")
 }
@@ -106,22 +119,31 @@ impl Encoded {
             DataType::Dictionary(_, value) => &cast(array, value)?,
             _ => array,
         };
-        Ok(match kind(array.data_type()).ok_or_else(|| unsupported(field))? {
-            Kind::Boolean => Self::Boolean(array.as_boolean().clone()),
-            Kind::Integer => Self::Integer(integers(array)?),
-            Kind::Unsigned => Self::Unsigned(array.as_primitive().clone(), field.name().clone()),
-            Kind::Float => Self::Float(cast(array, &DataType::Float64)?.as_primitive().clone()),
-            Kind::Text => Self::Text(cast(array, &DataType::Utf8)?),
-            Kind::Blob => Self::Blob(cast(array, &DataType::Binary)?),
-            Kind::Decimal => {
-                let wide = cast(array, &DataType::Decimal128(38, scale(array.data_type())))?;
-                let digits = wide.as_primitive::<arrow::datatypes::Decimal128Type>();
-                Self::Integer(digits.iter().map(|d| d.and_then(|d| i64::try_from(d).ok())).collect())
-            }
-            Kind::LongDecimal => Self::LongDecimal(array.as_primitive().clone()),
-            Kind::Texts => Self::Rendered(render_texts(array.as_struct())),
-            Kind::Json => Self::Rendered(render_json(field, array)?),
-        })
+        Ok(
+            match kind(array.data_type()).ok_or_else(|| unsupported(field))? {
+                Kind::Boolean => Self::Boolean(array.as_boolean().clone()),
+                Kind::Integer => Self::Integer(integers(array)?),
+                Kind::Unsigned => {
+                    Self::Unsigned(array.as_primitive().clone(), field.name().clone())
+                }
+                Kind::Float => Self::Float(cast(array, &DataType::Float64)?.as_primitive().clone()),
+                Kind::Text => Self::Text(cast(array, &DataType::Utf8)?),
+                Kind::Blob => Self::Blob(cast(array, &DataType::Binary)?),
+                Kind::Decimal => {
+                    let wide = cast(array, &DataType::Decimal128(38, scale(array.data_type())))?;
+                    let digits = wide.as_primitive::<arrow::datatypes::Decimal128Type>();
+                    Self::Integer(
+                        digits
+                            .iter()
+                            .map(|d| d.and_then(|d| i64::try_from(d).ok()))
+                            .collect(),
+                    )
+                }
+                Kind::LongDecimal => Self::LongDecimal(array.as_primitive().clone()),
+                Kind::Texts => Self::Rendered(render_texts(array.as_struct())),
+                Kind::Json => Self::Rendered(render_json(field, array)?),
+            },
+        )
     }
 
     /// The value of a row.
@@ -130,14 +152,19 @@ impl Encoded {
     /// [`ErrorKind::InvalidFrame`] for an unsigned integer that SQLite cannot hold.
     pub(crate) fn value(&self, row: usize) -> Result<ToSqlOutput<'_>> {
         Ok(match self {
-            Self::Boolean(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Integer(i64::from(a.value(row)))),
+            Self::Boolean(a) if a.is_valid(row) => {
+                ToSqlOutput::Owned(Value::Integer(i64::from(a.value(row))))
+            }
             Self::Integer(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Integer(a.value(row))),
             Self::Unsigned(a, name) if a.is_valid(row) => match i64::try_from(a.value(row)) {
                 Ok(value) => ToSqlOutput::Owned(Value::Integer(value)),
                 Err(_) => {
                     return Err(Error::new(
                         ErrorKind::InvalidFrame,
-                        format!("column {name:?} holds {}, more than SQLite's integers reach", a.value(row)),
+                        format!(
+                            "column {name:?} holds {}, more than SQLite's integers reach",
+                            a.value(row)
+                        ),
                     )
                     .with_hint("store it as text or as a signed integer"));
                 }
@@ -152,7 +179,9 @@ impl Encoded {
             Self::Blob(a) if a.is_valid(row) => {
                 ToSqlOutput::Borrowed(ValueRef::Blob(a.as_binary::<i32>().value(row)))
             }
-            Self::LongDecimal(a) if a.is_valid(row) => ToSqlOutput::Owned(Value::Text(a.value(row).to_string())),
+            Self::LongDecimal(a) if a.is_valid(row) => {
+                ToSqlOutput::Owned(Value::Text(a.value(row).to_string()))
+            }
             Self::Rendered(texts) => match &texts[row] {
                 Some(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
                 None => ToSqlOutput::Owned(Value::Null),
@@ -178,7 +207,9 @@ fn integers(array: &ArrayRef) -> Result<Int64Array> {
 
 fn scale(data_type: &DataType) -> i8 {
     match data_type {
-        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) => *scale,
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale) => *scale,
         _ => 0,
     }
 }
@@ -226,7 +257,11 @@ fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Option<String>>
             let mut json = Vec::new();
             encoder.encode(row, &mut json);
             String::from_utf8(json).map(Some).map_err(|source| {
-                Error::new(ErrorKind::Internal, format!("column {:?} has no JSON", field.name())).with_source(source)
+                Error::new(
+                    ErrorKind::Internal,
+                    format!("column {:?} has no JSON", field.name()),
+                )
+                .with_source(source)
             })
         })
         .collect()
@@ -352,16 +387,20 @@ impl Decoder {
                 b.append_null();
                 true
             }
-            (Values::Texts(builders, members, valid), value) => push_texts(builders, members, valid, value),
-            (Values::Json(json, valid), ValueRef::Text(bytes)) => match std::str::from_utf8(bytes) {
-                Ok(text) => {
-                    json.push_str(text);
-                    json.push('\n');
-                    valid.push(true);
-                    true
+            (Values::Texts(builders, members, valid), value) => {
+                push_texts(builders, members, valid, value)
+            }
+            (Values::Json(json, valid), ValueRef::Text(bytes)) => {
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => {
+                        json.push_str(text);
+                        json.push('\n');
+                        valid.push(true);
+                        true
+                    }
+                    Err(_) => false,
                 }
-                Err(_) => false,
-            },
+            }
             (Values::Json(json, valid), ValueRef::Null) => {
                 json.push_str("null\n");
                 valid.push(false);
@@ -404,7 +443,10 @@ impl Decoder {
                 if members.is_empty() {
                     Arc::new(StructArray::new_empty_fields(nulls.len(), Some(nulls)))
                 } else {
-                    let arrays = builders.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+                    let arrays = builders
+                        .iter_mut()
+                        .map(|b| Arc::new(b.finish()) as ArrayRef)
+                        .collect();
                     Arc::new(StructArray::try_new(members.clone(), arrays, Some(nulls))?)
                 }
             }
@@ -417,7 +459,12 @@ impl Decoder {
     }
 }
 
-fn push_texts(builders: &mut [StringBuilder], members: &Fields, valid: &mut Vec<bool>, value: ValueRef<'_>) -> bool {
+fn push_texts(
+    builders: &mut [StringBuilder],
+    members: &Fields,
+    valid: &mut Vec<bool>,
+    value: ValueRef<'_>,
+) -> bool {
     let rows = valid.len();
     let ok = match value {
         ValueRef::Null => true,
@@ -449,8 +496,11 @@ fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<ArrayRef> {
     }
     let field = Arc::new(field.as_ref().clone().with_nullable(true));
     let damaged = |source: arrow::error::ArrowError| {
-        Error::new(ErrorKind::Corrupt, format!("column {:?} does not hold what it should", field.name()))
-            .with_source(source)
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("column {:?} does not hold what it should", field.name()),
+        )
+        .with_source(source)
     };
     let mut decoder = ReaderBuilder::new_with_field(field.clone())
         .with_batch_size(rows)
@@ -485,11 +535,19 @@ fn restore(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     Ok(match (array.data_type(), data_type) {
         (T::Int64, T::Date32 | T::Time32(_)) => {
             let narrow = cast(array, &T::Int32)?;
-            let data = narrow.to_data().into_builder().data_type(data_type.clone()).build()?;
+            let data = narrow
+                .to_data()
+                .into_builder()
+                .data_type(data_type.clone())
+                .build()?;
             arrow::array::make_array(data)
         }
         (T::Int64, T::Date64 | T::Time64(_) | T::Timestamp(..) | T::Duration(_)) => {
-            let data = array.to_data().into_builder().data_type(data_type.clone()).build()?;
+            let data = array
+                .to_data()
+                .into_builder()
+                .data_type(data_type.clone())
+                .build()?;
             arrow::array::make_array(data)
         }
         _ => cast(array, data_type)?,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
 use metaxy_core::registry::OpenRequest;
-use metaxy_core::Result;
 
 use crate::SqliteBackend;
 
@@ -33,6 +33,8 @@ pub struct SqliteConfig {
     pub lock_timeout: Duration,
     /// When a commit is on disk.
     pub synchronous: Synchronous,
+    /// The most pages (of 4 KiB) that the file may have; a write beyond fails as on a full disk.
+    pub max_pages: Option<u32>,
 }
 
 impl SqliteConfig {
@@ -43,6 +45,7 @@ impl SqliteConfig {
             table_prefix: String::new(),
             lock_timeout: Duration::from_secs(30),
             synchronous: Synchronous::default(),
+            max_pages: None,
         }
     }
 
@@ -67,6 +70,13 @@ impl SqliteConfig {
         self
     }
 
+    /// The most pages (of 4 KiB) that the file may have.
+    #[must_use]
+    pub fn with_max_pages(mut self, pages: u32) -> Self {
+        self.max_pages = Some(pages);
+        self
+    }
+
     /// The store itself. The file is opened when it is first needed.
     #[must_use]
     pub fn open(self, access: Access) -> SqliteBackend {
@@ -86,10 +96,15 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
         config.lock_timeout = timeout;
     }
     if let Some(choice) = options.opt_choice("synchronous", &["full", "normal"])? {
-        config.synchronous = match choice.as_ref() {
+        config.synchronous = match choice {
             "normal" => Synchronous::Normal,
             _ => Synchronous::Full,
         };
+    }
+    if let Some(pages) = options.opt_u64("max_pages")? {
+        let pages = u32::try_from(pages)
+            .map_err(|_| options.invalid("max_pages", "it is more than 4294967295"))?;
+        config.max_pages = Some(pages);
     }
     options.finish()?;
     Ok(Arc::new(config.open(access)))

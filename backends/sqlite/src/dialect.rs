@@ -56,7 +56,9 @@ impl Dialect for SqliteDialect {
             (Value::Decimal(value), _) => format!("{:e}", value.to_f64()),
             (Value::Float(value), _) if value.is_finite() => format!("{value:e}"),
             (Value::Text(text), _) => self.text(text),
-            (Value::Date(days), Some(DataType::Date64)) => (i64::from(*days) * 86_400_000).to_string(),
+            (Value::Date(days), Some(DataType::Date64)) => {
+                (i64::from(*days) * 86_400_000).to_string()
+            }
             (Value::Date(days), _) => days.to_string(),
             (Value::Timestamp(micros), Some(DataType::Timestamp(TimeUnit::Nanosecond, _))) => {
                 integer(i128::from(*micros) * 1_000)
@@ -77,11 +79,13 @@ impl Dialect for SqliteDialect {
                 Ok(format!("({column} * {})", micros_per(*unit)))
             }
             DataType::Dictionary(_, value) => self.operand(column, value),
-            DataType::Decimal128(digits, _) if *digits > crate::codec::INTEGER_DIGITS => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("SQLite cannot compare {data_type} in a filter: more than 18 digits"),
-            )
-            .with_hint("compare another column, or store the value with fewer digits")),
+            DataType::Decimal128(digits, _) if *digits > crate::codec::INTEGER_DIGITS => {
+                Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("SQLite cannot compare {data_type} in a filter: more than 18 digits"),
+                )
+                .with_hint("compare another column, or store the value with fewer digits"))
+            }
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("a filter cannot compare a column of type {data_type}"),

@@ -47,7 +47,10 @@ pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
         Some(ErrorCode::OperationInterrupted) => {
             Error::new(ErrorKind::Cancelled, "the query was cancelled")
         }
-        _ => Error::new(ErrorKind::Storage, format!("SQLite could not {what} in {file}: {error}")),
+        _ => Error::new(
+            ErrorKind::Storage,
+            format!("SQLite could not {what} in {file}: {error}"),
+        ),
     };
     described.with_source(error)
 }

@@ -19,11 +19,16 @@ pub(crate) struct Marks(Arc<Mutex<Vec<u64>>>);
 impl Marks {
     /// Forgets all rows: before a query.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     fn set(&self, row: i64) {
-        let Some((word, bit)) = position(row) else { return };
+        let Some((word, bit)) = position(row) else {
+            return;
+        };
         let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if words.len() <= word {
             words.resize(word + 1, 0);
@@ -32,7 +37,9 @@ impl Marks {
     }
 
     fn contains(&self, row: i64) -> bool {
-        let Some((word, bit)) = position(row) else { return false };
+        let Some((word, bit)) = position(row) else {
+            return false;
+        };
         let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         words.get(word).is_some_and(|w| w & bit != 0)
     }
@@ -175,7 +182,7 @@ impl Recipe {
 
 /// `metaxy_hash(recipe, …)`: the hash of the parts, one after the other; null if a part is that must not be.
 fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
-    let recipe = ctx.get_or_create_aux(0, |value| Recipe::parse(value))?;
+    let recipe = ctx.get_or_create_aux(0, Recipe::parse)?;
     let mut hasher = recipe.hasher.lock().unwrap_or_else(PoisonError::into_inner);
     let mut slots: Vec<Option<Cow<'_, str>>> = vec![None; recipe.members.len()];
     for argument in recipe.arguments() {
@@ -218,7 +225,9 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
 }
 
 fn as_text(value: ValueRef<'_>) -> Result<&str> {
-    value.as_str().map_err(|e| Error::UserFunctionError(e.into()))
+    value
+        .as_str()
+        .map_err(|e| Error::UserFunctionError(e.into()))
 }
 
 fn user(message: &str) -> Error {
@@ -235,14 +244,21 @@ struct FoldState {
 
 /// The SQL of a fold.
 pub(crate) fn fold_sql(spec: HashSpec, value: &str, over: &str) -> String {
-    format!("metaxy_fold('{}:{}', {value}) OVER {over}", spec.algorithm, spec.length)
+    format!(
+        "metaxy_fold('{}:{}', {value}) OVER {over}",
+        spec.algorithm, spec.length
+    )
 }
 
 impl Aggregate<FoldState, Option<String>> for FoldFunction {
     fn init(&self, ctx: &mut Context<'_>) -> Result<FoldState> {
         let spec = as_text(ctx.get_raw(0))?;
-        let (algorithm, length) = spec.split_once(':').ok_or_else(|| user("metaxy_fold: no spec"))?;
-        let algorithm: HashAlgorithm = algorithm.parse().map_err(|_| user("metaxy_fold: no algorithm"))?;
+        let (algorithm, length) = spec
+            .split_once(':')
+            .ok_or_else(|| user("metaxy_fold: no spec"))?;
+        let algorithm: HashAlgorithm = algorithm
+            .parse()
+            .map_err(|_| user("metaxy_fold: no algorithm"))?;
         let length = length.parse().map_err(|_| user("metaxy_fold: no length"))?;
         Ok(FoldState {
             fold: Fold::new(algorithm, length),

@@ -106,7 +106,17 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["", "plain", "\"", "\\", "a\nb", "é|日本", "\u{1}", "\\\"", "😀"] {
+        for text in [
+            "",
+            "plain",
+            "\"",
+            "\\",
+            "a\nb",
+            "é|日本",
+            "\u{1}",
+            "\\\"",
+            "😀",
+        ] {
             let mut json = String::from("{");
             push_string(&mut json, text);
             json.push(':');
@@ -122,7 +132,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_object_of_texts() {
-        for bad in ["", "[]", "{", "{\"a\"}", "{\"a\":1}", "{\"a\":\"b\"", "{\"a\":\"b\"}x", "{\"a\":\"\\"] {
+        for bad in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":1}",
+            "{\"a\":\"b\"",
+            "{\"a\":\"b\"}x",
+            "{\"a\":\"\\",
+        ] {
             assert_eq!(members(bad), None, "{bad}");
         }
         assert_eq!(members("{}"), Some(vec![]));

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::{SinkExt, Stream};
-use metaxy_core::plan::{Plan, Relation};
+use metaxy_core::plan::Plan;
 use metaxy_core::sql::{quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use rusqlite::InterruptHandle;
@@ -52,7 +52,13 @@ pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
         .name("metaxy-sqlite".into())
         .spawn(work)
         .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
-    Ok(Frame::new(schema, Answer { receiver, interrupt }))
+    Ok(Frame::new(
+        schema,
+        Answer {
+            receiver,
+            interrupt,
+        },
+    ))
 }
 
 /// The batches of a running statement; dropping it stops the statement.
@@ -83,12 +89,17 @@ impl Drop for Answer {
     }
 }
 
-fn answer(shared: &Shared, handle: &mut Handle, plan: Plan, sender: &mut Sender) -> Result<(), CatalogError> {
+fn answer(
+    shared: &Shared,
+    handle: &mut Handle,
+    plan: Plan,
+    sender: &mut Sender,
+) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
     dialect.written_once = catalog::all_written_once(&transaction)?;
     let frames = plan.frames.len();
-    load_frames(&transaction, plan.frames, &plan.relation)?;
+    load_frames(&transaction, plan.frames)?;
     let sql = render(&plan.relation, &dialect)?;
     handle.marks.clear();
     stream(&transaction, &sql, plan.relation.schema(), sender)?;
@@ -100,7 +111,7 @@ fn answer(shared: &Shared, handle: &mut Handle, plan: Plan, sender: &mut Sender)
 }
 
 /// Frames become temporary tables of the connection.
-fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>, _: &Relation) -> Result<(), CatalogError> {
+fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>) -> Result<(), CatalogError> {
     for (position, mut frame) in frames.into_iter().enumerate() {
         let name = frame_name(position);
         let schema = frame.schema().clone();
@@ -130,10 +141,15 @@ fn stream(
 ) -> Result<(), CatalogError> {
     let mut statement = connection.prepare(sql).map_err(|source| {
         CatalogError::Other(
-            Error::new(ErrorKind::Internal, format!("SQLite refused a plan: {sql}")).with_source(source),
+            Error::new(ErrorKind::Internal, format!("SQLite refused a plan: {sql}"))
+                .with_source(source),
         )
     })?;
-    let mut decoders = schema.fields().iter().map(Decoder::new).collect::<Result<Vec<_>>>()?;
+    let mut decoders = schema
+        .fields()
+        .iter()
+        .map(Decoder::new)
+        .collect::<Result<Vec<_>>>()?;
     let mut rows = statement.raw_query();
     let mut waiting = 0;
     loop {
@@ -146,12 +162,18 @@ fn stream(
         }
         let last = row.is_none();
         if waiting == BATCH || (last && waiting > 0) {
-            let arrays = decoders.iter_mut().map(Decoder::finish).collect::<Result<Vec<_>>>()?;
+            let arrays = decoders
+                .iter_mut()
+                .map(Decoder::finish)
+                .collect::<Result<Vec<_>>>()?;
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(waiting));
-            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options).map_err(Error::from)?;
+            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+                .map_err(Error::from)?;
             waiting = 0;
             if block_on(sender.send(Ok(batch))).is_err() {
-                return Err(Error::new(ErrorKind::Cancelled, "nobody reads the result any more").into());
+                return Err(
+                    Error::new(ErrorKind::Cancelled, "nobody reads the result any more").into(),
+                );
             }
         }
         if last {

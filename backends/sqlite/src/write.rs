@@ -33,7 +33,11 @@ pub(crate) struct Cancelled(Arc<AtomicBool>);
 impl Cancelled {
     fn check(&self) -> Result<(), CatalogError> {
         if self.0.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Cancelled, "the write was cancelled; nothing was written").into());
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "the write was cancelled; nothing was written",
+            )
+            .into());
         }
         Ok(())
     }
@@ -78,13 +82,21 @@ fn append_one(
     let stored = catalog::table(connection, name)?;
     let latest = stored.as_ref().and_then(|entry| entry.latest);
     let mut prepared = append.prepare(stored.as_ref().map(|entry| &entry.schema), latest)?;
-    fit_table(connection, name, stored.as_ref(), &prepared, &feature, create)?;
+    fit_table(
+        connection,
+        name,
+        stored.as_ref(),
+        &prepared,
+        &feature,
+        create,
+    )?;
     let before = last_row(connection, name)?;
 
     let mut versions = BTreeSet::new();
     let mut rows = 0;
     {
-        let mut insert = connection.prepare(&insert_sql("main", name, prepared.schema().as_ref()))?;
+        let mut insert =
+            connection.prepare(&insert_sql("main", name, prepared.schema().as_ref()))?;
         while let Some(batch) = block_on(prepared.next())? {
             cancelled.check()?;
             note_versions(&batch, &mut versions);
@@ -122,7 +134,11 @@ fn fit_table(
         .map_err(|e| e.with_context("feature", feature))?;
     match stored {
         None => {
-            let sql = format!("CREATE TABLE {} ({}) STRICT", quote(name), definitions.join(", "));
+            let sql = format!(
+                "CREATE TABLE {} ({}) STRICT",
+                quote(name),
+                definitions.join(", ")
+            );
             let foreign = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
             if connection.query_row(foreign, [name], |row| row.get(0))? {
                 return Err(Error::new(
@@ -144,7 +160,10 @@ fn fit_table(
         }
         Some(stored) => {
             for definition in &definitions[stored.schema.fields().len()..] {
-                connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {definition}", quote(name)))?;
+                connection.execute_batch(&format!(
+                    "ALTER TABLE {} ADD COLUMN {definition}",
+                    quote(name)
+                ))?;
             }
         }
     }
@@ -155,7 +174,15 @@ fn fit_table(
     // Everything that the search for a later row looks at, so that it needs the index only.
     let mut covered: Vec<&str> = prepared.id_columns().iter().map(String::as_str).collect();
     let index = format!("{name}.by.{}", covered.join(","));
-    covered.extend([columns::FEATURE_VERSION, columns::UPDATED_AT, columns::DELETED_AT].iter().filter(|c| has(c)));
+    covered.extend(
+        [
+            columns::FEATURE_VERSION,
+            columns::UPDATED_AT,
+            columns::DELETED_AT,
+        ]
+        .iter()
+        .filter(|c| has(c)),
+    );
     let covered: Vec<String> = covered.into_iter().map(quote).collect();
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
@@ -169,10 +196,17 @@ fn fit_table(
 pub(crate) fn insert_sql(database: &str, name: &str, schema: &Schema) -> String {
     let names: Vec<String> = schema.fields().iter().map(|f| quote(f.name())).collect();
     let places = vec!["?"; names.len()].join(", ");
-    format!("INSERT INTO {database}.{} ({}) VALUES ({places})", quote(name), names.join(", "))
+    format!(
+        "INSERT INTO {database}.{} ({}) VALUES ({places})",
+        quote(name),
+        names.join(", ")
+    )
 }
 
-pub(crate) fn insert_batch(insert: &mut Statement<'_>, batch: &RecordBatch) -> Result<(), CatalogError> {
+pub(crate) fn insert_batch(
+    insert: &mut Statement<'_>,
+    batch: &RecordBatch,
+) -> Result<(), CatalogError> {
     let columns = batch
         .schema()
         .fields()
@@ -229,7 +263,10 @@ fn note_writes(
         return catalog::record_version(connection, name, version, &recorded, false);
     }
     let fv = quote(columns::FEATURE_VERSION);
-    let same: Vec<String> = ids.iter().map(|id| format!("a.{0} = b.{0}", quote(id))).collect();
+    let same: Vec<String> = ids
+        .iter()
+        .map(|id| format!("a.{0} = b.{0}", quote(id)))
+        .collect();
     // CROSS JOIN keeps the order: walk the new rows, look for an earlier one of the same sample.
     let sql = format!(
         "SELECT 1 FROM main.{0} AS a CROSS JOIN main.{0} AS b

@@ -73,7 +73,11 @@ impl Append {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidFrame`] if a column has a type that does not fit; the message names the column and both types.
-    pub fn prepare(self, stored: Option<&Schema>, latest: Option<Micros>) -> Result<PreparedAppend> {
+    pub fn prepare(
+        self,
+        stored: Option<&Schema>,
+        latest: Option<Micros>,
+    ) -> Result<PreparedAppend> {
         let incoming = stamped_schema(self.rows.schema(), self.times);
         let schema = merge(&self.table, stored, &incoming)?;
         let stamp = match self.times {
@@ -132,11 +136,16 @@ impl PreparedAppend {
             return Ok(None);
         };
         for name in &self.id_columns {
-            let nulls = batch.column_by_name(name).map_or(batch.num_rows(), |c| c.null_count());
+            let nulls = batch
+                .column_by_name(name)
+                .map_or(batch.num_rows(), |c| c.null_count());
             if nulls > 0 {
                 return Err(Error::new(
                     ErrorKind::InvalidFrame,
-                    format!("ID column {name:?} of feature {} is null in {nulls} rows", self.table),
+                    format!(
+                        "ID column {name:?} of feature {} is null in {nulls} rows",
+                        self.table
+                    ),
                 )
                 .with_hint("every sample needs its ID; nothing was written"));
             }
@@ -163,7 +172,8 @@ impl PreparedAppend {
             return Ok(batch.clone());
         };
         let rows = batch.num_rows();
-        let now: ArrayRef = Arc::new(TimestampMicrosecondArray::from_value(stamp, rows).with_timezone("UTC"));
+        let now: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from_value(stamp, rows).with_timezone("UTC"));
         let mut columns = Columns::of(batch);
         match self.times {
             Times::Write(_) => {
@@ -219,7 +229,11 @@ impl Columns {
 
 fn stamped_schema(schema: &Schema, times: Times) -> Schema {
     let added: &[&str] = match times {
-        Times::Write(_) => &[columns::CREATED_AT, columns::UPDATED_AT, columns::DELETED_AT],
+        Times::Write(_) => &[
+            columns::CREATED_AT,
+            columns::UPDATED_AT,
+            columns::DELETED_AT,
+        ],
         Times::Tombstone(_) => &[columns::DELETED_AT],
         Times::Keep => &[],
     };
@@ -254,7 +268,10 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
         if !seen.insert(field.name()) {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,
-                format!("the frame for feature {table} has two columns named {:?}", field.name()),
+                format!(
+                    "the frame for feature {table} has two columns named {:?}",
+                    field.name()
+                ),
             ));
         }
         let data_type = storable(field.data_type());
@@ -292,16 +309,23 @@ fn storable(data_type: &DataType) -> DataType {
                 .map(|m| Field::new(m.name(), storable(m.data_type()), true))
                 .collect(),
         ),
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
-            DataType::List(Arc::new(Field::new("item", storable(item.data_type()), true)))
-        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => DataType::List(Arc::new(Field::new(
+            "item",
+            storable(item.data_type()),
+            true,
+        ))),
         other => other.clone(),
     }
 }
 
 /// What a column of type `stored` becomes when `incoming` is written to it, `None` if that would lose something.
 fn merge_types(stored: &DataType, incoming: &DataType) -> Option<DataType> {
-    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, Null, Struct, UInt8, UInt16, UInt32, UInt64};
+    use DataType::{
+        Float32, Float64, Int8, Int16, Int32, Int64, Null, Struct, UInt8, UInt16, UInt32, UInt64,
+    };
     let fits = match (stored, incoming) {
         (a, b) if a == b => true,
         (_, Null) => true,
@@ -317,7 +341,9 @@ fn merge_types(stored: &DataType, incoming: &DataType) -> Option<DataType> {
         (UInt32, UInt8 | UInt16) => true,
         (UInt16, UInt8) => true,
         (Float64, Float32 | Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32) => true,
-        (DataType::Timestamp(a, tz), DataType::Timestamp(b, other)) => tz.is_some() == other.is_some() && a >= b,
+        (DataType::Timestamp(a, tz), DataType::Timestamp(b, other)) => {
+            tz.is_some() == other.is_some() && a >= b
+        }
         (DataType::Dictionary(_, value), other) => value.as_ref() == other,
         (a, DataType::Dictionary(_, value)) => a == value.as_ref(),
         _ => false,
@@ -353,7 +379,11 @@ fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayR
                 None => Ok(new_null_array(member.data_type(), given.len())),
             })
             .collect::<Result<Vec<_>>>()?;
-        return Ok(Arc::new(StructArray::try_new(members.clone(), values, given.nulls().cloned())?));
+        return Ok(Arc::new(StructArray::try_new(
+            members.clone(),
+            values,
+            given.nulls().cloned(),
+        )?));
     }
     cast(array, field.data_type()).map_err(|source| {
         Error::new(
@@ -368,12 +398,19 @@ fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayR
     })
 }
 
-fn as_stamps(table: &FeatureKey, name: &str, array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+fn as_stamps(
+    table: &FeatureKey,
+    name: &str,
+    array: &ArrayRef,
+) -> Result<TimestampMicrosecondArray> {
     use arrow::array::AsArray;
     let refused = || {
         Error::new(
             ErrorKind::InvalidFrame,
-            format!("column {name:?} of feature {table} is {}, not a time", array.data_type()),
+            format!(
+                "column {name:?} of feature {table} is {}, not a time",
+                array.data_type()
+            ),
         )
     };
     if !matches!(array.data_type(), DataType::Timestamp(..) | DataType::Null) {

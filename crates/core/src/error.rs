@@ -121,7 +121,10 @@ impl Error {
 
     /// Names the underlying cause.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>) -> Self {
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
+    ) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -183,7 +186,11 @@ impl std::error::Error for Error {
 /// Arrow fails where this library breaks one of its own rules; frames of callers are checked before.
 impl From<arrow::error::ArrowError> for Error {
     fn from(source: arrow::error::ArrowError) -> Self {
-        Self::new(ErrorKind::Internal, format!("Arrow refused an operation: {source}")).with_source(source)
+        Self::new(
+            ErrorKind::Internal,
+            format!("Arrow refused an operation: {source}"),
+        )
+        .with_source(source)
     }
 }
 

@@ -72,7 +72,10 @@ impl Frame {
         schema: SchemaRef,
         mut f: impl FnMut(RecordBatch) -> Result<RecordBatch> + Send + 'static,
     ) -> Self {
-        Self::new(schema, self.batches.map(move |batch| batch.and_then(&mut f)))
+        Self::new(
+            schema,
+            self.batches.map(move |batch| batch.and_then(&mut f)),
+        )
     }
 }
 

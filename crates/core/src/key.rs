@@ -191,12 +191,22 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_key() {
-        for bad in ["", "/", "a/", "/a", "A", "1a", "a__b", "a\n", "a b", "-a", "a/-b", "é", "a/b__c", "a.b"] {
+        for bad in [
+            "", "/", "a/", "/a", "A", "1a", "a__b", "a\n", "a b", "-a", "a/-b", "é", "a/b__c",
+            "a.b",
+        ] {
             let error = FeatureKey::new(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidDefinition, "{bad:?}");
             assert!(FieldKey::new(bad).is_err(), "{bad:?}");
         }
-        for good in ["a", "_", "a-b/0c", "_a/_b", "a_/-".strip_suffix("/-").unwrap(), "a/0"] {
+        for good in [
+            "a",
+            "_",
+            "a-b/0c",
+            "_a/_b",
+            "a_/-".strip_suffix("/-").unwrap(),
+            "a/0",
+        ] {
             assert!(FeatureKey::new(good).is_ok(), "{good:?}");
         }
     }
@@ -206,6 +216,10 @@ mod tests {
         let key = FieldKey::new("raw/audio").unwrap();
         assert!(key.ends_with(&FieldKey::new("audio").unwrap()));
         assert!(key.ends_with(&key));
-        assert!(!FieldKey::new("raw-audio").unwrap().ends_with(&FieldKey::new("audio").unwrap()));
+        assert!(
+            !FieldKey::new("raw-audio")
+                .unwrap()
+                .ends_with(&FieldKey::new("audio").unwrap())
+        );
     }
 }

@@ -70,7 +70,10 @@ impl PushedFeature {
         let damaged = |error: Error| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("what was pushed of feature {} is not a definition", self.feature_key),
+                format!(
+                    "what was pushed of feature {} is not a definition",
+                    self.feature_key
+                ),
             )
             .with_source(error)
         };
@@ -121,7 +124,11 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if the project cannot be told; the graph's own errors; and if the store fails.
-    pub async fn push_graph(&self, project: Option<&str>, tags: &IndexMap<String, String>) -> Result<Pushed> {
+    pub async fn push_graph(
+        &self,
+        project: Option<&str>,
+        tags: &IndexMap<String, String>,
+    ) -> Result<Pushed> {
         let project = self.project_to_push(project)?;
         let graph = self.graph();
         let version = graph.project_version(&project).to_owned();
@@ -160,9 +167,11 @@ impl MetadataStore {
             })
             .map(|feature| feature.feature_key.clone())
             .collect();
-        let already_pushed =
-            !last.is_empty() && updated.is_empty() && last.first().is_some_and(|f| f.project_version == version);
-        let new_tags = user_tags(&tags) != last.first().map(|f| user_tags(&f.tags)).unwrap_or_default()
+        let already_pushed = !last.is_empty()
+            && updated.is_empty()
+            && last.first().is_some_and(|f| f.project_version == version);
+        let new_tags = user_tags(&tags)
+            != last.first().map(|f| user_tags(&f.tags)).unwrap_or_default()
             && !user_tags(&tags).is_empty();
         if !already_pushed || new_tags {
             let latest = history.iter().map(|f| f.recorded_at).max();
@@ -175,7 +184,11 @@ impl MetadataStore {
         Ok(Pushed {
             project,
             project_version: version,
-            updated_features: if already_pushed || last.is_empty() { Vec::new() } else { updated },
+            updated_features: if already_pushed || last.is_empty() {
+                Vec::new()
+            } else {
+                updated
+            },
             already_pushed,
         })
     }
@@ -196,7 +209,12 @@ impl MetadataStore {
             latest_per: None,
         };
         let relation = Relation::scan(scan, schema);
-        let rows = self.backend().query(Plan::from(relation)).await?.collect().await?;
+        let rows = self
+            .backend()
+            .query(Plan::from(relation))
+            .await?
+            .collect()
+            .await?;
         let mut features = Vec::new();
         for batch in rows.batches() {
             features.extend(parse(batch)?);
@@ -210,12 +228,15 @@ impl MetadataStore {
     /// # Errors
     /// Those of [`pushed_features`](Self::pushed_features).
     pub async fn snapshots(&self, project: Option<&str>) -> Result<Vec<Snapshot>> {
-        let mut groups: BTreeMap<(String, String), (Micros, HashSet<FeatureKey>, String)> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, String), (Micros, HashSet<FeatureKey>, String)> =
+            BTreeMap::new();
         for feature in self.pushed_features().await? {
             if project.is_some_and(|project| project != feature.project) {
                 continue;
             }
-            let group = groups.entry((feature.project, feature.project_version)).or_default();
+            let group = groups
+                .entry((feature.project, feature.project_version))
+                .or_default();
             if feature.recorded_at >= group.0 {
                 group.0 = feature.recorded_at;
                 group.2 = feature.tags;
@@ -224,15 +245,17 @@ impl MetadataStore {
         }
         let mut snapshots: Vec<Snapshot> = groups
             .into_iter()
-            .map(|((project, project_version), (recorded_at, features, tags))| Snapshot {
-                project,
-                project_version,
-                recorded_at,
-                features: features.len(),
-                tags,
-            })
+            .map(
+                |((project, project_version), (recorded_at, features, tags))| Snapshot {
+                    project,
+                    project_version,
+                    recorded_at,
+                    features: features.len(),
+                    tags,
+                },
+            )
             .collect();
-        snapshots.sort_by(|a, b| b.recorded_at.cmp(&a.recorded_at));
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.recorded_at));
         Ok(snapshots)
     }
 
@@ -250,7 +273,11 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if what was pushed is not a graph.
-    pub async fn load_graph(&self, project_version: Option<&str>, project: Option<&str>) -> Result<Option<FeatureGraph>> {
+    pub async fn load_graph(
+        &self,
+        project_version: Option<&str>,
+        project: Option<&str>,
+    ) -> Result<Option<FeatureGraph>> {
         let history = self.pushed_features().await?;
         let snapshot = self.snapshots(project).await?.into_iter().find(|snapshot| {
             project_version.is_none_or(|version| version == snapshot.project_version)
@@ -261,7 +288,9 @@ impl MetadataStore {
         // A version that was pushed twice is recorded twice: the last row of each feature counts.
         let mut chosen: IndexMap<FeatureKey, &PushedFeature> = IndexMap::new();
         for feature in &history {
-            if feature.project == snapshot.project && feature.project_version == snapshot.project_version {
+            if feature.project == snapshot.project
+                && feature.project_version == snapshot.project_version
+            {
                 chosen.insert(feature.feature_key.clone(), feature);
             }
         }
@@ -272,7 +301,8 @@ impl MetadataStore {
             let definition = feature.definition()?;
             for dep in definition.spec.deps() {
                 if seen.insert(dep.feature.clone())
-                    && let Some(foreign) = history.iter().rev().find(|f| f.feature_key == dep.feature)
+                    && let Some(foreign) =
+                        history.iter().rev().find(|f| f.feature_key == dep.feature)
                 {
                     pending.push(foreign);
                 }
@@ -296,7 +326,10 @@ impl MetadataStore {
             Some(only) if projects.len() == 1 => Ok((*only).to_owned()),
             _ => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("the graph has features of {} projects, so it is not clear which to push", projects.len()),
+                format!(
+                    "the graph has features of {} projects, so it is not clear which to push",
+                    projects.len()
+                ),
             )
             .with_hint("name the project, or set `project` in metaxy.toml")),
         }
@@ -332,7 +365,10 @@ fn tags_json(tags: &IndexMap<String, String>) -> String {
         .filter(|(name, _)| *name != PROGRAM_TAG)
         .map(|(name, value)| (name.clone(), Json::from(value.as_str())))
         .collect();
-    all.push((PROGRAM_TAG.into(), Json::from(program.to_python_dumps(false))));
+    all.push((
+        PROGRAM_TAG.into(),
+        Json::from(program.to_python_dumps(false)),
+    ));
     Json::Object(all.into_iter().collect()).to_python_dumps(false)
 }
 
@@ -350,7 +386,8 @@ fn user_tags(tags: &str) -> BTreeMap<String, String> {
 
 fn schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let time = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, None), true);
+    let time =
+        |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, None), true);
     Arc::new(Schema::new(vec![
         text("project"),
         text("feature_key"),
@@ -370,7 +407,8 @@ fn render(features: &[PushedFeature]) -> Result<RecordBatch> {
     let text = |of: fn(&PushedFeature) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(features.iter().map(of)))
     };
-    let recorded: TimestampMicrosecondArray = features.iter().map(|f| Some(f.recorded_at)).collect();
+    let recorded: TimestampMicrosecondArray =
+        features.iter().map(|f| Some(f.recorded_at)).collect();
     let deleted: TimestampMicrosecondArray = features.iter().map(|f| f.deleted_at).collect();
     let arrays: Vec<ArrayRef> = vec![
         text(|f| &f.project),
@@ -390,18 +428,27 @@ fn render(features: &[PushedFeature]) -> Result<RecordBatch> {
 
 fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
     let column = |name: &str, data_type: &DataType| -> Result<ArrayRef> {
-        let found = batch.column_by_name(name).and_then(|array| cast(array, data_type).ok());
+        let found = batch
+            .column_by_name(name)
+            .and_then(|array| cast(array, data_type).ok());
         found.ok_or_else(|| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("the table {} has no column {name:?} of type {data_type}", feature_versions_key()),
+                format!(
+                    "the table {} has no column {name:?} of type {data_type}",
+                    feature_versions_key()
+                ),
             )
         })
     };
     let texts = |name: &str| column(name, &DataType::Utf8);
     // Times with and without a zone are both UTC.
     let times = |name: &str| column(name, &DataType::Timestamp(TimeUnit::Microsecond, None));
-    let (project, key, class_path) = (texts("project")?, texts("feature_key")?, texts("feature_class_path")?);
+    let (project, key, class_path) = (
+        texts("project")?,
+        texts("feature_key")?,
+        texts("feature_class_path")?,
+    );
     let feature_version = texts(columns::FEATURE_VERSION)?;
     let definition_version = texts("metaxy_definition_version")?;
     let (spec, schema) = (texts("feature_spec")?, texts("feature_schema")?);
@@ -413,7 +460,11 @@ fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
     };
     let text = |array: &ArrayRef, row: usize| -> String {
         let array = array.as_string::<i32>();
-        if array.is_valid(row) { array.value(row).to_owned() } else { String::new() }
+        if array.is_valid(row) {
+            array.value(row).to_owned()
+        } else {
+            String::new()
+        }
     };
     let time = |array: &ArrayRef, row: usize| {
         let array = array.as_primitive::<TimestampMicrosecondType>();
@@ -442,7 +493,10 @@ fn recorded_key(text: &str) -> Result<FeatureKey> {
     FeatureKey::new(text).map_err(|source| {
         Error::new(
             ErrorKind::Corrupt,
-            format!("the table {} records {text:?}, which is no feature key", feature_versions_key()),
+            format!(
+                "the table {} records {text:?}, which is no feature key",
+                feature_versions_key()
+            ),
         )
         .with_source(source)
     })

@@ -35,10 +35,13 @@ pub use metaxy_sqlite as sqlite;
 /// What most programs need.
 pub mod prelude {
     pub use metaxy_core::definition::FeatureDefinition;
-    pub use metaxy_core::spec::{FeatureDep, FeatureSpec, FieldDep, FieldDeps, FieldSpec, FieldsMapping, Lineage};
+    pub use metaxy_core::spec::{
+        FeatureDep, FeatureSpec, FieldDep, FieldDeps, FieldSpec, FieldsMapping, Lineage,
+    };
     pub use metaxy_core::{
-        Access, Clock, Config, DeleteOptions, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, FieldKey, Frame,
-        HashAlgorithm, Increment, MetadataStore, ReadOptions, ResolveOptions, Result, Rows, WriteOptions, col, lit,
+        Access, Clock, Config, DeleteOptions, Error, ErrorKind, Expr, FeatureGraph, FeatureKey,
+        FieldKey, Frame, HashAlgorithm, Increment, MetadataStore, ReadOptions, ResolveOptions,
+        Result, Rows, WriteOptions, col, lit,
     };
 
     #[cfg(feature = "sqlite")]

@@ -145,7 +145,11 @@ impl Expected {
             .collect::<Result<Vec<_>>>()?;
         if let Versions::Computed(members) = &self.versions {
             let by_field = DataType::Struct(text_members(members));
-            fields.push(Field::new(columns::PROVENANCE_BY_FIELD, by_field.clone(), true));
+            fields.push(Field::new(
+                columns::PROVENANCE_BY_FIELD,
+                by_field.clone(),
+                true,
+            ));
             fields.push(Field::new(columns::PROVENANCE, DataType::Utf8, true));
             fields.push(Field::new(columns::DATA_VERSION_BY_FIELD, by_field, true));
             fields.push(Field::new(columns::DATA_VERSION, DataType::Utf8, true));
@@ -312,7 +316,10 @@ impl IncrementPlan {
             .and_then(|c| c.as_any().downcast_ref::<Int8Array>())
             .ok_or_else(|| internal("an increment without labels".into()))?;
         let rows = |label: Label| -> Result<RecordBatch> {
-            let mask: BooleanArray = labels.iter().map(|l| Some(l == Some(label as i8))).collect();
+            let mask: BooleanArray = labels
+                .iter()
+                .map(|l| Some(l == Some(label as i8)))
+                .collect();
             if mask.true_count() == batch.num_rows() {
                 return Ok(batch.clone());
             }
@@ -374,8 +381,16 @@ fn prepare(
             return Err(missing_column(plan, dep, old, "renames"));
         }
     }
-    for name in names(&stored).iter().filter(|n| !n.starts_with(columns::SYSTEM_PREFIX)) {
-        let new = dep.dep.rename.as_ref().and_then(|r| r.get(name)).unwrap_or(name);
+    for name in names(&stored)
+        .iter()
+        .filter(|n| !n.starts_with(columns::SYSTEM_PREFIX))
+    {
+        let new = dep
+            .dep
+            .rename
+            .as_ref()
+            .and_then(|r| r.get(name))
+            .unwrap_or(name);
         if projected.iter().any(|(taken, _)| taken == new) {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,
@@ -390,7 +405,10 @@ fn prepare(
         projected.push((new.clone(), Scalar::column(name)));
     }
     let user_columns: Vec<String> = projected.iter().map(|(name, _)| name.clone()).collect();
-    projected.push((versions_column(index), Scalar::column(columns::DATA_VERSION_BY_FIELD)));
+    projected.push((
+        versions_column(index),
+        Scalar::column(columns::DATA_VERSION_BY_FIELD),
+    ));
     let mut relation = upstream.project(projected)?;
 
     for text in dep.dep.filters.iter().flatten() {
@@ -403,7 +421,11 @@ fn prepare(
         Lineage::Aggregation { on } => on.clone(),
         Lineage::Expansion { on, .. } => Some(on.clone()),
     };
-    for name in dep.input_id_columns.iter().chain(lineage_on.iter().flatten()) {
+    for name in dep
+        .input_id_columns
+        .iter()
+        .chain(lineage_on.iter().flatten())
+    {
         if !user_columns.contains(name) {
             return Err(missing_column(plan, dep, name, "is identified by"));
         }
@@ -413,7 +435,12 @@ fn prepare(
     if let Lineage::Aggregation { .. } = &dep.dep.lineage {
         let values = fields
             .iter()
-            .map(|member| (folded_column(index, member), Scalar::member(versions_column(index), member)))
+            .map(|member| {
+                (
+                    folded_column(index, member),
+                    Scalar::member(versions_column(index), member),
+                )
+            })
             .collect();
         relation = Relation::fold(Fold {
             input: relation,
@@ -474,13 +501,20 @@ fn join_all(plan: &FeaturePlan, prepared: Vec<Prepared>) -> Result<Relation> {
             missing.push(next);
             continue;
         };
-        let theirs: Vec<_> = names(relation.schema()).into_iter().filter(|n| !is_internal(n)).collect();
+        let theirs: Vec<_> = names(relation.schema())
+            .into_iter()
+            .filter(|n| !is_internal(n))
+            .collect();
         let Some((left, ids)) = joined.take() else {
             owners.extend(theirs.into_iter().map(|name| (name, next.feature.clone())));
             joined = Some((relation, next.input_ids));
             continue;
         };
-        let on: Vec<String> = ids.iter().filter(|id| next.input_ids.contains(id)).cloned().collect();
+        let on: Vec<String> = ids
+            .iter()
+            .filter(|id| next.input_ids.contains(id))
+            .cloned()
+            .collect();
         for name in theirs.iter().filter(|name| !on.contains(name)) {
             if let Some((_, owner)) = owners.iter().find(|(taken, _)| taken == name) {
                 return Err(Error::new(
@@ -499,7 +533,12 @@ fn join_all(plan: &FeaturePlan, prepared: Vec<Prepared>) -> Result<Relation> {
             (true, false) => JoinKind::Left,
             (true, true) => JoinKind::Full,
         };
-        owners.extend(theirs.into_iter().filter(|n| !on.contains(n)).map(|n| (n, next.feature.clone())));
+        owners.extend(
+            theirs
+                .into_iter()
+                .filter(|n| !on.contains(n))
+                .map(|n| (n, next.feature.clone())),
+        );
         let mut union = ids;
         for id in next.input_ids {
             if !union.contains(&id) {
@@ -507,8 +546,10 @@ fn join_all(plan: &FeaturePlan, prepared: Vec<Prepared>) -> Result<Relation> {
             }
         }
         joined = Some((
-            left.join(relation, on, kind)
-                .map_err(|e| e.with_context("feature", plan.key()).with_context("upstream", &next.feature))?,
+            left.join(relation, on, kind).map_err(|e| {
+                e.with_context("feature", plan.key())
+                    .with_context("upstream", &next.feature)
+            })?,
             union,
         ));
     }
@@ -565,12 +606,19 @@ fn hash_fields(
                 Lineage::Aggregation { .. } => Scalar::Column(folded_column(parent.dep, &member)),
                 _ => Scalar::member(versions_column(parent.dep), member),
             };
-            let nulls = if dep.dep.optional { Nulls::Empty } else { Nulls::Propagate };
+            let nulls = if dep.dep.optional {
+                Nulls::Empty
+            } else {
+                Nulls::Propagate
+            };
             // An optional upstream that was never written, or a field that no row of it has.
             if value.data_type(joined.schema()).is_ok() {
                 parts.push(HashPart::Value(value, nulls));
             } else if nulls == Nulls::Propagate {
-                return Err(internal(format!("no version of {}.{}", parent.feature, parent.field)));
+                return Err(internal(format!(
+                    "no version of {}.{}",
+                    parent.feature, parent.field
+                )));
             }
         }
         if !text.is_empty() {
@@ -588,7 +636,10 @@ fn hash_fields(
         if i > 0 {
             parts.push(HashPart::Text("|".into()));
         }
-        parts.push(HashPart::Value(Scalar::Column(member_column(i)), Nulls::Propagate));
+        parts.push(HashPart::Value(
+            Scalar::Column(member_column(i)),
+            Nulls::Propagate,
+        ));
     }
     columns.push((PROVENANCE.into(), Scalar::Hash { spec: hash, parts }));
     Ok(Expected {
@@ -629,7 +680,10 @@ fn missing_identity(plan: &FeaturePlan, name: &str, side: &str) -> Error {
             plan.key()
         ),
     )
-    .with_hint(format!("samples are identified by {:?}", plan.identity_columns))
+    .with_hint(format!(
+        "samples are identified by {:?}",
+        plan.identity_columns
+    ))
 }
 
 fn missing_column(plan: &FeaturePlan, dep: &PlannedDep, name: &str, verb: &str) -> Error {

@@ -26,7 +26,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-pub use increment::{Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream};
+pub use increment::{
+    Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream,
+};
 pub use read::{ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
@@ -352,7 +354,11 @@ impl Relation {
     pub fn leader(leader: Leader) -> Result<Self> {
         let mut fields = plain_fields(&leader.input);
         let value = leader.input.schema.field_with_name(&leader.value)?;
-        fields.push(Field::new(&leader.value_name, value.data_type().clone(), true));
+        fields.push(Field::new(
+            &leader.value_name,
+            value.data_type().clone(),
+            true,
+        ));
         fields.push(Field::new(&leader.flag_name, DataType::Boolean, true));
         let schema = unique(fields)?;
         Ok(Self::of(Node::Leader(leader), schema))
@@ -459,7 +465,10 @@ fn same_type(left: &Schema, right: &Schema, name: &str) -> Result<()> {
 fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
     let mut seen = std::collections::HashSet::new();
     if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name().clone())) {
-        return Err(internal(format!("two columns named {:?} in one relation", twice.name())));
+        return Err(internal(format!(
+            "two columns named {:?} in one relation",
+            twice.name()
+        )));
     }
     Ok(Arc::new(Schema::new(fields)))
 }

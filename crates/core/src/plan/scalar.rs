@@ -82,7 +82,9 @@ impl Scalar {
             Self::Column(name) => Ok(schema.field_with_name(name)?.data_type().clone()),
             Self::Member { column, .. } => match schema.field_with_name(column)?.data_type() {
                 DataType::Struct(_) | DataType::Map(..) => Ok(DataType::Utf8),
-                other => Err(internal(format!("column {column:?} of type {other} has no members"))),
+                other => Err(internal(format!(
+                    "column {column:?} of type {other} has no members"
+                ))),
             },
             Self::Text(_) => Ok(DataType::Utf8),
             Self::Test(expr) => {

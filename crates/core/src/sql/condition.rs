@@ -104,7 +104,8 @@ impl Condition<'_> {
         match operand {
             Operand::Column(name) => {
                 let field = self.schema.field_with_name(name)?;
-                self.dialect.operand(&(self.column)(name)?, field.data_type())
+                self.dialect
+                    .operand(&(self.column)(name)?, field.data_type())
             }
             Operand::Literal(value) => self.dialect.literal(value, compared_with),
         }
@@ -112,7 +113,9 @@ impl Condition<'_> {
 
     fn type_of(&self, operand: &Operand) -> Result<Option<DataType>> {
         match operand {
-            Operand::Column(name) => Ok(Some(self.schema.field_with_name(name)?.data_type().clone())),
+            Operand::Column(name) => {
+                Ok(Some(self.schema.field_with_name(name)?.data_type().clone()))
+            }
             Operand::Literal(_) => Ok(None),
         }
     }

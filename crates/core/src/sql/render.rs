@@ -77,7 +77,13 @@ impl Block {
         let mut list: Vec<String> = schema
             .fields()
             .iter()
-            .map(|field| Ok(format!("{} AS {}", self.column(field.name())?, quote(field.name()))))
+            .map(|field| {
+                Ok(format!(
+                    "{} AS {}",
+                    self.column(field.name())?,
+                    quote(field.name())
+                ))
+            })
             .collect::<Result<_>>()?;
         if let (true, Some(row)) = (with_row, &self.row) {
             list.push(format!("{row} AS {}", quote(ROW)));
@@ -200,7 +206,8 @@ impl Renderer<'_> {
     }
 
     fn instant(&self, micros: Micros) -> String {
-        let stamp = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
+        let stamp =
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
         self.dialect
             .literal(&Value::Timestamp(micros), Some(&stamp))
             .unwrap_or_else(|_| micros.to_string())
@@ -227,7 +234,11 @@ impl Renderer<'_> {
         let mut block = self.relation(input)?;
         // What is costly is computed once: behind a barrier, then referred to by name.
         if !block.tail.is_empty() || columns.iter().any(|(_, value)| uses_costly(value, &block)) {
-            let barrier = if block.tail.is_empty() { self.dialect.barrier() } else { "" };
+            let barrier = if block.tail.is_empty() {
+                self.dialect.barrier()
+            } else {
+                ""
+            };
             block = self.close(block, input.schema(), barrier)?;
         }
         let rendered = columns
@@ -317,9 +328,7 @@ impl Renderer<'_> {
         if kind == JoinKind::Full {
             for name in on {
                 let sql = format!("COALESCE({}, {})", l.column(name)?, r.column(name)?);
-                block
-                    .columns
-                    .insert(name.clone(), Column::cheap(sql));
+                block.columns.insert(name.clone(), Column::cheap(sql));
             }
         }
         Ok(block)
@@ -342,11 +351,14 @@ impl Renderer<'_> {
         for field in left.schema().fields() {
             if !on.contains(field.name()) {
                 let sql = self.dialect.null(field.data_type());
-                r.columns
-                    .insert(field.name().clone(), Column::cheap(sql));
+                r.columns.insert(field.name().clone(), Column::cheap(sql));
             }
         }
-        let union = format!("{} UNION ALL {}", first.select(schema, false)?, r.select(schema, false)?);
+        let union = format!(
+            "{} UNION ALL {}",
+            first.select(schema, false)?,
+            r.select(schema, false)?
+        );
         let alias = self.alias();
         Ok(over(format!("({union}) AS {alias}"), &alias, schema))
     }
@@ -354,9 +366,7 @@ impl Renderer<'_> {
     fn fold(&mut self, fold: &Fold) -> Result<Block> {
         let mut block = self.closed(&fold.input)?;
         let window = self.window(&block, &fold.keys, &fold.order, "")?;
-        let over = format!(
-            "({window} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
-        );
+        let over = format!("({window} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)");
         let folded = fold
             .values
             .iter()
@@ -378,7 +388,10 @@ impl Renderer<'_> {
             block.column(columns::UPDATED_AT)?
         );
         let window = self.window(&block, &leader.keys, &leader.order, &latest)?;
-        let value = format!("FIRST_VALUE({}) OVER ({window})", block.column(&leader.value)?);
+        let value = format!(
+            "FIRST_VALUE({}) OVER ({window})",
+            block.column(&leader.value)?
+        );
         let flag = format!("(ROW_NUMBER() OVER ({window}) = 1)");
         for (name, sql) in [(&leader.value_name, value), (&leader.flag_name, flag)] {
             block
@@ -388,7 +401,13 @@ impl Renderer<'_> {
         Ok(block)
     }
 
-    fn window(&self, block: &Block, keys: &[String], order: &[String], first: &str) -> Result<String> {
+    fn window(
+        &self,
+        block: &Block,
+        keys: &[String],
+        order: &[String],
+        first: &str,
+    ) -> Result<String> {
         let list = |names: &[String], suffix: &str| -> Result<String> {
             Ok(names
                 .iter()
@@ -443,15 +462,19 @@ impl Renderer<'_> {
         let on = equal(&e, &s, &compare.on)?;
         let row = s.row.clone().unwrap_or_else(|| "NULL".into());
         let (word, label) = if marks {
-            ("LEFT JOIN", self.dialect.label(&row, &changed, leads.as_deref()))
+            (
+                "LEFT JOIN",
+                self.dialect.label(&row, &changed, leads.as_deref()),
+            )
         } else {
             let here = e.row.as_deref().unwrap_or("1");
             let other = match leads {
                 Some(flag) => format!("WHEN {changed} THEN CASE WHEN {flag} THEN 2 ELSE 3 END"),
                 None => format!("WHEN {changed} THEN 2"),
             };
-            let label =
-                format!("CASE WHEN {row} IS NULL THEN 1 WHEN {here} IS NULL THEN 3 {other} ELSE 0 END");
+            let label = format!(
+                "CASE WHEN {row} IS NULL THEN 1 WHEN {here} IS NULL THEN 3 {other} ELSE 0 END"
+            );
             ("FULL JOIN", label)
         };
         let mut columns = e.columns.clone();
@@ -551,7 +574,11 @@ fn equal(left: &Block, right: &Block, on: &[String]) -> Result<String> {
         .iter()
         .map(|name| Ok(format!("{} = {}", left.column(name)?, right.column(name)?)))
         .collect::<Result<Vec<_>>>()?;
-    Ok(if pairs.is_empty() { "1 = 1".into() } else { pairs.join(" AND ") })
+    Ok(if pairs.is_empty() {
+        "1 = 1".into()
+    } else {
+        pairs.join(" AND ")
+    })
 }
 
 fn stamp(alias: &str) -> String {

@@ -112,7 +112,10 @@ impl StoreBuilder {
                     ErrorKind::HashMismatch,
                     format!(
                         "store {:?} hashes with {} and its fallback store {:?} with {}",
-                        self.inner.name, self.inner.algorithm, store.inner.name, store.inner.algorithm
+                        self.inner.name,
+                        self.inner.algorithm,
+                        store.inner.name,
+                        store.inner.algorithm
                     ),
                 )
                 .with_hint("set one `hash_algorithm` for all stores of a chain"));
@@ -136,15 +139,20 @@ impl MetadataStore {
         config: &Config,
         name: Option<&str>,
         access: Access,
-        graph: FeatureGraph,
+        graph: &FeatureGraph,
     ) -> Result<Self> {
         let name = name.unwrap_or_else(|| config.default_store());
         // Unknown names and cycles are found before anything is opened.
         config.chain(name)?;
-        Self::from_config_link(config, name, access, &graph)
+        Self::from_config_link(config, name, access, graph)
     }
 
-    fn from_config_link(config: &Config, name: &str, access: Access, graph: &FeatureGraph) -> Result<Self> {
+    fn from_config_link(
+        config: &Config,
+        name: &str,
+        access: Access,
+        graph: &FeatureGraph,
+    ) -> Result<Self> {
         let store = config.store(name)?;
         let request = config.open_request(store, access)?;
         let common = request.common.clone();
@@ -169,7 +177,12 @@ impl MetadataStore {
             .with_materialization_id(common.materialization_id.clone())
             .with_auto_create_tables(auto_create);
         for fallback in &common.fallback_stores {
-            builder = builder.with_fallback(Self::from_config_link(config, fallback, Access::Read, graph)?);
+            builder = builder.with_fallback(Self::from_config_link(
+                config,
+                fallback,
+                Access::Read,
+                graph,
+            )?);
         }
         builder.build()
     }

@@ -105,12 +105,16 @@ impl LazyIncrement {
     /// # Errors
     /// If the backend fails.
     pub async fn collect(self) -> Result<Increment> {
-        let schemas = [Part::New, Part::Stale, Part::Orphaned].map(|part| self.plan.schema(part).clone());
+        let schemas =
+            [Part::New, Part::Stale, Part::Orphaned].map(|part| self.plan.schema(part).clone());
         let mut parts: [Vec<RecordBatch>; 3] = Default::default();
         let mut stream = self.stream().await?;
         while let Some(split) = stream.next().await {
             let split = split?;
-            for (part, batch) in parts.iter_mut().zip([split.new, split.stale, split.orphaned]) {
+            for (part, batch) in parts
+                .iter_mut()
+                .zip([split.new, split.stale, split.orphaned])
+            {
                 if batch.num_rows() > 0 {
                     part.push(batch);
                 }
@@ -147,7 +151,12 @@ impl LazyIncrement {
         let rows = self.query(relation).await?.collect().await?;
         let mut counts = Counts::default();
         for batch in rows.batches() {
-            let broken = || Error::new(ErrorKind::Internal, "an increment was counted without labels");
+            let broken = || {
+                Error::new(
+                    ErrorKind::Internal,
+                    "an increment was counted without labels",
+                )
+            };
             let labels = batch.column_by_name(LABEL).ok_or_else(broken)?;
             let numbers = batch.column_by_name("count").ok_or_else(broken)?;
             let labels = labels.as_primitive_opt::<Int8Type>().ok_or_else(broken)?;

@@ -220,7 +220,10 @@ impl MetadataStore {
         }
         Err(Error::new(
             ErrorKind::ReadOnly,
-            format!("store {:?} was opened for reading, so it cannot {what}", self.name()),
+            format!(
+                "store {:?} was opened for reading, so it cannot {what}",
+                self.name()
+            ),
         )
         .with_hint("open it with Access::Write"))
     }

@@ -96,10 +96,12 @@ impl MetadataStore {
                     ErrorKind::InvalidArgument,
                     format!("feature {feature} has no column {unknown:?}"),
                 );
-                return Err(match crate::error::nearest(unknown, known.iter().copied()) {
-                    Some(near) => error.with_hint(format!("did you mean {near:?}?")),
-                    None => error.with_hint(format!("it has {}", known.join(", "))),
-                });
+                return Err(
+                    match crate::error::nearest(unknown, known.iter().copied()) {
+                        Some(near) => error.with_hint(format!("did you mean {near:?}?")),
+                        None => error.with_hint(format!("it has {}", known.join(", "))),
+                    },
+                );
             }
             relation = relation.select(columns.iter().map(String::as_str))?;
         }
@@ -115,7 +117,11 @@ impl MetadataStore {
             format!(
                 "feature {feature} has never been written to store {:?}{}",
                 self.name(),
-                if self.inner.fallbacks.is_empty() { "" } else { " or to those it falls back to" }
+                if self.inner.fallbacks.is_empty() {
+                    ""
+                } else {
+                    " or to those it falls back to"
+                }
             ),
         );
         error.with_hint("write it first")

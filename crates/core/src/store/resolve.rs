@@ -41,7 +41,11 @@ impl ResolveOptions {
 
     /// Only stored rows of `feature` for which these hold.
     #[must_use]
-    pub fn with_filters(mut self, feature: FeatureKey, filters: impl IntoIterator<Item = Expr>) -> Self {
+    pub fn with_filters(
+        mut self,
+        feature: FeatureKey,
+        filters: impl IntoIterator<Item = Expr>,
+    ) -> Self {
         self.filters.entry(feature).or_default().extend(filters);
         self
     }
@@ -88,7 +92,11 @@ impl MetadataStore {
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written; [`ErrorKind::InvalidArgument`] for a root feature
     /// without samples; [`ErrorKind::InvalidFrame`] and [`ErrorKind::InvalidFilter`] where columns do not fit.
-    pub async fn resolve_update(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<Increment> {
+    pub async fn resolve_update(
+        &self,
+        feature: &FeatureKey,
+        options: ResolveOptions,
+    ) -> Result<Increment> {
         self.resolve_lazy(feature, options).await?.collect().await
     }
 
@@ -96,12 +104,20 @@ impl MetadataStore {
     ///
     /// # Errors
     /// Those of [`resolve_update`](Self::resolve_update) that show without computing.
-    pub async fn resolve_lazy(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<LazyIncrement> {
+    pub async fn resolve_lazy(
+        &self,
+        feature: &FeatureKey,
+        options: ResolveOptions,
+    ) -> Result<LazyIncrement> {
         let resolved = self.resolve(feature, options).await;
         resolved.map_err(|e| self.about(e, feature))
     }
 
-    async fn resolve(&self, feature: &FeatureKey, mut options: ResolveOptions) -> Result<LazyIncrement> {
+    async fn resolve(
+        &self,
+        feature: &FeatureKey,
+        mut options: ResolveOptions,
+    ) -> Result<LazyIncrement> {
         let plan = self.plan(feature)?;
         // Versions that cannot be computed show before anything is read.
         let version = self.graph.feature_version(feature)?.to_owned();
@@ -127,7 +143,10 @@ impl MetadataStore {
                 let mut upstreams = Vec::new();
                 for dep in &plan.deps {
                     let filters = options.filters_of(&dep.dep.feature);
-                    upstreams.push(self.upstream(&dep.dep.feature, &filters, &mut frames).await?);
+                    upstreams.push(
+                        self.upstream(&dep.dep.feature, &filters, &mut frames)
+                            .await?,
+                    );
                 }
                 Expected::from_upstreams(&plan, upstreams, self.hash())?
             }
@@ -135,8 +154,18 @@ impl MetadataStore {
         let stored = match self.inner.backend.schema(feature).await? {
             Some(schema) => {
                 let ids = plan.spec().id_columns();
-                let stored = read_current(feature, &schema, ids, &ReadScope::current(version), &target_filters)?;
-                Some(if options.skip_comparison { Relation::empty(schema) } else { stored })
+                let stored = read_current(
+                    feature,
+                    &schema,
+                    ids,
+                    &ReadScope::current(version),
+                    &target_filters,
+                )?;
+                Some(if options.skip_comparison {
+                    Relation::empty(schema)
+                } else {
+                    stored
+                })
             }
             None => None,
         };
@@ -145,7 +174,12 @@ impl MetadataStore {
             _ => &[],
         };
         let increment = IncrementPlan::new(&plan, expected, stored, predicates)?;
-        Ok(LazyIncrement::new(self.clone(), feature.clone(), increment, frames))
+        Ok(LazyIncrement::new(
+            self.clone(),
+            feature.clone(),
+            increment,
+            frames,
+        ))
     }
 
     fn samples(&self, plan: &FeaturePlan, samples: Frame) -> Result<Frame> {
@@ -153,12 +187,23 @@ impl MetadataStore {
             if samples.schema().field_with_name(id).is_err() {
                 return Err(Error::new(
                     ErrorKind::InvalidFrame,
-                    format!("the samples for feature {} have no column {id:?}", plan.key()),
+                    format!(
+                        "the samples for feature {} have no column {id:?}",
+                        plan.key()
+                    ),
                 )
-                .with_hint(format!("they are identified by {:?}", plan.identity_columns)));
+                .with_hint(format!(
+                    "they are identified by {:?}",
+                    plan.identity_columns
+                )));
             }
         }
-        with_versions(samples, plan.spec(), self.hash(), GivenProvenance::Recompute)
+        with_versions(
+            samples,
+            plan.spec(),
+            self.hash(),
+            GivenProvenance::Recompute,
+        )
     }
 
     /// The current rows of an upstream: of this store's own table as a scan, of a fallback store's as a frame.

@@ -90,7 +90,9 @@ impl MetadataStore {
         }
         for dep in plan.deps.iter().filter(|dep| !dep.dep.optional) {
             let upstream = &dep.dep.feature;
-            if self.find_store(upstream).await?.is_none() && self.feature_schema(upstream).await?.is_none() {
+            if self.find_store(upstream).await?.is_none()
+                && self.feature_schema(upstream).await?.is_none()
+            {
                 status.missing_upstream = Some(upstream.clone());
                 status.category = StatusCategory::UpstreamMissing;
                 return Ok(status);
@@ -113,16 +115,29 @@ impl MetadataStore {
         };
         let definition = self.graph.require(feature)?;
         let scope = ReadScope::current(self.graph.feature_version(feature)?);
-        let relation = read_current(feature, &schema, definition.spec.id_columns(), &scope, filters)
-            .and_then(|relation: Relation| relation.count(Vec::new()))
-            .map_err(|e| self.about(e, feature))?;
+        let relation = read_current(
+            feature,
+            &schema,
+            definition.spec.id_columns(),
+            &scope,
+            filters,
+        )
+        .and_then(|relation: Relation| relation.count(Vec::new()))
+        .map_err(|e| self.about(e, feature))?;
         let rows = self.inner.backend.query(Plan::from(relation)).await;
         let rows = rows.map_err(|e| self.about(e, feature))?.collect().await?;
         let count = rows
             .batches()
             .iter()
             .filter(|batch| batch.num_rows() > 0)
-            .find_map(|batch| Some(batch.column_by_name("count")?.as_primitive_opt::<Int64Type>()?.value(0)));
+            .find_map(|batch| {
+                Some(
+                    batch
+                        .column_by_name("count")?
+                        .as_primitive_opt::<Int64Type>()?
+                        .value(0),
+                )
+            });
         u64::try_from(count.unwrap_or_default())
             .map_err(|_| Error::new(ErrorKind::Internal, "a negative count of samples"))
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, MapArray, RecordBatch, StringArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, MapArray, RecordBatch, StringArray, StructArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, is_not_null};
@@ -50,7 +52,12 @@ struct Versions {
 }
 
 impl Versions {
-    fn new(input: &Schema, spec: &FeatureSpec, hash: HashSpec, given: GivenProvenance) -> Result<Self> {
+    fn new(
+        input: &Schema,
+        spec: &FeatureSpec,
+        hash: HashSpec,
+        given: GivenProvenance,
+    ) -> Result<Self> {
         let feature = spec.key().clone();
         let mut fields: Vec<String> = spec.fields().iter().map(|f| f.key.struct_key()).collect();
         fields.sort();
@@ -66,8 +73,14 @@ impl Versions {
             },
         };
         let provenance = by_field(columns::PROVENANCE_BY_FIELD)?.ok_or_else(|| {
-            refuse(format!("the frame for feature {feature} has no column {:?}", columns::PROVENANCE_BY_FIELD))
-                .with_hint(format!("add a struct column of text with the members {}", fields.join(", ")))
+            refuse(format!(
+                "the frame for feature {feature} has no column {:?}",
+                columns::PROVENANCE_BY_FIELD
+            ))
+            .with_hint(format!(
+                "add a struct column of text with the members {}",
+                fields.join(", ")
+            ))
         })?;
         for field in &fields {
             if !provenance.iter().any(|m| m.name() == field) {
@@ -75,7 +88,10 @@ impl Versions {
                     "column {:?} of feature {feature} has no member {field:?}",
                     columns::PROVENANCE_BY_FIELD
                 ))
-                .with_hint(format!("its members are the fields of the feature: {}", fields.join(", "))));
+                .with_hint(format!(
+                    "its members are the fields of the feature: {}",
+                    fields.join(", ")
+                )));
             }
         }
         let data = by_field(columns::DATA_VERSION_BY_FIELD)?;
@@ -107,9 +123,17 @@ impl Versions {
             .filter(|f| !VERSIONS.contains(&f.name().as_str()))
             .map(|f| f.as_ref().clone())
             .collect();
-        output.push(Field::new(columns::PROVENANCE_BY_FIELD, DataType::Struct(provenance), true));
+        output.push(Field::new(
+            columns::PROVENANCE_BY_FIELD,
+            DataType::Struct(provenance),
+            true,
+        ));
         output.push(Field::new(columns::PROVENANCE, DataType::Utf8, true));
-        output.push(Field::new(columns::DATA_VERSION_BY_FIELD, DataType::Struct(data), true));
+        output.push(Field::new(
+            columns::DATA_VERSION_BY_FIELD,
+            DataType::Struct(data),
+            true,
+        ));
         output.push(Field::new(columns::DATA_VERSION, DataType::Utf8, true));
         Ok(Self {
             feature,
@@ -121,9 +145,9 @@ impl Versions {
     }
 
     fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let by_field = self.by_field(batch, columns::PROVENANCE_BY_FIELD)?.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "a batch without provenance")
-        })?;
+        let by_field = self
+            .by_field(batch, columns::PROVENANCE_BY_FIELD)?
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a batch without provenance"))?;
         let provenance = match batch.column_by_name(columns::PROVENANCE) {
             Some(given) if self.given == GivenProvenance::Keep => text(given)?,
             _ => self.hash(&by_field)?,
@@ -152,7 +176,10 @@ impl Versions {
                     columns::DATA_VERSION_BY_FIELD => Arc::new(data_by_field.clone()),
                     columns::DATA_VERSION => data.clone(),
                     name => batch.column_by_name(name).cloned().ok_or_else(|| {
-                        Error::new(ErrorKind::InvalidFrame, format!("a batch lacks column {name:?}"))
+                        Error::new(
+                            ErrorKind::InvalidFrame,
+                            format!("a batch lacks column {name:?}"),
+                        )
                     })?,
                 })
             })
@@ -166,7 +193,10 @@ impl Versions {
             return Ok(None);
         };
         let DataType::Struct(members) = self.schema.field_with_name(name)?.data_type() else {
-            return Err(Error::new(ErrorKind::Internal, format!("{name} is no struct")));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("{name} is no struct"),
+            ));
         };
         let values = members
             .iter()
@@ -174,9 +204,16 @@ impl Versions {
             .collect::<Result<Vec<_>>>()
             .map_err(|e| e.with_context("feature", &self.feature))?;
         if members.is_empty() {
-            return Ok(Some(StructArray::new_empty_fields(batch.num_rows(), array.nulls().cloned())));
+            return Ok(Some(StructArray::new_empty_fields(
+                batch.num_rows(),
+                array.nulls().cloned(),
+            )));
         }
-        Ok(Some(StructArray::try_new(members.clone(), values, array.nulls().cloned())?))
+        Ok(Some(StructArray::try_new(
+            members.clone(),
+            values,
+            array.nulls().cloned(),
+        )?))
     }
 
     /// Rows that are null in `given` are taken from `default`.
@@ -201,7 +238,11 @@ impl Versions {
             .map(|i| Some(given.is_valid(i) || default.is_valid(i)))
             .collect();
         let nulls = NullBuffer::new(both_null.values().clone());
-        Ok(StructArray::try_new(given.fields().clone(), values, Some(nulls))?)
+        Ok(StructArray::try_new(
+            given.fields().clone(),
+            values,
+            Some(nulls),
+        )?)
     }
 
     /// The version of each row: its fields' versions, hashed; null if one of them is.
@@ -223,7 +264,12 @@ impl Versions {
             .iter()
             .map(|member| Part::Column(member.as_ref(), NullAs::Null))
             .collect();
-        let hashes = hash_rows(self.hash.algorithm, self.hash.length, &parts, by_field.len())?;
+        let hashes = hash_rows(
+            self.hash.algorithm,
+            self.hash.length,
+            &parts,
+            by_field.len(),
+        )?;
         Ok(Arc::new(hashes))
     }
 }
@@ -238,7 +284,9 @@ const VERSIONS: [&str; 4] = [
 /// The members that a by-field column is stored with: those of a struct, or the fields of a map.
 fn by_field_members(data_type: &DataType, fields: &[String]) -> Option<Fields> {
     let text_members = |names: &mut dyn Iterator<Item = String>| -> Fields {
-        names.map(|name| Field::new(name, DataType::Utf8, true)).collect()
+        names
+            .map(|name| Field::new(name, DataType::Utf8, true))
+            .collect()
     };
     match data_type {
         DataType::Struct(members) => members
@@ -246,7 +294,9 @@ fn by_field_members(data_type: &DataType, fields: &[String]) -> Option<Fields> {
             .all(|m| is_text(m.data_type()) || m.data_type() == &DataType::Null)
             .then(|| text_members(&mut members.iter().map(|m| m.name().clone()))),
         DataType::Map(entry, _) => match entry.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 && pair.iter().all(|f| is_text(f.data_type())) => {
+            DataType::Struct(pair)
+                if pair.len() == 2 && pair.iter().all(|f| is_text(f.data_type())) =>
+            {
                 Some(text_members(&mut fields.iter().cloned()))
             }
             _ => None,
@@ -288,7 +338,8 @@ fn map_member(map: &MapArray, key: &str) -> Result<StringArray> {
             if map.is_null(row) {
                 return None;
             }
-            let range = usize::try_from(offsets[row]).ok()?..usize::try_from(offsets[row + 1]).ok()?;
+            let range =
+                usize::try_from(offsets[row]).ok()?..usize::try_from(offsets[row + 1]).ok()?;
             range
                 .rev()
                 .find(|i| keys.is_valid(*i) && keys.value(*i) == key)

@@ -75,7 +75,8 @@ impl MetadataStore {
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if a column is missing, has a
     /// misfitting type or an ID is null; and whatever the backend fails with. Nothing is written then.
     pub async fn write(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<Appended> {
-        self.write_with(feature, rows, WriteOptions::default()).await
+        self.write_with(feature, rows, WriteOptions::default())
+            .await
     }
 
     /// As [`write`](Self::write), with options.
@@ -178,9 +179,11 @@ struct Stamps {
 impl Stamps {
     fn apply(self, frame: Frame) -> Result<Frame> {
         let given = |name: &str| frame.schema().field_with_name(name).is_ok();
-        let keep =
-            self.preserve_versions && given(columns::FEATURE_VERSION) && given(columns::PROJECT_VERSION);
-        let mut set: Vec<(&'static str, Option<String>)> = vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
+        let keep = self.preserve_versions
+            && given(columns::FEATURE_VERSION)
+            && given(columns::PROJECT_VERSION);
+        let mut set: Vec<(&'static str, Option<String>)> =
+            vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
         if !keep {
             set.push((columns::FEATURE_VERSION, Some(self.feature_version)));
             set.push((columns::PROJECT_VERSION, Some(self.project_version)));
@@ -194,7 +197,10 @@ impl Stamps {
             .map(|f| f.as_ref().clone())
             .collect();
         let kept: Vec<String> = fields.iter().map(|f| f.name().clone()).collect();
-        fields.extend(set.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)));
+        fields.extend(
+            set.iter()
+                .map(|(name, _)| Field::new(*name, DataType::Utf8, true)),
+        );
         let schema = Arc::new(Schema::new(fields));
         let output = schema.clone();
         Ok(frame.map(schema, move |batch| {
@@ -205,7 +211,9 @@ impl Stamps {
                 .collect();
             arrays.extend(set.iter().map(|(_, value)| -> ArrayRef {
                 match value {
-                    Some(value) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows))),
+                    Some(value) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                        value, rows,
+                    ))),
                     None => new_null_array(&DataType::Utf8, rows),
                 }
             }));

@@ -1,0 +1,110 @@
+//! Replays what the reference answered against a backend.
+//!
+//! A directory of golden vectors has the files that `golden/FORMAT.md` describes; this crate's `golden/` is one. Other sets,
+//! with other names, data and graphs, are replayed by the same code: nothing here knows the names of a set. Where this
+//! library differs from the reference on purpose, [`deviations`] says so, and the replay checks that it does.
+
+pub mod deviations;
+mod factory;
+mod file;
+mod filters;
+mod frame;
+mod hashes;
+mod increments;
+mod report;
+mod rows;
+mod versions;
+
+use std::path::Path;
+
+pub use factory::{StoreFactory, StoreRequest};
+pub use report::{Failure, Report};
+
+use deviations::Tally;
+
+/// A kind of vectors: one file or directory of a golden set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name, as in `--only`.
+    pub name: &'static str,
+    /// Where it lies in the directory.
+    pub path: &'static str,
+    replay: Replay,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    Versions,
+    Hashes,
+    Filters,
+    Increments,
+    /// Not replayed; why.
+    Not(&'static str),
+}
+
+/// Every kind, in the order in which they are replayed.
+pub const KINDS: [Kind; 6] = [
+    Kind::new("versions", "versions.json", Replay::Versions),
+    Kind::new("hashes", "hashes.json", Replay::Hashes),
+    Kind::new("filters", "filters.json", Replay::Filters),
+    Kind::new("increments", "increments.json", Replay::Increments),
+    Kind::new("ops", "ops.json", Replay::Not("not replayed yet")),
+    Kind::new("stores", "stores", Replay::Not("not applicable: needs a Delta store")),
+];
+
+impl Kind {
+    const fn new(name: &'static str, path: &'static str, replay: Replay) -> Self {
+        Self { name, path, replay }
+    }
+
+    /// The kind called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        KINDS.into_iter().find(|kind| kind.name == name)
+    }
+}
+
+/// Replays the kinds `only` (all, if there are none) of the golden set in `dir` against stores from `factory`.
+///
+/// Nothing is an error of the call: what cannot be read or does not match is a failure of the report.
+pub async fn replay(factory: &dyn StoreFactory, dir: &Path, only: &[Kind]) -> Report {
+    let mut report = Report::default();
+    let mut tally = Tally::default();
+    for kind in KINDS {
+        if !only.is_empty() && !only.contains(&kind) {
+            continue;
+        }
+        let path = dir.join(kind.path);
+        if !path.exists() {
+            if only.is_empty() {
+                report.note(format!("{}: no {} in this set", kind.name, kind.path));
+            } else {
+                report.fail(kind.name, vec![format!("{} does not exist", path.display())]);
+            }
+            continue;
+        }
+        if let Replay::Not(why) = kind.replay {
+            report.note(format!("{}: {why}", kind.name));
+            continue;
+        }
+        let content = match file::read(&path) {
+            Ok(content) => content,
+            Err(why) => {
+                report.fail(kind.name, vec![why]);
+                continue;
+            }
+        };
+        let replayed = match kind.replay {
+            Replay::Versions => versions::replay(&content, &mut report),
+            Replay::Hashes => hashes::replay(factory, &content, &mut report).await,
+            Replay::Filters => filters::replay(factory, &content, &mut report, &mut tally).await,
+            Replay::Increments => increments::replay(factory, &content, &mut report, &mut tally).await,
+            Replay::Not(_) => Ok(()),
+        };
+        if let Err(why) = replayed {
+            report.fail(kind.name, vec![why]);
+        }
+    }
+    tally.settle(&mut report);
+    report
+}

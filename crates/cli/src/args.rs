@@ -1,0 +1,286 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use metaxy_core::clock::Micros;
+
+use crate::frames::Format;
+
+/// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
+#[derive(Debug, Parser)]
+#[command(name = "metaxy", version, arg_required_else_help = true)]
+#[command(after_help = "Try `metaxy demo` in any folder with source code, then `metaxy init`.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which project and store a command works on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub(crate) struct Global {
+    /// The store, as named in the configuration, instead of its default store.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) store: Option<String>,
+    /// The configuration, instead of the metaxy.toml found in this folder or one above.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// The project, instead of the configured one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a project: write metaxy.toml and an example of features.
+    Init(Init),
+    /// Show on the files of a folder what Metaxy saves. The folder is only read.
+    Demo(Demo),
+    /// List the features or the stores of the project.
+    List(List),
+    /// Show how features stand and what is to be done.
+    Status(Status),
+    /// Find the samples of a feature that are new, stale or orphaned.
+    Resolve(Resolve),
+    /// Write samples of a feature.
+    Write(Write),
+    /// Read samples of a feature.
+    Read(Read),
+    /// Delete samples of a feature.
+    Delete(Delete),
+    /// Record the features of the project in the store.
+    Push(Push),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder of the project.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The folder whose files are taken.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Where to work: a new folder, or one of an earlier demonstration, to see what your own edits there make stale.
+    /// [default: a new temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+    /// The most files taken.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) max_files: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to list.
+    pub(crate) what: Listed,
+    #[command(flatten)]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Listed {
+    /// Features, their versions and dependencies.
+    Features,
+    /// Stores, their types and fallbacks.
+    Stores,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListFormat {
+    /// Print a frame for scripts instead of a table: ndjson, json, csv, tsv or parquet.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The features. [default: all]
+    #[arg(value_name = "FEATURE")]
+    pub(crate) features: Vec<String>,
+    /// Count only samples for which this holds, in every feature. May be repeated.
+    #[arg(long = "filter", value_name = "SQL")]
+    pub(crate) filters: Vec<String>,
+    #[command(flatten)]
+    pub(crate) format: ListFormat,
+}
+
+/// Where rows go.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// The file for the rows; `-` is standard output. Without it rows go into a pipe as NDJSON, and a terminal shows the
+    /// first of them.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The feature.
+    #[arg(value_name = "FEATURE")]
+    pub(crate) feature: String,
+    /// The samples that should be there, instead of what upstream asks for. A feature without upstream needs them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) samples: Option<PathBuf>,
+    /// The format of the samples, where their file's extension does not say it.
+    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    pub(crate) samples_format: Option<Format>,
+    /// Which rows: new, stale, orphaned, or all. Rows of several parts get a column `metaxy_part`, which `metaxy write`
+    /// drops. [default: new,stale; a terminal shows all]
+    #[arg(long = "part", value_name = "PART", value_delimiter = ',', hide_possible_values = true)]
+    pub(crate) parts: Vec<Part>,
+    /// Only count.
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) count: bool,
+    /// Look only at samples for which this holds, in every feature. May be repeated.
+    #[arg(long = "filter", value_name = "SQL")]
+    pub(crate) filters: Vec<String>,
+    /// Stored samples for which this holds are stale, whatever upstream says. May be repeated.
+    #[arg(long, value_name = "SQL")]
+    pub(crate) stale_if: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    New,
+    Stale,
+    Orphaned,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Write {
+    /// The feature.
+    #[arg(value_name = "FEATURE")]
+    pub(crate) feature: String,
+    /// The samples; `-` is standard input. What `metaxy resolve` gave can be written as it is, or with columns added.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it. Standard input is NDJSON by default.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Mark the rows with this run of an orchestrator.
+    #[arg(long, value_name = "ID")]
+    pub(crate) materialization_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Read {
+    /// The feature.
+    #[arg(value_name = "FEATURE")]
+    pub(crate) feature: String,
+    /// Only these columns, in this order.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Only rows for which this holds, such as "size > 3 AND kind IN ('a', 'b')". May be repeated.
+    #[arg(long = "filter", value_name = "SQL")]
+    pub(crate) filters: Vec<String>,
+    /// At most this many rows.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// The latest row of each sample over all versions of the feature.
+    #[arg(long)]
+    pub(crate) with_feature_history: bool,
+    /// Every row of each sample.
+    #[arg(long)]
+    pub(crate) with_sample_history: bool,
+    /// Rows of this version of the feature instead of the current one.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) feature_version: Option<String>,
+    /// Soft-deleted samples as well.
+    #[arg(long)]
+    pub(crate) include_deleted: bool,
+    /// The samples as they were then: RFC 3339, or a date.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) as_of: Option<Micros>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["filters", "all", "orphaned"]))]
+pub(crate) struct Delete {
+    /// The feature.
+    #[arg(value_name = "FEATURE")]
+    pub(crate) feature: String,
+    /// Samples for which this holds. May be repeated: then all must hold.
+    #[arg(long = "filter", value_name = "SQL")]
+    pub(crate) filters: Vec<String>,
+    /// Every sample.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Samples that upstream no longer has.
+    #[arg(long)]
+    pub(crate) orphaned: bool,
+    /// With --orphaned: the samples that should be there, for a feature without upstream.
+    #[arg(long, value_name = "FILE", requires = "orphaned")]
+    pub(crate) samples: Option<PathBuf>,
+    /// The format of the samples, where their file's extension does not say it.
+    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    pub(crate) samples_format: Option<Format>,
+    /// Remove the rows for good. Without it they are marked, and writing a sample again brings it back.
+    #[arg(long)]
+    pub(crate) hard: bool,
+    /// Do not ask.
+    #[arg(long, short, action = ArgAction::SetTrue)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// Note something with it, such as commit=4f1c. May be repeated.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+fn moment(text: &str) -> Result<Micros, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.timestamp_micros());
+    }
+    let midnight = text
+        .parse::<NaiveDate>()
+        .ok()
+        .and_then(|date| date.and_hms_opt(0, 0, 0));
+    match midnight {
+        Some(midnight) => Ok(midnight.and_utc().timestamp_micros()),
+        None => Err("write 2024-01-31T12:00:00Z, or 2024-01-31 for its first moment, UTC".to_owned()),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn moments_are_utc() {
+        assert_eq!(moment("1970-01-02"), Ok(86_400_000_000));
+        assert_eq!(moment("1970-01-01T01:00:00+01:00"), Ok(0));
+        assert!(moment("yesterday").is_err());
+    }
+}

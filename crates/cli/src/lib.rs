@@ -1,0 +1,91 @@
+//! The `metaxy` command, as a library.
+//!
+//! A program that brings a backend of its own becomes a `metaxy` that knows it:
+//!
+//! ```no_run
+//! // use their_backend as _;
+//! fn main() -> std::process::ExitCode {
+//!     metaxy_cli::run(std::env::args_os())
+//! }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `args` | what can be typed |
+//! | `commands` | what is done then, one file per command |
+//! | `project` | the configuration, the graph and the store that a command works on |
+//! | `rows` | rows of features on their way from and to files |
+//! | `screen`, `listing`, `preview` | what people see |
+//! | [`frames`] | Parquet, CSV, NDJSON and JSON |
+//! | [`demo`] | `metaxy demo` |
+
+mod args;
+mod commands;
+pub mod demo;
+pub mod frames;
+mod listing;
+mod preview;
+mod project;
+mod report;
+mod rows;
+mod screen;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use metaxy_core::{Error, ErrorKind};
+// Keeps the backends of this build linked: they register themselves.
+use metaxy_store as _;
+use tracing_subscriber::EnvFilter;
+
+/// The variable that says what is logged, such as `info` or `metaxy_sqlite=debug`. Default: warnings.
+pub const LOG_VARIABLE: &str = "METAXY_LOG";
+
+/// Does what `args` say, the first of which is the program's name.
+///
+/// Results go to standard output; errors, hints and logs to standard error. The exit code is 0 for success, 1 for a failure
+/// and 2 for arguments that make no sense. A reader of standard output that goes away early is no failure.
+///
+/// It blocks until all is done, and is not to be called from asynchronous code.
+pub fn run<A>(args: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    let command = match args::Cli::try_parse_from(args) {
+        Ok(command) => command,
+        Err(error) => {
+            // Help goes to standard output and is a success.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    log();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
+    match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to standard error. A program that has set up its own logging keeps it.
+fn log() {
+    let filter = std::env::var(LOG_VARIABLE)
+        .ok()
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new("warn"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && screen::colours_wanted())
+        .without_time()
+        .compact();
+    let _ = logs.try_init();
+}

@@ -1,0 +1,219 @@
+//! Lists that people read as a table and scripts as a frame.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use metaxy_core::Result;
+
+use crate::frames::{Format, FrameWriter};
+use crate::screen::{Screen, Style};
+
+/// Columns of equal length.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    values: Values,
+    seen_by: SeenBy,
+}
+
+#[derive(Debug)]
+enum Values {
+    Text(Vec<Option<String>>),
+    Number(Vec<Option<u64>>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum SeenBy {
+    All,
+    People,
+    Scripts,
+}
+
+impl Listing {
+    pub(crate) fn text<T: Into<String>>(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.maybe_text(name, values.into_iter().map(Some))
+    }
+
+    pub(crate) fn maybe_text<T: Into<String>>(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = Option<T>>,
+    ) -> Self {
+        let values = values.into_iter().map(|value| value.map(Into::into));
+        self.with(name, Values::Text(values.collect()))
+    }
+
+    pub(crate) fn number(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = impl Into<Option<u64>>>,
+    ) -> Self {
+        self.with(
+            name,
+            Values::Number(values.into_iter().map(Into::into).collect()),
+        )
+    }
+
+    /// The last column is for people only.
+    pub(crate) fn for_people(self) -> Self {
+        self.seen_by(SeenBy::People)
+    }
+
+    /// The last column is for scripts only.
+    pub(crate) fn for_scripts(self) -> Self {
+        self.seen_by(SeenBy::Scripts)
+    }
+
+    /// Shows a table, or with a format writes a frame to standard output.
+    pub(crate) fn show(&self, screen: &Screen, format: Option<Format>) -> Result<()> {
+        let Some(format) = format else {
+            return screen.text(&self.table().render(screen));
+        };
+        let frame = self.frame()?;
+        let mut writer = FrameWriter::create("-", Some(format), frame.schema())?;
+        writer.write(&frame)?;
+        writer.finish().map(drop)
+    }
+
+    fn with(mut self, name: &str, values: Values) -> Self {
+        self.columns.push(Column {
+            name: name.to_owned(),
+            values,
+            seen_by: SeenBy::All,
+        });
+        self
+    }
+
+    fn seen_by(mut self, seen_by: SeenBy) -> Self {
+        if let Some(last) = self.columns.last_mut() {
+            last.seen_by = seen_by;
+        }
+        self
+    }
+
+    fn table(&self) -> Grid {
+        let columns = || {
+            self.columns
+                .iter()
+                .filter(|c| c.seen_by != SeenBy::Scripts)
+        };
+        let mut grid = Grid::default();
+        for column in columns() {
+            match &column.values {
+                Values::Text(_) => grid.text_column(&column.name),
+                Values::Number(_) => grid.number_column(&column.name),
+            }
+        }
+        let rows = columns().map(|c| c.values.len()).max().unwrap_or(0);
+        for row in 0..rows {
+            grid.row(columns().map(|c| c.values.cell(row)));
+        }
+        grid
+    }
+
+    fn frame(&self) -> Result<RecordBatch> {
+        let columns = self
+            .columns
+            .iter()
+            .filter(|c| c.seen_by != SeenBy::People)
+            .map(|column| {
+                let array: ArrayRef = match &column.values {
+                    Values::Text(values) => Arc::new(StringArray::from_iter(values)),
+                    Values::Number(values) => Arc::new(UInt64Array::from_iter(values)),
+                };
+                (column.name.replace(' ', "_"), array, true)
+            });
+        Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+    }
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(values) => values.len(),
+            Self::Number(values) => values.len(),
+        }
+    }
+
+    fn cell(&self, row: usize) -> String {
+        let cell = match self {
+            Self::Text(values) => values.get(row).cloned().flatten(),
+            Self::Number(values) => values.get(row).copied().flatten().map(|n| n.to_string()),
+        };
+        cell.unwrap_or_else(|| "–".to_owned())
+    }
+}
+
+/// A table of cells.
+#[derive(Debug, Default)]
+pub(crate) struct Grid {
+    columns: Vec<(String, CellAlignment)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    pub(crate) fn text_column(&mut self, name: &str) {
+        self.columns.push((name.to_owned(), CellAlignment::Left));
+    }
+
+    pub(crate) fn number_column(&mut self, name: &str) {
+        self.columns.push((name.to_owned(), CellAlignment::Right));
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The table as lines: on a terminal a ruled one that fits it, otherwise columns that scripts can cut.
+    pub(crate) fn render(&self, screen: &Screen) -> String {
+        let mut table = Table::new();
+        table
+            .load_preset(match screen.terminal {
+                true => "     ──            ",
+                false => "                   ",
+            })
+            .set_content_arrangement(match screen.width {
+                Some(_) => ContentArrangement::Dynamic,
+                None => ContentArrangement::Disabled,
+            })
+            .set_header(self.columns.iter().map(|(name, _)| name));
+        if let Some(width) = screen.width {
+            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        }
+        for row in &self.rows {
+            table.add_row(row);
+        }
+        let last = self.columns.len().saturating_sub(1);
+        for (index, (_, alignment)) in self.columns.iter().enumerate() {
+            if let Some(column) = table.column_mut(index) {
+                column.set_cell_alignment(*alignment);
+                column.set_padding((0, if index == last { 0 } else { 3 }));
+            }
+        }
+        let mut text = String::new();
+        for line in table.lines() {
+            text.push_str(&painted(&line, screen.style));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Rules step back behind what they separate.
+fn painted(line: &str, style: Style) -> String {
+    let line = line.trim_end();
+    match !line.is_empty() && line.chars().all(|c| c == '─') {
+        true => style.dim(line),
+        false => line.to_owned(),
+    }
+}

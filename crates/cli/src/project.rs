@@ -1,0 +1,148 @@
+//! The configuration, the graph and the store that a command works on.
+
+use std::path::Path;
+
+use glob::Pattern;
+use metaxy_core::config::{ConfigLoader, ConfigOverrides};
+use metaxy_core::toml_features::read_features;
+use metaxy_core::{
+    Access, Config, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, MetadataStore, Result,
+};
+
+use crate::args::Global;
+
+/// A project as configured, with nothing opened yet.
+pub(crate) struct Project {
+    pub(crate) config: Config,
+    store: Option<String>,
+}
+
+impl Project {
+    /// Reads the configuration.
+    pub(crate) fn load(global: Global) -> Result<Self> {
+        let mut overrides = ConfigOverrides::new();
+        if let Some(project) = global.project {
+            overrides = overrides.with_project(project);
+        }
+        let mut loader = ConfigLoader::new().with_overrides(overrides);
+        if let Some(file) = global.config_file {
+            loader = loader.with_file(file);
+        }
+        Ok(Self {
+            config: loader.load()?,
+            store: global.store,
+        })
+    }
+
+    /// The name of the store.
+    pub(crate) fn store_name(&self) -> &str {
+        self.store
+            .as_deref()
+            .unwrap_or_else(|| self.config.default_store())
+    }
+
+    /// The graph that the project's feature files define; `None` if it names none.
+    pub(crate) fn defined_graph(&self) -> Result<Option<FeatureGraph>> {
+        if self.config.features().is_empty() {
+            return Ok(None);
+        }
+        let files = self.config.feature_files()?;
+        if files.is_empty() {
+            let globs: Vec<String> = self
+                .config
+                .features()
+                .iter()
+                .map(|glob| format!("{:?}", glob.pattern()))
+                .collect();
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("no feature file matches `features` = {}", globs.join(", ")),
+            )
+            .with_hint("write one, or remove `features` to use the graph that was last pushed to the store"));
+        }
+        let base = self.folder().unwrap_or(Path::new(""));
+        let files = files.iter().map(|file| Pattern::escape(&file.to_string_lossy()));
+        let definitions = read_features(base, files, self.config.project())?;
+        let mut graph = self.empty_graph()?;
+        for definition in definitions {
+            graph.add(definition)?;
+        }
+        Ok(Some(graph))
+    }
+
+    /// The store with the project's graph: the defined one, or where no feature files are named the one that was last pushed
+    /// to the store or to one it falls back to.
+    pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
+        let name = Some(self.store_name());
+        if let Some(graph) = self.defined_graph()? {
+            return MetadataStore::from_config(&self.config, name, access, graph);
+        }
+        let store = MetadataStore::from_config(&self.config, name, access, self.empty_graph()?)?;
+        let mut pending = vec![store.clone()];
+        while let Some(next) = pending.pop() {
+            if let Some(graph) = next.load_graph(None, self.config.project()).await? {
+                tracing::info!(store = next.name(), "the graph is the one that was last pushed");
+                return Ok(store.with_graph(graph));
+            }
+            let mut fallbacks: Vec<_> = next.fallbacks().collect();
+            fallbacks.reverse();
+            pending.extend(fallbacks);
+        }
+        Err(self.no_features(&store))
+    }
+
+    /// The error with what to try when a relative path of the configuration does not lead anywhere.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let elsewhere = self.folder().filter(|folder| {
+            let here = std::env::current_dir().and_then(|here| here.canonicalize());
+            here.is_ok_and(|here| here != *folder)
+        });
+        match elsewhere {
+            Some(folder) if error.kind() == ErrorKind::CannotOpen => {
+                Error::new(error.kind(), error.to_string())
+                    .with_hint(format!(
+                        "relative paths of stores start from the working directory: try it in {}",
+                        folder.display()
+                    ))
+                    .with_source(error)
+            }
+            _ => error,
+        }
+    }
+
+    /// The folder of the configuration file.
+    fn folder(&self) -> Option<&Path> {
+        self.config.file().and_then(Path::parent)
+    }
+
+    fn empty_graph(&self) -> Result<FeatureGraph> {
+        FeatureGraph::new().with_truncation_length(self.config.hash_truncation_length())
+    }
+
+    fn no_features(&self, store: &MetadataStore) -> Error {
+        let of = match self.config.project() {
+            Some(project) => format!(" of project {project:?}"),
+            None => String::new(),
+        };
+        Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "there are no features: the configuration names no feature files, and no graph{of} was pushed to store {:?}",
+                store.name()
+            ),
+        )
+        .with_hint("name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are")
+    }
+}
+
+/// The feature of that name in the store's graph.
+pub(crate) fn feature(store: &MetadataStore, name: &str) -> Result<FeatureKey> {
+    let key = FeatureKey::new(name)?;
+    store.graph().require(&key)?;
+    Ok(key)
+}
+
+/// Filters from SQL text.
+pub(crate) fn filters(texts: &[String]) -> Result<Vec<Expr>> {
+    texts.iter().map(|text| Expr::parse(text)).collect()
+}

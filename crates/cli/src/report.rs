@@ -1,0 +1,74 @@
+//! How an error is told.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _, stderr};
+
+use metaxy_core::Error;
+
+use crate::screen::{Style, colours_wanted};
+
+/// Writes the error, its causes and its hint to standard error.
+pub(crate) fn error(error: &Error) {
+    let style = Style::new(stderr().is_terminal() && colours_wanted());
+    // Nobody is left to be told if this fails.
+    let _ = stderr().write_all(text(error, style).as_bytes());
+}
+
+fn text(error: &Error, style: Style) -> String {
+    let mut told = error.to_string();
+    let mut text = format!("{} {told}\n", style.red("error:"));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Many messages quote their cause already.
+        if !told.contains(&words) {
+            let _ = writeln!(text, "  {} {words}", style.dim("caused by:"));
+            told.push_str(&words);
+        }
+        cause = error.source();
+    }
+    for hint in hints(error) {
+        let _ = writeln!(text, "{} {hint}", style.cyan("hint:"));
+    }
+    text
+}
+
+/// The hint of the error, and those of its causes.
+fn hints(error: &Error) -> Vec<&str> {
+    let mut hints: Vec<&str> = error.hint().into_iter().filter(|h| !h.is_empty()).collect();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(hint) = error.downcast_ref::<Error>().and_then(Error::hint)
+            && !hint.is_empty()
+            && !hints.contains(&hint)
+        {
+            hints.push(hint);
+        }
+        cause = error.source();
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use metaxy_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once_and_hints_last() {
+        let cause = std::io::Error::other("disk on fire");
+        let inner = Error::new(ErrorKind::Io, "cannot read 'a'")
+            .with_source(cause)
+            .with_hint("put it out");
+        let outer = Error::new(ErrorKind::Storage, "the store failed: cannot read 'a'")
+            .with_context("store", "dev")
+            .with_hint("look at the disk")
+            .with_source(inner);
+        assert_eq!(
+            text(&outer, Style::new(false)),
+            "error: the store failed: cannot read 'a' (store: dev)\n  caused by: disk on fire\nhint: look at the disk\nhint: put it out\n"
+        );
+    }
+}

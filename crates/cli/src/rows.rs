@@ -1,0 +1,169 @@
+//! Rows of features on their way from and to files.
+
+mod hints;
+mod parts;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, SchemaRef};
+use futures::stream;
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, columns};
+
+use crate::args::Output;
+use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
+use crate::screen::Screen;
+
+pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};
+
+/// Where the rows of a command go.
+pub(crate) enum Destination {
+    /// A person looks at the first of them.
+    Screen,
+    /// All of them go to a file or, for `-`, to standard output.
+    File(PathBuf, Option<Format>),
+}
+
+impl Destination {
+    pub(crate) fn choose(output: Output, screen: &Screen) -> Self {
+        match output.output {
+            Some(path) => Self::File(path, output.format),
+            None if screen.terminal && output.format.is_none() => Self::Screen,
+            None => Self::File(PathBuf::from("-"), output.format),
+        }
+    }
+
+    /// What to call the file in a summary; `None` if standard output is taken by the rows themselves.
+    pub(crate) fn file_name(path: &Path) -> Option<String> {
+        (path != Path::new("-")).then(|| path.display().to_string())
+    }
+}
+
+/// Writes the batches of a frame as they come. Stops early when nobody reads any more.
+pub(crate) async fn save(mut rows: Frame, path: &Path, format: Option<Format>) -> Result<Finished> {
+    let mut writer = FrameWriter::create(path, format, rows.schema().clone())?;
+    while !writer.pipe_closed()
+        && let Some(batch) = rows.next().await?
+    {
+        writer.write(&batch)?;
+    }
+    writer.finish()
+}
+
+/// Samples from a file, for a write or a resolve.
+pub(crate) struct Incoming {
+    pub(crate) rows: Frame,
+    orphaned: Arc<AtomicU64>,
+}
+
+impl Incoming {
+    /// Opens the samples of `feature` at `path`; `-` is standard input, which is NDJSON unless something else is said.
+    pub(crate) async fn open(
+        store: &MetadataStore,
+        feature: &FeatureKey,
+        path: &Path,
+        format: Option<Format>,
+    ) -> Result<Self> {
+        let dash = (path == Path::new("-")).then_some(Format::Ndjson);
+        let format = format.or(dash);
+        let hint = hints::schema(store, feature, format.or_else(|| Format::of_path(path))).await?;
+        let options = ReadOptions::default()
+            .with_format(format)
+            .with_schema_hint(hint);
+        let reader = open_reader_with(path, &options)?;
+        let schema = reader.schema();
+        let about = |e: Error| e.with_context("file", path.display());
+        require_versions(store, feature, &schema).map_err(about)?;
+        let rows = Frame::new(schema, stream::iter(reader));
+        Ok(Self::without_parts(rows))
+    }
+
+    /// How many orphaned rows were left out so far.
+    pub(crate) fn orphaned(&self) -> impl Fn() -> u64 + use<> {
+        let orphaned = self.orphaned.clone();
+        move || orphaned.load(Ordering::Relaxed)
+    }
+
+    /// The rows without the column that names their part, and without orphaned rows: those are no samples that should be
+    /// there.
+    fn without_parts(rows: Frame) -> Self {
+        let orphaned = Arc::new(AtomicU64::new(0));
+        let Ok(index) = rows.schema().index_of(PART_COLUMN) else {
+            return Self { rows, orphaned };
+        };
+        let keep: Vec<usize> = (0..rows.schema().fields().len())
+            .filter(|i| *i != index)
+            .collect();
+        let schema = match rows.schema().project(&keep) {
+            Ok(schema) => Arc::new(schema),
+            Err(_) => rows.schema().clone(),
+        };
+        let left_out = orphaned.clone();
+        let rows = rows.map(schema, move |batch| {
+            let part = cast(batch.column(index), &DataType::Utf8)?;
+            let part = part.as_string::<i32>();
+            let kept: BooleanArray = (0..part.len())
+                .map(|row| Some(part.is_null(row) || part.value(row) != ORPHANED))
+                .collect();
+            let rest = batch.num_rows() - kept.true_count();
+            left_out.fetch_add(rest as u64, Ordering::Relaxed);
+            Ok(filter_record_batch(&batch.project(&keep)?, &kept)?)
+        });
+        Self { rows, orphaned }
+    }
+}
+
+/// Says early, and in terms of files, that samples come without versions.
+fn require_versions(store: &MetadataStore, feature: &FeatureKey, schema: &SchemaRef) -> Result<()> {
+    let column = columns::PROVENANCE_BY_FIELD;
+    if schema.field_with_name(column).is_ok() {
+        return Ok(());
+    }
+    let definition = store.graph().require(feature)?;
+    let fields: Vec<String> = definition
+        .spec
+        .fields()
+        .iter()
+        .map(|field| field.key.struct_key())
+        .collect();
+    let members: Vec<String> = fields.iter().map(|f| format!("{f:?}: \"…\"")).collect();
+    let flat: Vec<String> = fields.iter().map(|f| format!("{column}.{f}")).collect();
+    Err(Error::new(
+        ErrorKind::InvalidFrame,
+        format!("the samples of feature {feature} say nothing of their versions: there is no column {column:?}"),
+    )
+    .with_hint(format!(
+        "give each row a hash or version of each field: in JSON \"{column}\": {{{}}}, in CSV the columns {}",
+        members.join(", "),
+        flat.join(", ")
+    )))
+}
+
+/// The number of rows of a frame, none of which are kept.
+pub(crate) async fn count(mut rows: Frame) -> Result<u64> {
+    let mut number = 0;
+    while let Some(batch) = rows.next().await? {
+        number += batch.num_rows() as u64;
+    }
+    Ok(number)
+}
+
+/// The first `most` rows of a frame, and whether there are more.
+pub(crate) async fn first(mut rows: Frame, most: usize) -> Result<(Vec<RecordBatch>, bool)> {
+    let mut batches = Vec::new();
+    let mut room = most;
+    while let Some(batch) = rows.next().await? {
+        let taken = batch.num_rows().min(room);
+        if taken > 0 {
+            batches.push(batch.slice(0, taken));
+        }
+        room -= taken;
+        if batch.num_rows() > taken {
+            return Ok((batches, true));
+        }
+    }
+    Ok((batches, false))
+}

@@ -1,0 +1,119 @@
+//! Standard output, as a person or a script sees it.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use metaxy_core::Result;
+
+/// Whether the user's environment lets a terminal show colours (<https://no-color.org>).
+pub(crate) fn colours_wanted() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !unwanted && !dumb
+}
+
+/// Standard output. A reader that goes away, as `| head` does, is no error: what follows is dropped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    /// Whether a person looks at it.
+    pub(crate) terminal: bool,
+    /// How many characters a line of the terminal has; `None` where lines may be of any length.
+    pub(crate) width: Option<usize>,
+    pub(crate) style: Style,
+}
+
+impl Screen {
+    pub(crate) fn stdout() -> Self {
+        let terminal = io::stdout().is_terminal();
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        Self {
+            terminal,
+            width: terminal.then_some(width.max(40)),
+            style: Style::new(terminal && colours_wanted()),
+        }
+    }
+
+    pub(crate) fn line(&self, text: impl Display) -> Result<()> {
+        self.text(&format!("{text}\n"))
+    }
+
+    pub(crate) fn blank(&self) -> Result<()> {
+        self.text("\n")
+    }
+
+    /// A line in bold.
+    pub(crate) fn heading(&self, text: impl Display) -> Result<()> {
+        self.line(self.style.bold(text))
+    }
+
+    /// A line that matters less.
+    pub(crate) fn note(&self, text: impl Display) -> Result<()> {
+        self.line(self.style.dim(text))
+    }
+
+    /// Commands to be typed next.
+    pub(crate) fn next<T: Display>(&self, commands: impl IntoIterator<Item = T>) -> Result<()> {
+        self.line("Next:")?;
+        for command in commands {
+            self.line(format_args!("  {}", self.style.cyan(command)))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn text(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Text in colours, or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    colours: bool,
+}
+
+impl Style {
+    pub(crate) fn new(colours: bool) -> Self {
+        Self { colours }
+    }
+
+    pub(crate) fn bold(self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    pub(crate) fn dim(self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    pub(crate) fn red(self, text: impl Display) -> String {
+        self.paint("1;31", text)
+    }
+
+    pub(crate) fn cyan(self, text: impl Display) -> String {
+        self.paint("36", text)
+    }
+
+    fn paint(self, code: &str, text: impl Display) -> String {
+        match self.colours {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_string(),
+        }
+    }
+}
+
+/// `1 sample`, `2 samples`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Text as one word of a POSIX shell.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
