@@ -1,1 +1,51 @@
-fn main(){}
+//! What a developer of this workspace repeats: `cargo xtask golden`, `cargo xtask test`.
+
+mod golden;
+mod stages;
+mod stores;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "What a developer of this workspace repeats"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Replay golden vectors against a store.
+    Golden(golden::Arguments),
+    /// Run every check of the workspace, one stage after the other.
+    Test(stages::Arguments),
+}
+
+fn main() -> ExitCode {
+    let success = match Arguments::parse().command {
+        Command::Golden(arguments) => golden::run(&arguments),
+        Command::Test(arguments) => stages::run(&arguments),
+    };
+    match success {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace.
+fn root() -> std::path::PathBuf {
+    let here =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let mut root = std::path::PathBuf::from(here);
+    root.pop();
+    root
+}

@@ -208,7 +208,10 @@ impl<'a> Case<'a> {
             Instead::Refuses | Instead::Without(_) | Instead::Rows(_) => !failed_there,
         };
         let mut shown: Vec<_> = STEPS.iter().filter(fits).filter(shows).collect();
-        if shown.iter().any(|deviation| matches!(deviation.instead, Instead::Refuses)) {
+        if shown
+            .iter()
+            .any(|deviation| matches!(deviation.instead, Instead::Refuses))
+        {
             shown.retain(|deviation| matches!(deviation.instead, Instead::Refuses));
         }
         shown
@@ -225,9 +228,16 @@ impl<'a> Case<'a> {
             Some("resolve") => step.get("samples").unwrap_or(&Json::Null),
             _ => return repairs,
         };
-        let given = |name: &str| frame.get("columns").is_some_and(|columns| columns.get(name).is_some());
+        let given = |name: &str| {
+            frame
+                .get("columns")
+                .is_some_and(|columns| columns.get(name).is_some())
+        };
         if given(columns::DATA_VERSION) && !given(columns::DATA_VERSION_BY_FIELD) {
-            repairs.push((&DATA_VERSION_DISCARDED, Repair::DropColumn(columns::DATA_VERSION)));
+            repairs.push((
+                &DATA_VERSION_DISCARDED,
+                Repair::DropColumn(columns::DATA_VERSION),
+            ));
         }
         let ids = self.id_columns(opt_text(step, "feature").unwrap_or_default());
         let null = |row: &Json| ids.iter().any(|id| row.get(id).is_none_or(Json::is_null));
@@ -254,12 +264,20 @@ impl<'a> Case<'a> {
     }
 
     fn id_columns(&self, feature: &str) -> Vec<String> {
-        let ids = self.spec(feature).map(|spec| opt_list(spec, "id_columns")).unwrap_or_default();
-        ids.iter().filter_map(Json::as_str).map(str::to_owned).collect()
+        let ids = self
+            .spec(feature)
+            .map(|spec| opt_list(spec, "id_columns"))
+            .unwrap_or_default();
+        ids.iter()
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
+            .collect()
     }
 
     fn spec(&self, feature: &str) -> Option<&'a Json> {
-        self.specs.iter().find(|spec| opt_text(spec, "key") == Some(feature))
+        self.specs
+            .iter()
+            .find(|spec| opt_text(spec, "key") == Some(feature))
     }
 
     /// The feature and everything upstream of it.
@@ -271,7 +289,10 @@ impl<'a> Case<'a> {
             if let Some(spec) = self.spec(&key).filter(|_| seen.insert(key.clone())) {
                 specs.push(spec);
                 let deps = opt_list(spec, "deps").iter();
-                pending.extend(deps.filter_map(|dep| opt_text(dep, "feature")).map(str::to_owned));
+                pending.extend(
+                    deps.filter_map(|dep| opt_text(dep, "feature"))
+                        .map(str::to_owned),
+                );
             }
         }
         specs
@@ -286,14 +307,25 @@ impl<'a> Case<'a> {
 fn parents_collide(case: &Case<'_>, step: &Json) -> bool {
     case.of_step(step).into_iter().any(|spec| {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
-        opt_list(spec, "deps").iter().filter_map(|dep| opt_text(dep, "feature")).any(|upstream| {
-            let fields = case.spec(upstream).map(|spec| opt_list(spec, "fields")).unwrap_or_default();
-            fields.iter().filter_map(|field| opt_text(field, "key")).any(|field| {
-                let name = format!("{}_{}", table_name(upstream), field.replace('/', "_"));
-                let whole = format!("{upstream}.{field}");
-                names.insert(name, whole.clone()).is_some_and(|other| other != whole)
+        opt_list(spec, "deps")
+            .iter()
+            .filter_map(|dep| opt_text(dep, "feature"))
+            .any(|upstream| {
+                let fields = case
+                    .spec(upstream)
+                    .map(|spec| opt_list(spec, "fields"))
+                    .unwrap_or_default();
+                fields
+                    .iter()
+                    .filter_map(|field| opt_text(field, "key"))
+                    .any(|field| {
+                        let name = format!("{}_{}", table_name(upstream), field.replace('/', "_"));
+                        let whole = format!("{upstream}.{field}");
+                        names
+                            .insert(name, whole.clone())
+                            .is_some_and(|other| other != whole)
+                    })
             })
-        })
     })
 }
 
@@ -301,8 +333,11 @@ fn parents_collide(case: &Case<'_>, step: &Json) -> bool {
 fn struct_keys_collide(case: &Case<'_>, step: &Json) -> bool {
     case.of_step(step).into_iter().any(|spec| {
         let fields = opt_list(spec, "fields");
-        let keys: HashSet<String> =
-            fields.iter().filter_map(|field| opt_text(field, "key")).map(|key| key.replace('/', "_")).collect();
+        let keys: HashSet<String> = fields
+            .iter()
+            .filter_map(|field| opt_text(field, "key"))
+            .map(|key| key.replace('/', "_"))
+            .collect();
         keys.len() < fields.len()
     })
 }
@@ -311,24 +346,43 @@ fn struct_keys_collide(case: &Case<'_>, step: &Json) -> bool {
 fn tables_collide(case: &Case<'_>, step: &Json) -> bool {
     case.of_step(step).into_iter().any(|spec| {
         let key = opt_text(spec, "key").unwrap_or_default();
-        let before = case.specs.iter().filter_map(|spec| opt_text(spec, "key")).take_while(|other| *other != key);
-        before.into_iter().any(|other| table_name(other) == table_name(key))
+        let before = case
+            .specs
+            .iter()
+            .filter_map(|spec| opt_text(spec, "key"))
+            .take_while(|other| *other != key);
+        before
+            .into_iter()
+            .any(|other| table_name(other) == table_name(key))
     })
 }
 
 /// The feature, or one upstream of it, breaks a rule that the reference does not have, or checks late.
 fn definition_is_invalid(case: &Case<'_>, step: &Json) -> bool {
     case.of_step(step).into_iter().any(|spec| {
-        let ids: Vec<&str> = opt_list(spec, "id_columns").iter().filter_map(Json::as_str).collect();
+        let ids: Vec<&str> = opt_list(spec, "id_columns")
+            .iter()
+            .filter_map(Json::as_str)
+            .collect();
         let deps = opt_list(spec, "deps");
-        let upstreams: Vec<&str> = deps.iter().filter_map(|dep| opt_text(dep, "feature")).collect();
+        let upstreams: Vec<&str> = deps
+            .iter()
+            .filter_map(|dep| opt_text(dep, "feature"))
+            .collect();
         let repeated = |names: &[&str]| names.iter().collect::<HashSet<_>>().len() < names.len();
-        let filters = deps.iter().flat_map(|dep| opt_list(dep, "sql_filters")).filter_map(Json::as_str);
+        let filters = deps
+            .iter()
+            .flat_map(|dep| opt_list(dep, "sql_filters"))
+            .filter_map(Json::as_str);
         opt_list(spec, "fields").is_empty()
             || repeated(&ids)
-            || ids.iter().any(|id| id.is_empty() || id.starts_with(columns::SYSTEM_PREFIX))
+            || ids
+                .iter()
+                .any(|id| id.is_empty() || id.starts_with(columns::SYSTEM_PREFIX))
             || repeated(&upstreams)
-            || filters.into_iter().any(|filter| Expr::parse(filter).is_err())
+            || filters
+                .into_iter()
+                .any(|filter| Expr::parse(filter).is_err())
             || !share_an_id(case, spec, &ids)
     })
 }
@@ -340,11 +394,26 @@ fn share_an_id(case: &Case<'_>, spec: &Json, own: &[&str]) -> bool {
         let Some(upstream) = case.spec(opt_text(dep, "feature").unwrap_or_default()) else {
             continue;
         };
-        let relationship = dep.get("lineage").and_then(|lineage| lineage.get("relationship")).unwrap_or(&Json::Null);
-        let on: Vec<&str> = opt_list(relationship, "on").iter().filter_map(Json::as_str).collect();
-        let renamed = |id: &str| dep.get("rename").and_then(|names| opt_text(names, id)).unwrap_or(id).to_owned();
+        let relationship = dep
+            .get("lineage")
+            .and_then(|lineage| lineage.get("relationship"))
+            .unwrap_or(&Json::Null);
+        let on: Vec<&str> = opt_list(relationship, "on")
+            .iter()
+            .filter_map(Json::as_str)
+            .collect();
+        let renamed = |id: &str| {
+            dep.get("rename")
+                .and_then(|names| opt_text(names, id))
+                .unwrap_or(id)
+                .to_owned()
+        };
         let ids: HashSet<String> = match opt_text(relationship, "type") {
-            Some("1:1") => opt_list(upstream, "id_columns").iter().filter_map(Json::as_str).map(renamed).collect(),
+            Some("1:1") => opt_list(upstream, "id_columns")
+                .iter()
+                .filter_map(Json::as_str)
+                .map(renamed)
+                .collect(),
             _ if on.is_empty() => own.iter().map(|id| (*id).to_owned()).collect(),
             _ => on.into_iter().map(str::to_owned).collect(),
         };
@@ -363,8 +432,11 @@ fn table_name(key: &str) -> String {
 /// A resolve of a scenario about null provenance (17).
 fn null_provenance(case: &Case<'_>, step: &Json) -> bool {
     opt_text(step, "op") == Some("resolve")
-        && (case.tags.contains(&"null-provenance") || opt_text(step, "ref_bug") == Some("null_provenance"))
-        && step.get("expect").is_some_and(|expect| list(expect, "stale").is_ok())
+        && (case.tags.contains(&"null-provenance")
+            || opt_text(step, "ref_bug") == Some("null_provenance"))
+        && step
+            .get("expect")
+            .is_some_and(|expect| list(expect, "stale").is_ok())
 }
 
 /// The differences are rows whose provenance is null, in what is stale.
@@ -375,7 +447,10 @@ fn only_null_provenance(parts: &[Part]) -> Outcome {
             rows.iter().filter(known).cloned().collect()
         };
         let difference = match part.name {
-            "stale" => Difference::between(&with_provenance(&part.expected), &with_provenance(&part.found)),
+            "stale" => Difference::between(
+                &with_provenance(&part.expected),
+                &with_provenance(&part.found),
+            ),
             _ => Difference::between(&part.expected, &part.found),
         };
         if !difference.is_empty() {
@@ -406,7 +481,9 @@ fn versions_differ(parts: &[Part]) -> Outcome {
     for part in parts {
         let plain = |rows: &[Row]| super::rows::without(rows.to_vec(), VERSION_COLUMNS);
         let difference = Difference::between(&plain(&part.expected), &plain(&part.found));
-        if !difference.missing.is_empty() || (part.name != "stale" && !difference.unexpected.is_empty()) {
+        if !difference.missing.is_empty()
+            || (part.name != "stale" && !difference.unexpected.is_empty())
+        {
             return Err(format!("{}:{difference}", part.name));
         }
     }
@@ -418,7 +495,11 @@ fn tombstones_keep_versions(parts: &[Part]) -> Outcome {
     for part in parts {
         let plain = |rows: &[Row]| super::rows::without(rows.to_vec(), &[columns::FEATURE_VERSION]);
         let there: HashSet<String> = plain(&part.expected).iter().map(canonical).collect();
-        if let Some(row) = plain(&part.found).iter().map(canonical).find(|row| !there.contains(row)) {
+        if let Some(row) = plain(&part.found)
+            .iter()
+            .map(canonical)
+            .find(|row| !there.contains(row))
+        {
             return Err(format!("{}: unexpected {row}", part.name));
         }
     }
@@ -454,10 +535,13 @@ impl Tally {
     pub(super) fn settle(self, report: &mut Report) {
         for (name, met) in self.met {
             if met.differed.is_empty() {
-                let why = "stale entry: it was met, but everything is as in the reference".to_owned();
+                let why =
+                    "stale entry: it was met, but everything is as in the reference".to_owned();
                 report.fail(format!("deviations/{name}"), vec![why]);
             }
-            report.deviations.push((name, met.differed.len(), met.reason));
+            report
+                .deviations
+                .push((name, met.differed.len(), met.reason));
         }
     }
 }

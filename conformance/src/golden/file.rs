@@ -15,7 +15,9 @@ pub(super) fn read(path: &Path) -> Outcome<Json> {
 
 /// The items of a file that is a list of cases.
 pub(super) fn cases(content: &Json) -> Outcome<&[Json]> {
-    content.as_array().ok_or_else(|| "the file is not a list of cases".to_owned())
+    content
+        .as_array()
+        .ok_or_else(|| "the file is not a list of cases".to_owned())
 }
 
 /// The member `name`, which is text.
@@ -41,12 +43,22 @@ pub(super) fn opt_list<'a>(value: &'a Json, name: &str) -> &'a [Json] {
 
 /// The texts of the list `name`; none if it is absent or null.
 pub(super) fn texts<'a>(value: &'a Json, name: &str) -> Vec<&'a str> {
-    opt_list(value, name).iter().filter_map(Json::as_str).collect()
+    opt_list(value, name)
+        .iter()
+        .filter_map(Json::as_str)
+        .collect()
 }
 
 /// The members of the object `name`; none if it is absent or null.
-pub(super) fn members<'a>(value: &'a Json, name: &str) -> impl Iterator<Item = (&'a str, &'a Json)> {
-    let object = value.get(name).and_then(Json::as_object).into_iter().flatten();
+pub(super) fn members<'a>(
+    value: &'a Json,
+    name: &str,
+) -> impl Iterator<Item = (&'a str, &'a Json)> {
+    let object = value
+        .get(name)
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten();
     object.map(|(key, member)| (key.as_str(), member))
 }
 

@@ -5,7 +5,9 @@ use metaxy_store::definition::FeatureDefinition;
 use metaxy_store::expr::{CompareOp, Operand, Value};
 use metaxy_store::json::Json;
 use metaxy_store::plan::ReadOptions;
-use metaxy_store::{Expr, FeatureGraph, FeatureKey, FeatureSpec, HashAlgorithm, MetadataStore, columns};
+use metaxy_store::{
+    Expr, FeatureGraph, FeatureKey, FeatureSpec, HashAlgorithm, MetadataStore, columns,
+};
 
 use super::deviations::{Deviation, Tally, filters as on_purpose};
 use super::factory::{StoreFactory, StoreRequest};
@@ -65,7 +67,10 @@ async fn judge(table: &Table, case: &Json, filter: &str) -> Outcome<Judged> {
             Ok(_) if numbers_in_numbers(case, parsed.as_ref().ok(), &table.schema) => {
                 Ok(Judged::OnPurpose(&on_purpose::NUMBERS_IN_NUMBERS))
             }
-            Ok(ids) => Err(format!("gives {ids:?} where the reference fails at stage {}", stage(case))),
+            Ok(ids) => Err(format!(
+                "gives {ids:?} where the reference fails at stage {}",
+                stage(case)
+            )),
         };
     }
     let wanted = ids(opt_list(case, "rows"));
@@ -99,7 +104,9 @@ fn stage(case: &Json) -> &str {
 const READINGS: [(&Deviation, fn(Expr) -> Expr); 3] = [
     (&on_purpose::IS_BOOL, is_bool_there),
     (&on_purpose::NULL_IN_LIST, null_in_list_there),
-    (&on_purpose::NULL_IN_LIST, |node| is_bool_there(null_in_list_there(node))),
+    (&on_purpose::NULL_IN_LIST, |node| {
+        is_bool_there(null_in_list_there(node))
+    }),
 ];
 
 /// `x IS TRUE` is `x = TRUE` there, and null for null; `IS NOT TRUE` is its negation (52).
@@ -137,20 +144,34 @@ fn null_in_list_there(node: Expr) -> Expr {
     }
     Expr::Compare {
         left: operand.clone(),
-        op: if negated { CompareOp::Eq } else { CompareOp::Ne },
+        op: if negated {
+            CompareOp::Eq
+        } else {
+            CompareOp::Ne
+        },
         right: operand,
     }
 }
 
 /// Whether the reference failed to look for numbers of one type in a column of another (55).
 fn numbers_in_numbers(case: &Json, filter: Option<&Expr>, schema: &Schema) -> bool {
-    let number = |value: &Value| matches!(value, Value::Int(_) | Value::Decimal(_) | Value::Float(_) | Value::Null);
+    let number = |value: &Value| {
+        matches!(
+            value,
+            Value::Int(_) | Value::Decimal(_) | Value::Float(_) | Value::Null
+        )
+    };
     let looks = |node: &Expr| match node {
         Expr::In {
             operand: Operand::Column(name),
             list,
             ..
-        } => schema.field_with_name(name).is_ok_and(|f| f.data_type().is_numeric()) && list.iter().all(number),
+        } => {
+            schema
+                .field_with_name(name)
+                .is_ok_and(|f| f.data_type().is_numeric())
+                && list.iter().all(number)
+        }
         _ => false,
     };
     stage(case) == "apply" && filter.is_some_and(|filter| filter.any(&mut |node| looks(node)))
@@ -170,10 +191,18 @@ impl Table {
         let id = text(table, "id")?.to_owned();
         let feature = FeatureKey::new("golden/filters").map_err(said)?;
         let spec = FeatureSpec::new(&feature, [id.as_str()]).map_err(said)?;
-        let graph = FeatureGraph::from_definitions([FeatureDefinition::new(spec, "golden")]).map_err(said)?;
-        let request = StoreRequest::new("filters", HashAlgorithm::default(), graph.truncation_length());
+        let graph = FeatureGraph::from_definitions([FeatureDefinition::new(spec, "golden")])
+            .map_err(said)?;
+        let request = StoreRequest::new(
+            "filters",
+            HashAlgorithm::default(),
+            graph.truncation_length(),
+        );
         let backend = factory.open(&request).await.map_err(said)?;
-        let store = MetadataStore::builder(backend).with_graph(graph).build().map_err(said)?;
+        let store = MetadataStore::builder(backend)
+            .with_graph(graph)
+            .build()
+            .map_err(said)?;
         let with_provenance = with_provenance(table)?;
         let rows = frame(&with_provenance)?;
         let schema = rows.schema().as_ref().clone();
@@ -189,10 +218,21 @@ impl Table {
     /// The IDs of the rows that pass, sorted.
     async fn passing(&self, filter: Expr) -> Outcome<Vec<Json>> {
         let said = |e: metaxy_store::Error| e.to_string();
-        let options = ReadOptions::default().with_filters([filter]).with_columns([self.id.as_str()]);
-        let read = self.store.read(&self.feature, options).await.map_err(said)?;
+        let options = ReadOptions::default()
+            .with_filters([filter])
+            .with_columns([self.id.as_str()]);
+        let read = self
+            .store
+            .read(&self.feature, options)
+            .await
+            .map_err(said)?;
         let read = rows(&read.collect().await.map_err(said)?, Shown::Asked)?;
-        Ok(sorted(read.iter().filter_map(|row| row.get(&self.id)).cloned().collect()))
+        Ok(sorted(
+            read.iter()
+                .filter_map(|row| row.get(&self.id))
+                .cloned()
+                .collect(),
+        ))
     }
 }
 

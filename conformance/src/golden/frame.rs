@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray, StructArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use metaxy_store::json::Json;
@@ -15,13 +18,17 @@ pub(super) fn frame(value: &Json) -> Outcome<RecordBatch> {
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for (name, kind) in members(value, "columns") {
-        let cells: Vec<&Json> = rows.iter().map(|row| row.get(name).unwrap_or(&Json::Null)).collect();
+        let cells: Vec<&Json> = rows
+            .iter()
+            .map(|row| row.get(name).unwrap_or(&Json::Null))
+            .collect();
         let column = column(kind, &cells).map_err(|why| format!("column {name:?}: {why}"))?;
         fields.push(Field::new(name, column.data_type().clone(), true));
         columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(|e| e.to_string())
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+        .map_err(|e| e.to_string())
 }
 
 fn column(kind: &Json, cells: &[&Json]) -> Outcome<ArrayRef> {
@@ -40,11 +47,19 @@ fn column(kind: &Json, cells: &[&Json]) -> Outcome<ArrayRef> {
 
 /// A struct of text. A member that is absent is null.
 fn structs(names: &[&str], cells: &[&Json]) -> Outcome<ArrayRef> {
-    let fields: Fields = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    let fields: Fields = names
+        .iter()
+        .map(|name| Field::new(*name, DataType::Utf8, true))
+        .collect();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for name in names {
-        let values: Vec<&Json> = cells.iter().map(|cell| cell.get(name).unwrap_or(&Json::Null)).collect();
-        arrays.push(Arc::new(each(&values, string)?.into_iter().collect::<StringArray>()));
+        let values: Vec<&Json> = cells
+            .iter()
+            .map(|cell| cell.get(name).unwrap_or(&Json::Null))
+            .collect();
+        arrays.push(Arc::new(
+            each(&values, string)?.into_iter().collect::<StringArray>(),
+        ));
     }
     let nulls: NullBuffer = cells.iter().map(|cell| !cell.is_null()).collect();
     let array = StructArray::try_new_with_length(fields, arrays, Some(nulls), cells.len());
@@ -52,10 +67,15 @@ fn structs(names: &[&str], cells: &[&Json]) -> Outcome<ArrayRef> {
 }
 
 /// Every cell read by `read`, nulls kept.
-fn each<'a, T>(cells: &[&'a Json], read: impl Fn(&'a Json) -> Option<T>) -> Outcome<Vec<Option<T>>> {
+fn each<'a, T>(
+    cells: &[&'a Json],
+    read: impl Fn(&'a Json) -> Option<T>,
+) -> Outcome<Vec<Option<T>>> {
     let one = |cell: &&'a Json| match cell {
         Json::Null => Ok(None),
-        cell => read(cell).map(Some).ok_or_else(|| format!("{cell} does not fit")),
+        cell => read(cell)
+            .map(Some)
+            .ok_or_else(|| format!("{cell} does not fit")),
     };
     cells.iter().map(one).collect()
 }

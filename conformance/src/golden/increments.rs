@@ -27,7 +27,15 @@ pub(super) async fn replay(
         let name = format!("increments/{}", opt_text(scenario, "name").unwrap_or("?"));
         let mut wrong = Vec::new();
         let mut differs = false;
-        let steps = AssertUnwindSafe(run(factory, &name, scenario, tally, &mut wrong, &mut differs)).catch_unwind();
+        let steps = AssertUnwindSafe(run(
+            factory,
+            &name,
+            scenario,
+            tally,
+            &mut wrong,
+            &mut differs,
+        ))
+        .catch_unwind();
         match steps.await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => wrong.push(why),
@@ -47,7 +55,9 @@ async fn run(
     differs: &mut bool,
 ) -> Outcome {
     let config = scenario.get("config").unwrap_or(&Json::Null);
-    let algorithm = text(config, "hash_algorithm")?.parse().map_err(|e| format!("{e}"))?;
+    let algorithm = text(config, "hash_algorithm")?
+        .parse()
+        .map_err(|e| format!("{e}"))?;
     let request = StoreRequest::new(name, algorithm, size(config, "hash_truncation_length")?)
         .with_layout(opt_text(config, "layout").unwrap_or("nested"));
     let backend = factory.open(&request).await.map_err(|e| e.to_string())?;
@@ -58,7 +68,10 @@ async fn run(
     for (index, step) in list(scenario, "steps")?.iter().enumerate() {
         let label = || {
             let feature = opt_text(step, "feature").unwrap_or_default();
-            format!("step {index} ({} {feature})", opt_text(step, "op").unwrap_or("?"))
+            format!(
+                "step {index} ({} {feature})",
+                opt_text(step, "op").unwrap_or("?")
+            )
         };
         if opt_text(step, "op") == Some("redefine") {
             case.redefine(list(step, "features")?);
@@ -112,7 +125,9 @@ fn judge(case: &Case<'_>, step: &Json, found: Result<&Found, &String>) -> Judged
         };
     }
     let Err(difference) = plain else {
-        let certain = deviations.into_iter().filter(|deviation| deviation.is_certain(step));
+        let certain = deviations
+            .into_iter()
+            .filter(|deviation| deviation.is_certain(step));
         return Judged::OnPurpose(certain.map(|deviation| (deviation, false)).collect());
     };
     let mut whys = Vec::new();
@@ -152,7 +167,10 @@ pub(super) struct Part {
 /// The parts of a step that both sides completed, as they are compared.
 fn rows(case: &Case<'_>, step: &Json, found: Result<&Found, &String>) -> Outcome<Vec<Part>> {
     if flag(step, "expect_error") {
-        return Err(format!("the reference fails ({})", opt_text(step, "error_type").unwrap_or("?")));
+        return Err(format!(
+            "the reference fails ({})",
+            opt_text(step, "error_type").unwrap_or("?")
+        ));
     }
     let found = found.map_err(|error| format!("fails: {error}"))?;
     let mut parts = Vec::new();
@@ -184,7 +202,12 @@ fn rows(case: &Case<'_>, step: &Json, found: Result<&Found, &String>) -> Outcome
 }
 
 /// Whether a step is as the reference has it, apart from the columns `dropped`. `true`: apart from repeated orphaned rows, too.
-fn compare(case: &Case<'_>, step: &Json, found: Result<&Found, &String>, dropped: &[&str]) -> Outcome<bool> {
+fn compare(
+    case: &Case<'_>,
+    step: &Json,
+    found: Result<&Found, &String>,
+    dropped: &[&str],
+) -> Outcome<bool> {
     if flag(step, "expect_error") {
         return match found {
             Err(_) => Ok(false),
@@ -201,7 +224,9 @@ fn compare(case: &Case<'_>, step: &Json, found: Result<&Found, &String>, dropped
         let here = without(part.found, dropped);
         let mut difference = Difference::between(&expected, &here);
         let collapses = part.name == "orphaned"
-            && step.get("ignore_columns").is_some_and(|i| !opt_list(i, part.name).is_empty());
+            && step
+                .get("ignore_columns")
+                .is_some_and(|i| !opt_list(i, part.name).is_empty());
         if !difference.is_empty() && collapses {
             difference = Difference::between(&distinct(expected), &distinct(here));
             collapsed |= difference.is_empty();
@@ -233,7 +258,10 @@ fn repaired(step: &Json, repair: &Repair) -> Json {
         }
         Repair::DropRowsWithNull(ids) => {
             if let Some(Json::Array(rows)) = members.get_mut("rows") {
-                rows.retain(|row| ids.iter().all(|id| row.get(id).is_some_and(|cell| !cell.is_null())));
+                rows.retain(|row| {
+                    ids.iter()
+                        .all(|id| row.get(id).is_some_and(|cell| !cell.is_null()))
+                });
             }
         }
     }

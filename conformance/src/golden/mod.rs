@@ -17,7 +17,7 @@ mod versions;
 
 use std::path::Path;
 
-pub use factory::{StoreFactory, StoreRequest};
+pub use factory::{Embedded, StoreFactory, StoreRequest};
 pub use report::{Failure, Report};
 
 use deviations::Tally;
@@ -49,7 +49,11 @@ pub const KINDS: [Kind; 6] = [
     Kind::new("filters", "filters.json", Replay::Filters),
     Kind::new("increments", "increments.json", Replay::Increments),
     Kind::new("ops", "ops.json", Replay::Not("not replayed yet")),
-    Kind::new("stores", "stores", Replay::Not("not applicable: needs a Delta store")),
+    Kind::new(
+        "stores",
+        "stores",
+        Replay::Not("not applicable: needs a Delta store"),
+    ),
 ];
 
 impl Kind {
@@ -67,7 +71,33 @@ impl Kind {
 /// Replays the kinds `only` (all, if there are none) of the golden set in `dir` against stores from `factory`.
 ///
 /// Nothing is an error of the call: what cannot be read or does not match is a failure of the report.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use std::sync::Arc;
+/// use metaxy_conformance::golden;
+///
+/// # fn main() -> metaxy_store::Result<()> {
+/// let factory = golden::Embedded::new("sqlite", |directory, _| {
+///     let config = metaxy_store::sqlite::SqliteConfig::new(directory.join("store.db"));
+///     Ok(Arc::new(config.open(metaxy_store::Access::Write)))
+/// })?;
+/// let report = futures::executor::block_on(golden::replay(&factory, Path::new("golden"), &[]));
+/// assert!(report.is_success(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn replay(factory: &dyn StoreFactory, dir: &Path, only: &[Kind]) -> Report {
+    replay_with_progress(factory, dir, only, &mut |_| {}).await
+}
+
+/// As [`replay`]; `started` is called with each kind before it is replayed.
+pub async fn replay_with_progress(
+    factory: &dyn StoreFactory,
+    dir: &Path,
+    only: &[Kind],
+    started: &mut (dyn FnMut(Kind) + Send),
+) -> Report {
     let mut report = Report::default();
     let mut tally = Tally::default();
     for kind in KINDS {
@@ -79,7 +109,10 @@ pub async fn replay(factory: &dyn StoreFactory, dir: &Path, only: &[Kind]) -> Re
             if only.is_empty() {
                 report.note(format!("{}: no {} in this set", kind.name, kind.path));
             } else {
-                report.fail(kind.name, vec![format!("{} does not exist", path.display())]);
+                report.fail(
+                    kind.name,
+                    vec![format!("{} does not exist", path.display())],
+                );
             }
             continue;
         }
@@ -87,6 +120,7 @@ pub async fn replay(factory: &dyn StoreFactory, dir: &Path, only: &[Kind]) -> Re
             report.note(format!("{}: {why}", kind.name));
             continue;
         }
+        started(kind);
         let content = match file::read(&path) {
             Ok(content) => content,
             Err(why) => {
@@ -98,7 +132,9 @@ pub async fn replay(factory: &dyn StoreFactory, dir: &Path, only: &[Kind]) -> Re
             Replay::Versions => versions::replay(&content, &mut report),
             Replay::Hashes => hashes::replay(factory, &content, &mut report).await,
             Replay::Filters => filters::replay(factory, &content, &mut report, &mut tally).await,
-            Replay::Increments => increments::replay(factory, &content, &mut report, &mut tally).await,
+            Replay::Increments => {
+                increments::replay(factory, &content, &mut report, &mut tally).await
+            }
             Replay::Not(_) => Ok(()),
         };
         if let Err(why) = replayed {

@@ -81,12 +81,24 @@ fn cells(column: &ArrayRef) -> Outcome<Vec<Json>> {
     let data_type = column.data_type();
     Ok(if data_type.is_integer() {
         let array = plain(&DataType::Int64)?;
-        array.as_primitive::<Int64Type>().iter().map(|v| v.map_or(Json::Null, Json::from)).collect()
+        array
+            .as_primitive::<Int64Type>()
+            .iter()
+            .map(|v| v.map_or(Json::Null, Json::from))
+            .collect()
     } else if data_type.is_floating() {
         let array = plain(&DataType::Float64)?;
-        array.as_primitive::<Float64Type>().iter().map(|v| v.map_or(Json::Null, Json::Float)).collect()
+        array
+            .as_primitive::<Float64Type>()
+            .iter()
+            .map(|v| v.map_or(Json::Null, Json::Float))
+            .collect()
     } else if let DataType::Boolean = data_type {
-        column.as_boolean().iter().map(|v| v.map_or(Json::Null, Json::Bool)).collect()
+        column
+            .as_boolean()
+            .iter()
+            .map(|v| v.map_or(Json::Null, Json::Bool))
+            .collect()
     } else if let DataType::Null = data_type {
         vec![Json::Null; column.len()]
     } else if let DataType::Struct(fields) = data_type {
@@ -97,19 +109,31 @@ fn cells(column: &ArrayRef) -> Outcome<Vec<Json>> {
         }
         (0..array.len())
             .map(|row| match array.is_valid(row) {
-                true => Json::object(members.iter().map(|(name, cells)| (name.as_str(), cells[row].clone()))),
+                true => Json::object(
+                    members
+                        .iter()
+                        .map(|(name, cells)| (name.as_str(), cells[row].clone())),
+                ),
                 false => Json::Null,
             })
             .collect()
     } else {
         let array = plain(&DataType::Utf8)?;
-        array.as_string::<i32>().iter().map(|v| v.map_or(Json::Null, Json::from)).collect()
+        array
+            .as_string::<i32>()
+            .iter()
+            .map(|v| v.map_or(Json::Null, Json::from))
+            .collect()
     })
 }
 
 /// The rows of a golden file.
 pub(super) fn golden(rows: &[Json]) -> Outcome<Vec<Row>> {
-    let row = |row: &Json| row.as_object().cloned().ok_or_else(|| format!("{row} is not a row"));
+    let row = |row: &Json| {
+        row.as_object()
+            .cloned()
+            .ok_or_else(|| format!("{row} is not a row"))
+    };
     rows.iter().map(row).collect()
 }
 
@@ -124,7 +148,9 @@ pub(super) fn without(mut rows: Vec<Row>, dropped: &[&str]) -> Vec<Row> {
 /// The rows, each only once.
 pub(super) fn distinct(rows: Vec<Row>) -> Vec<Row> {
     let mut seen = std::collections::HashSet::new();
-    rows.into_iter().filter(|row| seen.insert(canonical(row))).collect()
+    rows.into_iter()
+        .filter(|row| seen.insert(canonical(row)))
+        .collect()
 }
 
 /// What two multisets of rows do not share.
@@ -149,7 +175,11 @@ impl Difference {
         let mut difference = Self::default();
         for (row, count) in counts {
             let repeated = usize::try_from(count.abs()).unwrap_or_default();
-            let side = if count > 0 { &mut difference.missing } else { &mut difference.unexpected };
+            let side = if count > 0 {
+                &mut difference.missing
+            } else {
+                &mut difference.unexpected
+            };
             side.extend(std::iter::repeat_n(row, repeated));
         }
         difference
@@ -189,7 +219,12 @@ fn shortened(text: &str) -> String {
 
 /// The row as text in which equal rows are equal: keys sorted, floats by value.
 pub(super) fn canonical(row: &Row) -> String {
-    Json::Object(row.iter().map(|(name, cell)| (name.clone(), by_value(cell))).collect()).to_python_dumps(true)
+    Json::Object(
+        row.iter()
+            .map(|(name, cell)| (name.clone(), by_value(cell)))
+            .collect(),
+    )
+    .to_python_dumps(true)
 }
 
 fn by_value(cell: &Json) -> Json {

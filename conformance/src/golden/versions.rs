@@ -28,7 +28,8 @@ impl Mismatches {
     /// Notes `what` if it is not what the reference has.
     fn check<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, found: T) {
         if expected != found {
-            self.0.push(format!("{what}: expected {expected:?}, found {found:?}"));
+            self.0
+                .push(format!("{what}: expected {expected:?}, found {found:?}"));
         }
     }
 }
@@ -42,12 +43,20 @@ fn compare(case: &Json, found: &mut Mismatches) -> Outcome {
     found.check("topological order", case.get("topological"), Some(&order));
     for (key, expected) in members(case, "downstream") {
         let key = FeatureKey::new(key).map_err(|e| e.to_string())?;
-        let downstream: Json = graph.downstream(std::slice::from_ref(&key)).iter().map(FeatureKey::as_str).collect();
+        let downstream: Json = graph
+            .downstream(std::slice::from_ref(&key))
+            .iter()
+            .map(FeatureKey::as_str)
+            .collect();
         found.check(&format!("downstream of {key}"), expected, &downstream);
     }
     for (project, expected) in members(case, "project_versions") {
         let version = graph.project_version(project);
-        found.check(&format!("version of project {project}"), expected.as_str(), Some(version));
+        found.check(
+            &format!("version of project {project}"),
+            expected.as_str(),
+            Some(version),
+        );
     }
     Ok(())
 }
@@ -61,19 +70,49 @@ fn compare_feature(
 ) -> Outcome {
     let wanted = |name: &str| opt_text(expected, name).map(str::to_owned);
     let given = |version: Result<&str>| version.ok().map(str::to_owned);
-    found.check(&format!("{key}: code version"), wanted("code_version"), given(graph.code_version(key)));
-    found.check(&format!("{key}: spec version"), wanted("feature_spec_version"), given(graph.spec_version(key)));
+    found.check(
+        &format!("{key}: code version"),
+        wanted("code_version"),
+        given(graph.code_version(key)),
+    );
+    found.check(
+        &format!("{key}: spec version"),
+        wanted("feature_spec_version"),
+        given(graph.spec_version(key)),
+    );
     let feature = graph.require(key).map_err(|e| e.to_string())?;
-    found.check(&format!("{key}: table name"), wanted("table_name"), Some(feature.key().table_name()));
+    found.check(
+        &format!("{key}: table name"),
+        wanted("table_name"),
+        Some(feature.key().table_name()),
+    );
     if let Some(version) = definition(case, key).get("feature_definition_version") {
         let here = graph.definition_version(key).ok();
-        found.check(&format!("{key}: definition version"), version.as_str(), here);
+        found.check(
+            &format!("{key}: definition version"),
+            version.as_str(),
+            here,
+        );
     }
     let Some(error) = opt_text(expected, "error") else {
-        found.check(&format!("{key}: feature version"), wanted("feature_version"), given(graph.feature_version(key)));
-        let fields = graph.field_versions(key).map_err(|e| format!("{key}: {e}"))?;
-        let fields = Json::object(fields.iter().map(|(field, version)| (field.as_str(), version.as_str().into())));
-        found.check(&format!("{key}: field versions"), expected.get("version_by_field"), Some(&fields));
+        found.check(
+            &format!("{key}: feature version"),
+            wanted("feature_version"),
+            given(graph.feature_version(key)),
+        );
+        let fields = graph
+            .field_versions(key)
+            .map_err(|e| format!("{key}: {e}"))?;
+        let fields = Json::object(
+            fields
+                .iter()
+                .map(|(field, version)| (field.as_str(), version.as_str().into())),
+        );
+        found.check(
+            &format!("{key}: field versions"),
+            expected.get("version_by_field"),
+            Some(&fields),
+        );
         return Ok(());
     };
     let kind = match error {
@@ -81,7 +120,9 @@ fn compare_feature(
         _ => ErrorKind::InvalidDefinition,
     };
     match graph.feature_version(key) {
-        Ok(version) => found.0.push(format!("{key}: has version {version}, where the reference fails ({error})")),
+        Ok(version) => found.0.push(format!(
+            "{key}: has version {version}, where the reference fails ({error})"
+        )),
         Err(here) => found.check(&format!("{key}: kind of error"), kind, here.kind()),
     }
     Ok(())
@@ -89,7 +130,10 @@ fn compare_feature(
 
 /// The graph of a case. It accepts what the reference accepts.
 fn graph(case: &Json) -> Outcome<FeatureGraph> {
-    let length = size(case.get("config").unwrap_or(&Json::Null), "hash_truncation_length")?;
+    let length = size(
+        case.get("config").unwrap_or(&Json::Null),
+        "hash_truncation_length",
+    )?;
     let graph = FeatureGraph::recorded().with_truncation_length(length);
     let mut graph = graph.map_err(|e| e.to_string())?;
     for spec in list(case, "features")? {
@@ -107,7 +151,9 @@ fn wrap(case: &Json, spec: &Json) -> Outcome<FeatureDefinition> {
     if !flag(wrapped, "external") {
         let schema = wrapped.get("feature_schema").cloned().unwrap_or_default();
         let path = opt_text(wrapped, "feature_class_path").unwrap_or_default();
-        return Ok(FeatureDefinition::new(spec, project).with_schema(schema).with_class_path(path));
+        return Ok(FeatureDefinition::new(spec, project)
+            .with_schema(schema)
+            .with_class_path(path));
     }
     let mut external = External::default();
     for (field, version) in members(wrapped, "provenance_by_field") {
@@ -118,6 +164,8 @@ fn wrap(case: &Json, spec: &Json) -> Outcome<FeatureDefinition> {
 }
 
 fn definition<'a>(case: &'a Json, key: &str) -> &'a Json {
-    let definition = case.get("definitions").and_then(|definitions| definitions.get(key));
+    let definition = case
+        .get("definitions")
+        .and_then(|definitions| definitions.get(key));
     definition.unwrap_or(&Json::Null)
 }

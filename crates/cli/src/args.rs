@@ -137,7 +137,12 @@ pub(crate) struct Resolve {
     pub(crate) samples_format: Option<Format>,
     /// Which rows: new, stale, orphaned, or all. Rows of several parts get a column `metaxy_part`, which `metaxy write`
     /// drops. [default: new,stale; a terminal shows all]
-    #[arg(long = "part", value_name = "PART", value_delimiter = ',', hide_possible_values = true)]
+    #[arg(
+        long = "part",
+        value_name = "PART",
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
     pub(crate) parts: Vec<Part>,
     /// Only count.
     #[arg(long, conflicts_with = "output")]
@@ -255,7 +260,9 @@ fn moment(text: &str) -> Result<Micros, String> {
         .and_then(|date| date.and_hms_opt(0, 0, 0));
     match midnight {
         Some(midnight) => Ok(midnight.and_utc().timestamp_micros()),
-        None => Err("write 2024-01-31T12:00:00Z, or 2024-01-31 for its first moment, UTC".to_owned()),
+        None => {
+            Err("write 2024-01-31T12:00:00Z, or 2024-01-31 for its first moment, UTC".to_owned())
+        }
     }
 }
 

@@ -102,11 +102,7 @@ impl Listing {
     }
 
     fn table(&self) -> Grid {
-        let columns = || {
-            self.columns
-                .iter()
-                .filter(|c| c.seen_by != SeenBy::Scripts)
-        };
+        let columns = || self.columns.iter().filter(|c| c.seen_by != SeenBy::Scripts);
         let mut grid = Grid::default();
         for column in columns() {
             match &column.values {

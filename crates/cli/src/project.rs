@@ -61,7 +61,9 @@ impl Project {
             .with_hint("write one, or remove `features` to use the graph that was last pushed to the store"));
         }
         let base = self.folder().unwrap_or(Path::new(""));
-        let files = files.iter().map(|file| Pattern::escape(&file.to_string_lossy()));
+        let files = files
+            .iter()
+            .map(|file| Pattern::escape(&file.to_string_lossy()));
         let definitions = read_features(base, files, self.config.project())?;
         let mut graph = self.empty_graph()?;
         for definition in definitions {
@@ -75,13 +77,16 @@ impl Project {
     pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
         let name = Some(self.store_name());
         if let Some(graph) = self.defined_graph()? {
-            return MetadataStore::from_config(&self.config, name, access, graph);
+            return MetadataStore::from_config(&self.config, name, access, &graph);
         }
-        let store = MetadataStore::from_config(&self.config, name, access, self.empty_graph()?)?;
+        let store = MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)?;
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {
-                tracing::info!(store = next.name(), "the graph is the one that was last pushed");
+                tracing::info!(
+                    store = next.name(),
+                    "the graph is the one that was last pushed"
+                );
                 return Ok(store.with_graph(graph));
             }
             let mut fallbacks: Vec<_> = next.fallbacks().collect();

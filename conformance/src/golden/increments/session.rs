@@ -9,8 +9,8 @@ use metaxy_store::definition::FeatureDefinition;
 use metaxy_store::json::Json;
 use metaxy_store::spec::FeatureSpec;
 use metaxy_store::{
-    DeleteOptions, Expr, FeatureGraph, FeatureKey, Increment, MetadataStore, ReadOptions, ResolveOptions, Rows,
-    WriteOptions,
+    DeleteOptions, Expr, FeatureGraph, FeatureKey, Increment, MetadataStore, ReadOptions,
+    ResolveOptions, Rows, WriteOptions,
 };
 
 use super::super::factory::StoreRequest;
@@ -38,7 +38,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(backend: Arc<dyn Backend>, request: &StoreRequest, project: &str) -> Outcome<Self> {
+    pub(super) fn new(
+        backend: Arc<dyn Backend>,
+        request: &StoreRequest,
+        project: &str,
+    ) -> Outcome<Self> {
         let store = MetadataStore::builder(backend)
             .with_name("golden")
             .with_hash_algorithm(request.algorithm)
@@ -61,7 +65,8 @@ impl Session {
             let added = FeatureSpec::from_value(spec)
                 .and_then(|spec| graph.add(FeatureDefinition::new(spec, self.project.clone())));
             if let Err(error) = added {
-                self.refused.insert(text(spec, "key")?.to_owned(), error.to_string());
+                self.refused
+                    .insert(text(spec, "key")?.to_owned(), error.to_string());
             }
         }
         self.store = self.store.with_graph(graph);
@@ -83,7 +88,8 @@ impl Session {
             "write_increment" => {
                 let from = size(step, "from")?;
                 let increment = self.increments.get(&from);
-                let increment = increment.ok_or_else(|| format!("step {from} gave no increment"))?;
+                let increment =
+                    increment.ok_or_else(|| format!("step {from} gave no increment"))?;
                 let rows = match text(step, "part")? {
                     "new" => increment.new.clone(),
                     "stale" => increment.stale.clone(),
@@ -95,7 +101,11 @@ impl Session {
             "resolve" => {
                 let increment = self.resolve(&feature, step).await?;
                 let part = |part| rows(part, Shown::Increment);
-                let found = [part(&increment.new)?, part(&increment.stale)?, part(&increment.orphaned)?];
+                let found = [
+                    part(&increment.new)?,
+                    part(&increment.stale)?,
+                    part(&increment.orphaned)?,
+                ];
                 self.increments.insert(index, increment);
                 Ok(Found::Increment(found))
             }
@@ -125,7 +135,10 @@ impl Session {
         if let Some(samples) = step.get("samples").filter(|samples| !samples.is_null()) {
             options = options.with_samples(frame(samples)?);
         }
-        self.store.resolve_update(feature, options).await.map_err(shown)
+        self.store
+            .resolve_update(feature, options)
+            .await
+            .map_err(shown)
     }
 
     async fn read(&self, feature: &FeatureKey, step: &Json) -> Outcome<Found> {
@@ -140,7 +153,10 @@ impl Session {
             options = options.with_feature_version(version);
         }
         let mut columns = Shown::Read { deleted };
-        if given.get("columns").is_some_and(|columns| !columns.is_null()) {
+        if given
+            .get("columns")
+            .is_some_and(|columns| !columns.is_null())
+        {
             options = options.with_columns(texts(given, "columns"));
             columns = Shown::Asked;
         }
@@ -177,7 +193,10 @@ fn at(step: &Json) -> Outcome<i64> {
     Ok(parsed.timestamp_micros())
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it is what map_err hands over"
+)]
 fn shown(error: metaxy_store::Error) -> String {
     error.to_string()
 }

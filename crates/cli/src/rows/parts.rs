@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray, new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use futures::{StreamExt, stream};
 use metaxy_core::plan::{IncrementPlan, Part};
@@ -152,7 +154,11 @@ fn widen(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
                 })
                 .collect::<Result<Vec<_>>>()?;
             let nulls = array.nulls().cloned();
-            Ok(Arc::new(StructArray::try_new(members.clone(), columns, nulls)?))
+            Ok(Arc::new(StructArray::try_new(
+                members.clone(),
+                columns,
+                nulls,
+            )?))
         }
         (from, to) => Err(Error::new(
             ErrorKind::Internal,

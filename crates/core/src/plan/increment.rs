@@ -232,6 +232,7 @@ impl IncrementPlan {
                 return Err(missing_identity(plan, name, "the expected rows"));
             }
         }
+        let written = stored.is_some();
         let stored = match stored {
             Some(stored) => stored,
             None => Relation::empty(unwritten_schema(&on, &expected)?),
@@ -247,7 +248,7 @@ impl IncrementPlan {
         };
         let stored_schema = stored.schema().clone();
         let ids: BTreeSet<&String> = plan.spec().id_columns().iter().collect();
-        let (stored, leader) = if ids == on.iter().collect() {
+        let (stored, leader) = if !written || ids == on.iter().collect() {
             (stored, None)
         } else {
             let led = Relation::leader(Leader {

@@ -353,6 +353,9 @@ impl Relation {
     /// [`ErrorKind::Internal`] if a column does not exist.
     pub fn leader(leader: Leader) -> Result<Self> {
         let mut fields = plain_fields(&leader.input);
+        for name in leader.keys.iter().chain(&leader.order) {
+            leader.input.schema.field_with_name(name)?;
+        }
         let value = leader.input.schema.field_with_name(&leader.value)?;
         fields.push(Field::new(
             &leader.value_name,

@@ -1,6 +1,7 @@
 //! Soft and hard deletes (`semantics.md` §5).
 
 use super::MetadataStore;
+use super::write::with_texts;
 use crate::append::{Append, Times};
 use crate::clock::Micros;
 use crate::columns;
@@ -124,6 +125,9 @@ impl MetadataStore {
         };
         let relation = read_current(feature, &schema, ids, &scope, &options.filters)?;
         let rows = self.inner.backend.query(Plan::from(relation)).await?;
+        // The run that deleted is what marks a tombstone.
+        let run = self.inner.materialization_id.clone();
+        let rows = with_texts(rows, vec![(columns::MATERIALIZATION_ID, run)]);
         let append = Append {
             table: feature.clone(),
             id_columns: ids.to_vec(),

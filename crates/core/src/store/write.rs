@@ -126,7 +126,7 @@ impl MetadataStore {
             preserve_versions: options.preserve_feature_version,
         };
         let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
-        let rows = stamps.apply(rows)?;
+        let rows = stamps.apply(rows);
         let times = if options.preserve_times {
             Times::Keep
         } else {
@@ -177,47 +177,47 @@ struct Stamps {
 }
 
 impl Stamps {
-    fn apply(self, frame: Frame) -> Result<Frame> {
+    fn apply(self, frame: Frame) -> Frame {
         let given = |name: &str| frame.schema().field_with_name(name).is_ok();
         let keep = self.preserve_versions
             && given(columns::FEATURE_VERSION)
             && given(columns::PROJECT_VERSION);
-        let mut set: Vec<(&'static str, Option<String>)> =
-            vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
+        let mut set = vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
         if !keep {
             set.push((columns::FEATURE_VERSION, Some(self.feature_version)));
             set.push((columns::PROJECT_VERSION, Some(self.project_version)));
         }
-        let replaced = |name: &str| set.iter().any(|(n, _)| *n == name);
-        let mut fields: Vec<Field> = frame
-            .schema()
-            .fields()
-            .iter()
-            .filter(|f| !replaced(f.name()))
-            .map(|f| f.as_ref().clone())
-            .collect();
-        let kept: Vec<String> = fields.iter().map(|f| f.name().clone()).collect();
-        fields.extend(
-            set.iter()
-                .map(|(name, _)| Field::new(*name, DataType::Utf8, true)),
-        );
-        let schema = Arc::new(Schema::new(fields));
-        let output = schema.clone();
-        Ok(frame.map(schema, move |batch| {
-            let rows = batch.num_rows();
-            let mut arrays: Vec<ArrayRef> = kept
-                .iter()
-                .filter_map(|name| batch.column_by_name(name).cloned())
-                .collect();
-            arrays.extend(set.iter().map(|(_, value)| -> ArrayRef {
-                match value {
-                    Some(value) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                        value, rows,
-                    ))),
-                    None => new_null_array(&DataType::Utf8, rows),
-                }
-            }));
-            Ok(RecordBatch::try_new(output.clone(), arrays)?)
-        }))
+        with_texts(frame, set)
     }
+}
+
+/// The frame with these columns set to one text, or null, in every row.
+pub(super) fn with_texts(frame: Frame, set: Vec<(&'static str, Option<String>)>) -> Frame {
+    let replaced = |name: &str| set.iter().any(|(n, _)| *n == name);
+    let kept: Vec<usize> = (0..frame.schema().fields().len())
+        .filter(|i| !replaced(frame.schema().field(*i).name()))
+        .collect();
+    let mut fields: Vec<Field> = kept
+        .iter()
+        .map(|i| frame.schema().field(*i).clone())
+        .collect();
+    fields.extend(
+        set.iter()
+            .map(|(name, _)| Field::new(*name, DataType::Utf8, true)),
+    );
+    let schema = Arc::new(Schema::new(fields));
+    let output = schema.clone();
+    frame.map(schema, move |batch| {
+        let rows = batch.num_rows();
+        let mut arrays: Vec<ArrayRef> = kept.iter().map(|i| batch.column(*i).clone()).collect();
+        arrays.extend(set.iter().map(|(_, value)| -> ArrayRef {
+            match value {
+                Some(value) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                    value, rows,
+                ))),
+                None => new_null_array(&DataType::Utf8, rows),
+            }
+        }));
+        Ok(RecordBatch::try_new(output.clone(), arrays)?)
+    })
 }

@@ -1,0 +1,118 @@
+//! `metaxy delete`.
+
+mod orphans;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use metaxy_core::{
+    Access, DeleteOptions, Error, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result,
+};
+
+use crate::args::Delete;
+use crate::project::{Project, feature, filters};
+use crate::rows::count as count_rows;
+use crate::screen::{Screen, count};
+
+pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Result<()> {
+    let store = project.open(Access::Write).await?;
+    let feature = feature(&store, &args.feature)?;
+    let work = if args.orphaned {
+        let samples = args.samples.as_deref();
+        let samples = super::resolve::samples_of(&store, &feature, samples, args.samples_format);
+        orphans::find(&store, &feature, samples.await?).await?
+    } else {
+        let filters = filters(&args.filters)?;
+        Work {
+            samples: affected(&store, &feature, &filters, args.hard).await?,
+            deletes: vec![filters],
+        }
+    };
+    let rows = match args.hard {
+        true => count(work.samples, "row"),
+        false => count(work.samples, "sample"),
+    };
+    if work.samples == 0 {
+        return screen.line(format_args!("{feature}: {rows} match; nothing was deleted"));
+    }
+    if !args.yes {
+        let how = match args.hard {
+            true => format!(
+                "Remove {rows} of {feature} from store {} for good?",
+                store.name()
+            ),
+            false => format!(
+                "Mark {rows} of {feature} in store {} as deleted?",
+                store.name()
+            ),
+        };
+        if !confirmed(&how)? {
+            return screen.line("Nothing was deleted.");
+        }
+    }
+    let mut deleted = 0;
+    for filters in work.deletes {
+        let options = match args.hard {
+            true => DeleteOptions::hard(),
+            false => DeleteOptions::soft(),
+        };
+        deleted += store
+            .delete(&feature, options.with_filters(filters))
+            .await?;
+    }
+    screen.line(match args.hard {
+        true => format!("{feature}: {} removed for good", count(deleted, "row")),
+        false => format!("{feature}: {} deleted", count(deleted, "sample")),
+    })
+}
+
+/// What is to be deleted: all samples that the filters of one of the deletes let through.
+struct Work {
+    samples: u64,
+    deletes: Vec<Vec<Expr>>,
+}
+
+/// How many rows a delete with these filters meets.
+async fn affected(
+    store: &MetadataStore,
+    feature: &FeatureKey,
+    filters: &[Expr],
+    hard: bool,
+) -> Result<u64> {
+    let ids = store.graph().require(feature)?.spec.id_columns().to_vec();
+    let options = ReadOptions::default()
+        .with_local_only(true)
+        .with_filters(filters.to_vec())
+        .with_columns(ids)
+        .with_sample_history(hard)
+        .with_soft_deleted(hard);
+    match store.read(feature, options).await {
+        Ok(rows) => count_rows(rows).await,
+        // The delete itself knows best what to say, or that there is nothing to do.
+        Err(error) if error.kind() == ErrorKind::FeatureNotFound && !hard => Err(store
+            .delete(feature, DeleteOptions::soft())
+            .await
+            .err()
+            .unwrap_or(error)),
+        Err(error) if error.kind() == ErrorKind::FeatureNotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+fn confirmed(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{question} There is nobody to ask"),
+        )
+        .with_hint("add --yes to do it"));
+    }
+    let mut screen = io::stderr();
+    write!(screen, "{question} [y/N] ")?;
+    screen.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
+}

@@ -1,0 +1,112 @@
+//! `metaxy init`.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use metaxy_core::{Error, ErrorKind, Result};
+
+use crate::args::Init;
+use crate::screen::{Screen, shell_word};
+
+/// The files of a new project; `{project}` stands for its name.
+const FILES: [(&str, &str); 3] = [
+    ("metaxy.toml", include_str!("init/metaxy.toml")),
+    ("features/example.toml", include_str!("init/example.toml")),
+    (
+        ".metaxy/.gitignore",
+        "# What the store holds is not for the repository.\n*\n",
+    ),
+];
+
+pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result<()> {
+    let folder = &args.folder;
+    for (path, _) in FILES {
+        if folder.join(path).exists() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "'{}' exists already; nothing was written",
+                    folder.join(path).display()
+                ),
+            )
+            .with_hint("a project is there: try `metaxy status`, or name another folder"));
+        }
+    }
+    fs::create_dir_all(folder).map_err(|e| failed("create", folder, e))?;
+    let project = match project {
+        Some(name) => name.to_owned(),
+        None => project_name(folder),
+    };
+    for (path, content) in FILES {
+        write(&folder.join(path), &content.replace("{project}", &project))?;
+    }
+    screen.line(format_args!(
+        "Project {project} starts in {}:",
+        folder.display()
+    ))?;
+    screen.line("  metaxy.toml             the configuration: a SQLite store in .metaxy/dev.db")?;
+    screen.line("  features/example.toml   two features to begin with")?;
+    screen.blank()?;
+    let sample =
+        r#"{"video_id": "v1", "metaxy_provenance_by_field": {"audio": "a1", "frames": "f1"}}"#;
+    let enter = format!("cd {}", shell_word(&folder.display().to_string()));
+    let steps = [
+        (folder != Path::new(".")).then_some(enter),
+        Some("metaxy list features".to_owned()),
+        Some(format!("echo '{sample}' | metaxy write video/raw -")),
+        Some("metaxy status".to_owned()),
+        Some("metaxy resolve video/transcript".to_owned()),
+    ];
+    screen.next(steps.into_iter().flatten())
+}
+
+/// The folder's name with what a project's name cannot have replaced (`semantics.md` §9).
+fn project_name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut project = String::new();
+    for c in name.chars() {
+        let c = if c.is_ascii_alphanumeric() { c } else { '-' };
+        if c != '-' || !project.ends_with('-') {
+            project.push(c);
+        }
+    }
+    match project.trim_matches('-') {
+        "" => "project".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn write(path: &Path, content: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| failed("create", folder, e))?;
+    }
+    // Never over a file that somebody else wrote meanwhile.
+    File::create_new(path)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .map_err(|e| failed("write", path, e))
+}
+
+fn failed(doing: &str, path: &Path, source: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("cannot {doing} '{}': {source}", path.display()),
+    )
+    .with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_folder_gives_a_project_name() {
+        assert_eq!(
+            project_name(Path::new("/x/My video.project__2")),
+            "My-video-project-2"
+        );
+        assert_eq!(project_name(Path::new("/x/_ü_")), "project");
+        assert_eq!(project_name(Path::new("/")), "project");
+    }
+}

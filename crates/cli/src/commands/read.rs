@@ -1,0 +1,63 @@
+//! `metaxy read`.
+
+use metaxy_core::{Access, ReadOptions, Result};
+
+use crate::args::Read;
+use crate::preview::Preview;
+use crate::project::{Project, feature, filters};
+use crate::rows::{Destination, first, save};
+use crate::screen::{Screen, count};
+
+/// How many rows a terminal shows, unless it is asked for more.
+const SHOWN: u64 = 20;
+
+pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Result<()> {
+    let store = project.open(Access::Read).await?;
+    let feature = feature(&store, &args.feature)?;
+    let destination = Destination::choose(args.output, screen);
+    let mut options = ReadOptions::default()
+        .with_filters(filters(&args.filters)?)
+        .with_feature_history(args.with_feature_history || args.feature_version.is_some())
+        .with_sample_history(args.with_sample_history)
+        .with_soft_deleted(args.include_deleted);
+    options.feature_version = args.feature_version;
+    options.as_of = args.as_of;
+    let asked_for = args.columns.is_some();
+    options.columns = args.columns;
+    options.limit = match destination {
+        // One more tells whether there is more.
+        Destination::Screen => Some(args.limit.unwrap_or(SHOWN + 1)),
+        Destination::File(..) => args.limit,
+    };
+    let (rows, owner) = store.read_with_store(&feature, options).await?;
+    let (path, format) = match destination {
+        Destination::File(path, format) => (path, format),
+        Destination::Screen => {
+            let schema = rows.schema().clone();
+            let most = args.limit.unwrap_or(SHOWN);
+            let (rows, more) = first(rows, usize::try_from(most).unwrap_or(usize::MAX)).await?;
+            let ids = store.graph().require(&feature)?.spec.id_columns();
+            let preview = Preview {
+                ids,
+                system: asked_for,
+            };
+            preview.show(screen, &schema, &rows)?;
+            if rows.is_empty() {
+                screen.line("No samples.")?;
+            } else if more {
+                screen.note(format_args!(
+                    "the first {most}; --limit N shows more, --output FILE writes all"
+                ))?;
+            }
+            if owner.name() != store.name() {
+                screen.note(format_args!("from store {}", owner.name()))?;
+            }
+            return Ok(());
+        }
+    };
+    let finished = save(rows, &path, format).await?;
+    if let Some(name) = Destination::file_name(&path) {
+        screen.line(format_args!("{name}: {}", count(finished.rows, "row")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! `metaxy resolve`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use metaxy_core::plan::Part;
+use metaxy_core::store::{Counts, LazyIncrement};
+use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
+
+use crate::args::{self, Resolve};
+use crate::frames::Format;
+use crate::listing::Listing;
+use crate::preview::Preview;
+use crate::project::{Project, feature, filters};
+use crate::rows::{Destination, Incoming, Parts, save};
+use crate::screen::{Screen, count, shell_word};
+
+/// How many rows of each part a terminal shows.
+const SHOWN: usize = 5;
+
+pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Result<()> {
+    let store = project.open(Access::Read).await?;
+    let feature = feature(&store, &args.feature)?;
+    let mut options = ResolveOptions::default()
+        .with_global_filters(filters(&args.filters)?)
+        .with_staleness_predicates(filters(&args.stale_if)?);
+    let samples = args.samples.as_deref();
+    options.samples = samples_of(&store, &feature, samples, args.samples_format).await?;
+    let increment = store.resolve_lazy(&feature, options).await?;
+    if args.count {
+        let counts = increment.counts().await?;
+        return count_of(counts).show(screen, args.output.format);
+    }
+    match Destination::choose(args.output, screen) {
+        Destination::Screen => {
+            let parts = chosen(&args.parts, &[Part::New, Part::Stale, Part::Orphaned]);
+            show(&store, &feature, increment, &parts, screen).await
+        }
+        Destination::File(path, format) => {
+            let parts = chosen(&args.parts, &[Part::New, Part::Stale]);
+            let columns = Parts::new(increment.plan(), &parts)?;
+            let tally = Tally::default();
+            let mut counting = tally.clone();
+            let rows = columns
+                .stream(increment, move |part, batch| {
+                    counting.add(part, batch.num_rows());
+                })
+                .await?;
+            let finished = save(rows, &path, format).await?;
+            if let Some(name) = Destination::file_name(&path) {
+                let rows = count(finished.rows, "row");
+                screen.line(format_args!("{name}: {rows} ({})", tally.words(&parts)))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The samples that should be there, from a file.
+pub(super) async fn samples_of(
+    store: &MetadataStore,
+    feature: &FeatureKey,
+    file: Option<&std::path::Path>,
+    format: Option<Format>,
+) -> Result<Option<metaxy_core::Frame>> {
+    match file {
+        Some(file) => {
+            let samples = Incoming::open(store, feature, file, format).await?;
+            Ok(Some(samples.rows))
+        }
+        None if store.graph().plan(feature)?.is_root() => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("feature {feature} has no upstream that says which samples there should be"),
+        )
+        .with_hint("name a file that lists them: --samples FILE")),
+        None => Ok(None),
+    }
+}
+
+fn chosen(given: &[args::Part], otherwise: &[Part]) -> Vec<Part> {
+    let given = |part, own| {
+        given.contains(&args::Part::All)
+            || given.contains(&own)
+            || given.is_empty() && otherwise.contains(&part)
+    };
+    [
+        (Part::New, args::Part::New),
+        (Part::Stale, args::Part::Stale),
+        (Part::Orphaned, args::Part::Orphaned),
+    ]
+    .into_iter()
+    .filter(|(part, own)| given(*part, *own))
+    .map(|(part, _)| part)
+    .collect()
+}
+
+fn count_of(counts: Counts) -> Listing {
+    Listing::default()
+        .text("part", ["new", "stale", "orphaned"])
+        .number("rows", [counts.new, counts.stale, counts.orphaned])
+}
+
+/// Shows how many rows there are and the first of each part, in one pass over all of them.
+async fn show(
+    store: &MetadataStore,
+    feature: &FeatureKey,
+    increment: LazyIncrement,
+    parts: &[Part],
+    screen: &Screen,
+) -> Result<()> {
+    let ids = store.graph().require(feature)?.spec.id_columns().to_vec();
+    let columns = Parts::new(increment.plan(), parts)?;
+    let schema = columns.schema().clone();
+    let tally = Tally::default();
+    let first: Arc<Mutex<Vec<(Part, RecordBatch)>>> = Arc::default();
+    let (mut counting, keep) = (tally.clone(), first.clone());
+    let mut rows = columns
+        .stream(increment, move |part, batch| {
+            let before = counting.add(part, batch.num_rows());
+            let room = SHOWN.saturating_sub(before).min(batch.num_rows());
+            if room > 0 {
+                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push((part, batch.slice(0, room)));
+            }
+        })
+        .await?;
+    while rows.next().await?.is_some() {}
+
+    screen.heading(format_args!("{feature}: {}", tally.words(parts)))?;
+    let mut first = std::mem::take(&mut *first.lock().unwrap_or_else(PoisonError::into_inner));
+    if first.is_empty() {
+        return screen.line("Nothing is to be done.");
+    }
+    first.sort_by_key(|(part, _)| parts.iter().position(|p| p == part));
+    let first: Vec<RecordBatch> = first.into_iter().map(|(_, batch)| batch).collect();
+    screen.blank()?;
+    let preview = Preview {
+        ids: &ids,
+        system: false,
+    };
+    preview.show(screen, &schema, &first)?;
+    let shown: usize = first.iter().map(RecordBatch::num_rows).sum();
+    if shown < tally.total() {
+        screen.note(format_args!(
+            "the first {SHOWN} of each part; --output FILE writes all"
+        ))?;
+    }
+    screen.blank()?;
+    let feature = shell_word(feature.as_str());
+    let work = tally.of(Part::New) + tally.of(Part::Stale);
+    let compute = format!("metaxy resolve {feature} --output todo.parquet   # compute, then:");
+    let write = format!("metaxy write {feature} done.parquet");
+    let delete = format!("metaxy delete {feature} --orphaned");
+    let steps = [
+        (work, compute),
+        (work, write),
+        (tally.of(Part::Orphaned), delete),
+    ];
+    screen.next(
+        steps
+            .into_iter()
+            .filter(|(rows, _)| *rows > 0)
+            .map(|(_, step)| step),
+    )
+}
+
+/// How many rows of each part passed by.
+#[derive(Debug, Clone, Default)]
+struct Tally(Arc<Mutex<[usize; 3]>>);
+
+impl Tally {
+    /// Adds rows; returns how many there were before.
+    fn add(&mut self, part: Part, rows: usize) -> usize {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = &mut counts[index(part)];
+        *slot += rows;
+        *slot - rows
+    }
+
+    fn of(&self, part: Part) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[index(part)]
+    }
+
+    fn total(&self) -> usize {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .sum()
+    }
+
+    fn words(&self, parts: &[Part]) -> String {
+        let words: Vec<String> = parts
+            .iter()
+            .map(|part| {
+                format!(
+                    "{} {}",
+                    self.of(*part),
+                    ["new", "stale", "orphaned"][index(*part)]
+                )
+            })
+            .collect();
+        words.join(", ")
+    }
+}
+
+fn index(part: Part) -> usize {
+    match part {
+        Part::New => 0,
+        Part::Stale => 1,
+        Part::Orphaned => 2,
+    }
+}

@@ -1,0 +1,33 @@
+//! `metaxy write`.
+
+use metaxy_core::{Access, Result, WriteOptions};
+
+use crate::args::Write;
+use crate::project::{Project, feature};
+use crate::rows::Incoming;
+use crate::screen::{Screen, count, shell_word};
+
+pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Result<()> {
+    let store = project.open(Access::Write).await?;
+    let feature = feature(&store, &args.feature)?;
+    let incoming = Incoming::open(&store, &feature, &args.file, args.format).await?;
+    let orphaned = incoming.orphaned();
+    let mut options = WriteOptions::default();
+    if let Some(id) = args.materialization_id {
+        options = options.with_materialization_id(id);
+    }
+    let written = store.write_with(&feature, incoming.rows, options).await?;
+    let rows = count(written.rows, "row");
+    screen.line(format_args!(
+        "{feature}: {rows} written to store {}",
+        store.name()
+    ))?;
+    if orphaned() > 0 {
+        screen.line(format_args!(
+            "{} left out; `metaxy delete {} --orphaned` deletes what upstream no longer has",
+            count(orphaned(), "orphaned row"),
+            shell_word(feature.as_str())
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! `cargo xtask test`: every check of the workspace, one stage after the other.
+
+use std::process::Command;
+use std::time::Instant;
+
+use clap::Args;
+use metaxy_store::json::Json;
+
+use crate::{golden, root, stores};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run only the stages whose name starts so, such as `clippy` or `golden`.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Stop at the first stage that fails.
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+/// One check.
+struct Stage {
+    name: String,
+    work: Work,
+}
+
+enum Work {
+    /// Cargo with these arguments, and one variable of the environment.
+    Cargo(Vec<String>, Option<(&'static str, &'static str)>),
+    /// The committed golden vectors on this store.
+    Golden(&'static str),
+}
+
+/// Runs the stages, prints each with its duration, and says whether all is well.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
+    let mut stages = all()?;
+    if !arguments.only.is_empty() {
+        stages.retain(|stage| {
+            arguments
+                .only
+                .iter()
+                .any(|only| stage.name.starts_with(only.as_str()))
+        });
+    }
+    let total = stages.len();
+    let mut outcomes = Vec::new();
+    for (index, stage) in stages.into_iter().enumerate() {
+        println!("=== {}/{total} {}", index + 1, stage.name);
+        let start = Instant::now();
+        let passed = match stage.work.run() {
+            Ok(passed) => passed,
+            Err(why) => {
+                println!("{why}");
+                false
+            }
+        };
+        let word = if passed { "passed" } else { "FAILED" };
+        println!(
+            "=== {} {word} after {:.1} s",
+            stage.name,
+            start.elapsed().as_secs_f64()
+        );
+        outcomes.push((stage.name, word, passed, start.elapsed()));
+        if !passed && arguments.fail_fast {
+            break;
+        }
+    }
+    println!();
+    for (name, word, _, took) in &outcomes {
+        println!("{word} {:>8.1} s  {name}", took.as_secs_f64());
+    }
+    let passed = outcomes.iter().filter(|(_, _, passed, _)| *passed).count();
+    println!("{passed} passed, {} failed", outcomes.len() - passed);
+    Ok(passed > 0 && passed == outcomes.len())
+}
+
+fn all() -> Result<Vec<Stage>, String> {
+    let mut stages = vec![
+        Stage::cargo("formatting", "fmt --all --check"),
+        Stage::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
+        Stage::cargo("tests", "test --workspace"),
+        Stage {
+            name: "documentation".into(),
+            work: Work::Cargo(
+                words("doc --workspace --no-deps"),
+                Some(("RUSTDOCFLAGS", "-D warnings")),
+            ),
+        },
+    ];
+    for package in packages()? {
+        let command = format!("check --package {package} --no-default-features");
+        stages.push(Stage::cargo(&format!("alone {package}"), &command));
+    }
+    for (store, _) in stores::STORES {
+        stages.push(Stage {
+            name: format!("golden {store}"),
+            work: Work::Golden(store),
+        });
+    }
+    Ok(stages)
+}
+
+impl Stage {
+    fn cargo(name: &str, command: &str) -> Self {
+        Self {
+            name: name.into(),
+            work: Work::Cargo(words(command), None),
+        }
+    }
+}
+
+impl Work {
+    fn run(self) -> Result<bool, String> {
+        match self {
+            Self::Golden(store) => golden::replay(store, &golden::committed(), &[]),
+            Self::Cargo(arguments, variable) => {
+                let mut command = cargo();
+                command.args(&arguments).envs(variable);
+                println!("$ cargo {}", arguments.join(" "));
+                let status = command
+                    .status()
+                    .map_err(|e| format!("cargo cannot be started: {e}"))?;
+                Ok(status.success())
+            }
+        }
+    }
+}
+
+/// Cargo at the root of the workspace, with the environment of this process.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The names of the packages of the workspace.
+fn packages() -> Result<Vec<String>, String> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output();
+    let output = output.map_err(|e| format!("cargo cannot be started: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let metadata =
+        Json::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())?;
+    let packages = metadata
+        .get("packages")
+        .and_then(Json::as_array)
+        .unwrap_or_default();
+    let mut names: Vec<String> = packages
+        .iter()
+        .filter_map(|package| package.get("name")?.as_str())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    Ok(names)
+}

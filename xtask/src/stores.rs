@@ -1,0 +1,38 @@
+//! The stores that this build can make, by name.
+
+use metaxy_conformance::golden::StoreFactory;
+
+/// What makes a factory.
+type Make = fn() -> metaxy_store::Result<Box<dyn StoreFactory>>;
+
+/// Every store of this build, in the order in which they are tested.
+pub(crate) const STORES: &[(&str, Make)] = &[
+    #[cfg(feature = "sqlite")]
+    ("sqlite", sqlite),
+];
+
+/// The factory called `name`.
+pub(crate) fn factory(name: &str) -> Result<Box<dyn StoreFactory>, String> {
+    let Some((_, make)) = STORES.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = STORES.iter().map(|(known, _)| *known).collect();
+        return Err(format!(
+            "no store {name:?} in this build; it has: {}",
+            known.join(", ")
+        ));
+    };
+    make().map_err(|e| e.to_string())
+}
+
+/// One file per case, which need not survive a power failure.
+#[cfg(feature = "sqlite")]
+fn sqlite() -> metaxy_store::Result<Box<dyn StoreFactory>> {
+    use metaxy_store::sqlite::{SqliteConfig, Synchronous};
+    let factory = metaxy_conformance::golden::Embedded::new("sqlite", |directory, _| {
+        let config =
+            SqliteConfig::new(directory.join("golden.db")).with_synchronous(Synchronous::Normal);
+        Ok(std::sync::Arc::new(
+            config.open(metaxy_store::Access::Write),
+        ))
+    })?;
+    Ok(Box::new(factory))
+}
