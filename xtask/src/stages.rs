@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 
 fn all() -> Result<Vec<Stage>, String> {
     let mut stages = vec![
-        Stage::cargo("formatting", "fmt --all --check"),
+        Stage::cargo("formatting", "fmt --all -- --check -l"),
         Stage::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
         Stage::cargo("tests", "test --workspace"),
         Stage {

@@ -9,7 +9,7 @@ use metaxy_store::{
     Expr, FeatureGraph, FeatureKey, FeatureSpec, HashAlgorithm, MetadataStore, columns,
 };
 
-use super::deviations::{Deviation, Tally, filters as on_purpose};
+use super::deviations::{self as on_purpose, Deviation, Tally};
 use super::factory::{StoreFactory, StoreRequest};
 use super::file::{Outcome, flag, list, opt_list, opt_text, text};
 use super::frame::frame;
@@ -100,8 +100,11 @@ fn stage(case: &Json) -> &str {
     opt_text(case, "stage").unwrap_or("?")
 }
 
+/// A node of a filter in, the reference's meaning of it out.
+type Reading = fn(Expr) -> Expr;
+
 /// Deviations, and how the reference reads a node of a filter, in this library's words.
-const READINGS: [(&Deviation, fn(Expr) -> Expr); 3] = [
+const READINGS: [(&Deviation, Reading); 3] = [
     (&on_purpose::IS_BOOL, is_bool_there),
     (&on_purpose::NULL_IN_LIST, null_in_list_there),
     (&on_purpose::NULL_IN_LIST, |node| {

@@ -9,7 +9,7 @@ use super::deviations::{Case, Instead, Repair, Tally};
 use super::factory::{StoreFactory, StoreRequest};
 use super::file::{Outcome, cases, flag, list, opt_list, opt_text, size, text, texts};
 use super::report::Report;
-use super::rows::{Difference, Row, VERSIONS, distinct, golden, without};
+use super::rows::{Difference, Row, distinct, golden, without};
 use session::{Found, Session};
 
 mod session;
@@ -267,6 +267,3 @@ fn repaired(step: &Json, repair: &Repair) -> Json {
     }
     Json::Object(members)
 }
-
-/// The version columns: what two results still share when only versions differ.
-pub(super) const VERSION_COLUMNS: &[&str] = &VERSIONS;

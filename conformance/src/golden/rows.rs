@@ -154,33 +154,32 @@ pub(super) fn distinct(rows: Vec<Row>) -> Vec<Row> {
 }
 
 /// What two multisets of rows do not share.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Difference {
-    /// Rows of the reference that are not here, in canonical text.
-    pub(super) missing: Vec<String>,
+    /// Rows of the reference that are not here.
+    pub(super) missing: Vec<Row>,
     /// Rows that are here only.
-    pub(super) unexpected: Vec<String>,
+    pub(super) unexpected: Vec<Row>,
 }
 
 impl Difference {
     /// Compares what is expected with what was found.
     pub(super) fn between(expected: &[Row], found: &[Row]) -> Self {
-        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-        for row in expected {
-            *counts.entry(canonical(row)).or_default() += 1;
-        }
-        for row in found {
-            *counts.entry(canonical(row)).or_default() -= 1;
+        let mut counts: BTreeMap<String, (&Row, i64)> = BTreeMap::new();
+        for (rows, one) in [(expected, 1), (found, -1)] {
+            for row in rows {
+                counts.entry(canonical(row)).or_insert((row, 0)).1 += one;
+            }
         }
         let mut difference = Self::default();
-        for (row, count) in counts {
+        for (row, count) in counts.into_values() {
             let repeated = usize::try_from(count.abs()).unwrap_or_default();
             let side = if count > 0 {
                 &mut difference.missing
             } else {
                 &mut difference.unexpected
             };
-            side.extend(std::iter::repeat_n(row, repeated));
+            side.extend(std::iter::repeat_n(row.clone(), repeated));
         }
         difference
     }
@@ -188,29 +187,57 @@ impl Difference {
     pub(super) fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty()
     }
+
+    /// The row here that is most like the first missing one, and the columns in which they differ.
+    fn nearest(&self) -> Option<(&Row, &Row, Vec<String>)> {
+        let missing = self.missing.first()?;
+        let differing = |row: &Row| -> Vec<String> {
+            let extra = row.keys().filter(|name| !missing.contains_key(*name));
+            let names = missing
+                .keys()
+                .filter(|name| row.get(*name) != missing.get(*name));
+            names.chain(extra).cloned().collect()
+        };
+        let nearest = self.unexpected.iter().map(|row| (row, differing(row)));
+        let (row, names) = nearest.min_by_key(|(_, names)| names.len())?;
+        (names.len() * 2 <= missing.len()).then_some((missing, row, names))
+    }
 }
 
-/// Shows the first rows of each side; of a pair, only the columns that differ would be guesswork.
+/// Shows one row of each side and counts the others; of two rows that are nearly the same, the columns that differ.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let side = |f: &mut std::fmt::Formatter<'_>, name: &str, rows: &[String]| match rows {
-            [] => Ok(()),
-            [first, rest @ ..] => {
-                write!(f, " {name} {}", shortened(first))?;
+        if let Some((missing, found, names)) = self.nearest() {
+            let part = |row: &Row| -> String {
+                let cells = names
+                    .iter()
+                    .filter_map(|name| Some((name.clone(), row.get(name)?.clone())));
+                shortened(&canonical(&cells.collect()))
+            };
+            write!(f, " expected {}, found {}", part(missing), part(found))?;
+            write!(f, " in {}", shortened(&canonical(missing)))?;
+            return write!(
+                f,
+                " ({} missing, {} unexpected)",
+                self.missing.len(),
+                self.unexpected.len()
+            );
+        }
+        for (side, rows) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
+            if let [first, rest @ ..] = rows.as_slice() {
+                write!(f, " {side} {}", shortened(&canonical(first)))?;
                 if !rest.is_empty() {
                     write!(f, " and {} more", rest.len())?;
                 }
-                Ok(())
             }
-        };
-        side(f, "missing", &self.missing)?;
-        side(f, "unexpected", &self.unexpected)
+        }
+        Ok(())
     }
 }
 
 /// Text of a row that fits a line.
 fn shortened(text: &str) -> String {
-    const LONGEST: usize = 400;
+    const LONGEST: usize = 300;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -26,6 +26,10 @@ struct Mismatches(Vec<String>);
 
 impl Mismatches {
     /// Notes `what` if it is not what the reference has.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "what is compared is made for it"
+    )]
     fn check<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, found: T) {
         if expected != found {
             self.0

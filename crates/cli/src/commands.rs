@@ -7,7 +7,7 @@ mod list;
 mod push;
 mod read;
 mod resolve;
-mod status;
+pub(crate) mod status;
 mod write;
 
 use metaxy_core::{Error, ErrorKind, Result};

@@ -31,7 +31,6 @@ mod rows;
 mod screen;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -84,7 +83,7 @@ fn log() {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && screen::colours_wanted())
+        .with_ansi(false)
         .without_time()
         .compact();
     let _ = logs.try_init();

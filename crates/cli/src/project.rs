@@ -34,6 +34,14 @@ impl Project {
         })
     }
 
+    /// The project of a configuration, with its default store.
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            store: None,
+        }
+    }
+
     /// The name of the store.
     pub(crate) fn store_name(&self) -> &str {
         self.store

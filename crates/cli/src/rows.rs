@@ -1,6 +1,7 @@
 //! Rows of features on their way from and to files.
 
 mod hints;
+mod ids;
 mod parts;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::args::Output;
 use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
 use crate::screen::Screen;
 
+pub(crate) use ids::with_ids;
 pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};
 
 /// Where the rows of a command go.

@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
@@ -385,6 +387,13 @@ fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayR
             given.nulls().cloned(),
         )?));
     }
+    if let DataType::Timestamp(unit, zone) = field.data_type()
+        && let Some(counts) = in_unit(array, *unit)
+    {
+        let data = counts.into_data().into_builder();
+        let times = data.data_type(DataType::Timestamp(*unit, zone.clone()));
+        return Ok(arrow::array::make_array(times.build()?));
+    }
     cast(array, field.data_type()).map_err(|source| {
         Error::new(
             ErrorKind::InvalidFrame,
@@ -403,8 +412,7 @@ fn as_stamps(
     name: &str,
     array: &ArrayRef,
 ) -> Result<TimestampMicrosecondArray> {
-    use arrow::array::AsArray;
-    let refused = || {
+    let stamps = in_unit(array, TimeUnit::Microsecond).ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidFrame,
             format!(
@@ -412,12 +420,33 @@ fn as_stamps(
                 array.data_type()
             ),
         )
+    })?;
+    Ok(stamps.reinterpret_cast())
+}
+
+/// The times of a timestamp column (or of nulls) counted in `unit`; a time without a zone is UTC, as in every zone the count is.
+/// `None` for other types, and where a time does not fit.
+pub(crate) fn in_unit(array: &ArrayRef, unit: TimeUnit) -> Option<Int64Array> {
+    let per_second = |unit: TimeUnit| match unit {
+        TimeUnit::Second => 1_i64,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     };
-    if !matches!(array.data_type(), DataType::Timestamp(..) | DataType::Null) {
-        return Err(refused());
+    let from = match array.data_type() {
+        DataType::Timestamp(from, _) => *from,
+        DataType::Null => return Some(Int64Array::new_null(array.len())),
+        _ => return None,
+    };
+    let counts = cast(array, &DataType::Int64).ok()?;
+    let counts: &Int64Array = counts.as_any().downcast_ref()?;
+    let (from, to) = (per_second(from), per_second(unit));
+    if from > to {
+        return Some(counts.unary(|count| count.div_euclid(from / to)));
     }
-    let array = cast(array, &stamp_type()).map_err(|e| refused().with_source(e))?;
-    array.as_primitive_opt().cloned().ok_or_else(refused)
+    counts
+        .try_unary(|count| count.checked_mul(to / from).ok_or(()))
+        .ok()
 }
 
 fn greatest_stamp(batch: &RecordBatch) -> Option<Micros> {

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use indexmap::IndexMap;
 
-use crate::append::{Append, Times};
+use crate::append::{Append, Times, in_unit};
 use crate::clock::Micros;
 use crate::columns;
 use crate::definition::FeatureDefinition;
@@ -427,23 +429,27 @@ fn render(features: &[PushedFeature]) -> Result<RecordBatch> {
 }
 
 fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
-    let column = |name: &str, data_type: &DataType| -> Result<ArrayRef> {
-        let found = batch
-            .column_by_name(name)
-            .and_then(|array| cast(array, data_type).ok());
-        found.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the table {} has no column {name:?} of type {data_type}",
-                    feature_versions_key()
-                ),
-            )
-        })
+    let missing = |name: &str, what: &str| {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "the table {} has no column {name:?} that is {what}",
+                feature_versions_key()
+            ),
+        )
     };
-    let texts = |name: &str| column(name, &DataType::Utf8);
-    // Times with and without a zone are both UTC.
-    let times = |name: &str| column(name, &DataType::Timestamp(TimeUnit::Microsecond, None));
+    let texts = |name: &str| -> Result<ArrayRef> {
+        let found = batch.column_by_name(name);
+        found
+            .and_then(|array| cast(array, &DataType::Utf8).ok())
+            .ok_or_else(|| missing(name, "text"))
+    };
+    let times = |name: &str| -> Result<Int64Array> {
+        let found = batch.column_by_name(name);
+        found
+            .and_then(|array| in_unit(array, TimeUnit::Microsecond))
+            .ok_or_else(|| missing(name, "a time"))
+    };
     let (project, key, class_path) = (
         texts("project")?,
         texts("feature_key")?,
@@ -466,10 +472,7 @@ fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
             String::new()
         }
     };
-    let time = |array: &ArrayRef, row: usize| {
-        let array = array.as_primitive::<TimestampMicrosecondType>();
-        array.is_valid(row).then(|| array.value(row))
-    };
+    let time = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     (0..batch.num_rows())
         .map(|row| {
             Ok(PushedFeature {

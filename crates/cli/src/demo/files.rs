@@ -10,7 +10,7 @@
 //!
 //! So an edit of a comment changes `prose` alone, an edit of a function's body `code` alone, and a new signature `code` and
 //! `outline`; moving blank lines about changes nothing. A feature that depends on `prose` then need not be computed again
-//! when only code changed: two such features are in [`steps`]. [`work`] makes edits of these kinds in a copy.
+//! when only code changed: such features are in [`steps`]. [`work`] makes edits of these kinds in a copy.
 //!
 //! Which text is a comment is told by the file's extension, line by line. That is good enough to be useful on any source
 //! tree and no more: it is a demonstration, not a parser. Files that are not text, or are large, have all of their bytes in

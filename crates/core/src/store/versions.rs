@@ -62,15 +62,18 @@ impl Versions {
         let mut fields: Vec<String> = spec.fields().iter().map(|f| f.key.struct_key()).collect();
         fields.sort();
         let refuse = |message: String| Error::new(ErrorKind::InvalidFrame, message);
-        let by_field = |name: &str| match input.field_with_name(name) {
+        let by_field = |name: &str| {
+            match input.field_with_name(name) {
             Err(_) => Ok(None),
             Ok(field) => match by_field_members(field.data_type(), &fields) {
                 Some(members) => Ok(Some(members)),
                 None => Err(refuse(format!(
                     "column {name:?} of feature {feature} is {}, not a struct of text with one member per field",
                     field.data_type()
-                ))),
+                ))
+                .with_hint(format!("its members are {}", fields.join(", ")))),
             },
+        }
         };
         let provenance = by_field(columns::PROVENANCE_BY_FIELD)?.ok_or_else(|| {
             refuse(format!(

@@ -1,4 +1,4 @@
-//! Two steps of processing that stand for real work, each reading one part of a file only.
+//! Three steps of processing that stand for real work. Two read one part of a file only, the third what these two found.
 //!
 //! [`keywords`] looks at prose alone and [`symbols`] at the outline alone. So the results of a feature that depends on the
 //! field `prose` cannot change when only code does, and Metaxy does well not to compute them again.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_core::{Error, ErrorKind, Result, columns};
 
 use super::parts::Document;
 
@@ -75,6 +75,48 @@ pub fn with_keywords(folder: &Path, samples: &RecordBatch) -> Result<RecordBatch
 /// As [`with_keywords`].
 pub fn with_symbols(folder: &Path, samples: &RecordBatch) -> Result<RecordBatch> {
     extend(folder, samples, ["definitions", "symbols"], symbols)
+}
+
+/// `path`, the version columns and a column `card`: a line made of the columns `symbols` and `keywords`. Nothing else of
+/// `samples` is kept, so that a card holds what it depends on and no more.
+///
+/// # Errors
+/// `InvalidFrame`: there is no text column `symbols` or `keywords`.
+pub fn with_card(samples: &RecordBatch) -> Result<RecordBatch> {
+    let text = |name: &str| {
+        let column = samples
+            .column_by_name(name)
+            .and_then(|column| cast(column, &DataType::Utf8).ok());
+        column.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidFrame,
+                format!("the samples have no text column '{name}'"),
+            )
+        })
+    };
+    let (symbols, keywords) = (text("symbols")?, text("keywords")?);
+    let cards: StringArray = symbols
+        .as_string::<i32>()
+        .iter()
+        .zip(keywords.as_string::<i32>())
+        .map(|parts| {
+            let parts: Vec<&str> = [parts.0, parts.1].into_iter().flatten().collect();
+            let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            Some(told.join(" · "))
+        })
+        .collect();
+    let mut fields = Vec::new();
+    let mut kept: Vec<ArrayRef> = Vec::new();
+    for (field, column) in samples.schema_ref().fields().iter().zip(samples.columns()) {
+        let name = field.name();
+        if name == "path" || name.starts_with(columns::SYSTEM_PREFIX) {
+            fields.push(field.clone());
+            kept.push(column.clone());
+        }
+    }
+    fields.push(Arc::new(Field::new("card", DataType::Utf8, true)));
+    kept.push(Arc::new(cards));
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), kept)?)
 }
 
 fn extend(

@@ -222,6 +222,12 @@ impl WorkCopy {
         Ok(copy)
     }
 
+    /// Whether `folder` is a copy made by [`WorkCopy::create`].
+    #[must_use]
+    pub fn is_copy(folder: &Path) -> bool {
+        folder.join(MARK).is_file()
+    }
+
     /// Makes edits in the copy, the same ones each time for the same files: comments spread evenly over the files that can
     /// have one, then a renamed definition, then the removal of the last untouched file, then a new file. No file gets two.
     /// Repeating it edits further.
@@ -230,7 +236,7 @@ impl WorkCopy {
     /// - `InvalidArgument`: the folder is not one that [`WorkCopy::create`] made.
     /// - `Io`: a file cannot be written.
     pub fn change(&self, options: &ChangeOptions) -> Result<Vec<Change>> {
-        if !self.folder.join(MARK).is_file() {
+        if !Self::is_copy(&self.folder) {
             let message = format!(
                 "'{}' is no copy made for a demonstration",
                 self.folder.display()

@@ -1,0 +1,96 @@
+//! Samples as conditions on their IDs.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
+};
+use metaxy_core::expr::Value;
+use metaxy_core::{Error, ErrorKind, Expr, Result, col, lit};
+
+/// How many samples one condition names: engines limit how long it may be.
+const AT_ONCE: usize = 200;
+
+/// Conditions of which one holds for each sample of `batches`, and none for others.
+pub(crate) fn with_ids(ids: &[String], batches: &[RecordBatch]) -> Result<Vec<Expr>> {
+    let mut conditions = Vec::new();
+    for batch in batches {
+        for start in (0..batch.num_rows()).step_by(AT_ONCE) {
+            let rows = batch.slice(start, AT_ONCE.min(batch.num_rows() - start));
+            conditions.extend(condition(ids, &rows)?);
+        }
+    }
+    Ok(conditions)
+}
+
+fn condition(ids: &[String], rows: &RecordBatch) -> Result<Option<Expr>> {
+    let columns = ids
+        .iter()
+        .map(|id| {
+            let column = rows.column_by_name(id).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidFrame,
+                    format!("the samples have no ID column {id:?}"),
+                )
+            })?;
+            values(id, column.as_ref())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if let ([id], [values]) = (ids, columns.as_slice()) {
+        return Ok(Some(col(id).is_in(values.iter().cloned())));
+    }
+    let sample = |row: usize| {
+        let parts = ids
+            .iter()
+            .zip(&columns)
+            .map(|(id, values)| col(id).eq(lit(values[row].clone())));
+        Expr::and_all(parts)
+    };
+    let samples = (0..rows.num_rows()).filter_map(sample);
+    Ok(samples.reduce(Expr::or))
+}
+
+/// The IDs in one column as literals.
+fn values(id: &str, column: &dyn Array) -> Result<Vec<Value>> {
+    use DataType as T;
+    let as_type = |to: T| -> Result<_> { Ok(cast(column, &to)?) };
+    Ok(match column.data_type() {
+        T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Dictionary(..) => as_type(T::Utf8)?
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.map_or(Value::Null, Value::from))
+            .collect(),
+        T::Boolean => column
+            .as_boolean()
+            .iter()
+            .map(|flag| flag.map_or(Value::Null, Value::Bool))
+            .collect(),
+        T::UInt64 => column
+            .as_primitive::<UInt64Type>()
+            .iter()
+            .map(|number| number.map_or(Value::Null, Value::from))
+            .collect(),
+        whole if whole.is_integer() => as_type(T::Int64)?
+            .as_primitive::<Int64Type>()
+            .iter()
+            .map(|number| number.map_or(Value::Null, Value::from))
+            .collect(),
+        T::Date32 => column
+            .as_primitive::<Date32Type>()
+            .iter()
+            .map(|day| day.map_or(Value::Null, Value::Date))
+            .collect(),
+        T::Timestamp(TimeUnit::Microsecond, _) => column
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .map(|at| at.map_or(Value::Null, Value::Timestamp))
+            .collect(),
+        other => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("ID column {id:?} is {other}, of which no condition can be made"),
+            )
+            .with_hint("delete the samples with a --filter of your own"));
+        }
+    })
+}

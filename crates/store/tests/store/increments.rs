@@ -1,0 +1,84 @@
+//! The main job: new, stale, orphaned.
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use metaxy_store::plan::Part;
+use metaxy_store::prelude::*;
+
+use crate::fixture::{Fixture, fixture, graph, ids, key, raw};
+
+fn resolve(store: &MetadataStore, feature: &str) -> Increment {
+    block_on(store.resolve_update(&key(feature), ResolveOptions::default())).unwrap()
+}
+
+fn apply(store: &MetadataStore, feature: &str) {
+    let increment = resolve(store, feature);
+    block_on(store.write(&key(feature), increment.new_and_stale())).unwrap();
+}
+
+#[test]
+fn only_what_depends_on_the_change_is_stale() {
+    let Fixture { store, folder } = fixture();
+    block_on(store.write(
+        &key("video/raw"),
+        raw(&[(1, "a1", "f1"), (2, "a2", "f2"), (3, "a3", "f3")]),
+    ))
+    .unwrap();
+
+    let increment = resolve(&store, "video/transcript");
+    assert_eq!(ids(&increment.new), [1, 2, 3]);
+    assert!(increment.stale.is_empty() && increment.orphaned.is_empty());
+    apply(&store, "video/transcript");
+    apply(&store, "video/faces");
+    assert!(resolve(&store, "video/transcript").is_empty());
+    assert!(resolve(&store, "video/faces").is_empty());
+
+    // The sound of video 2 changes, video 4 arrives, video 1 goes.
+    block_on(store.write(
+        &key("video/raw"),
+        raw(&[(2, "changed", "f2"), (4, "a4", "f4")]),
+    ))
+    .unwrap();
+    let gone = DeleteOptions::soft().with_filters([col("id").eq(1)]);
+    assert_eq!(block_on(store.delete(&key("video/raw"), gone)).unwrap(), 1);
+
+    let transcript = resolve(&store, "video/transcript");
+    assert_eq!(ids(&transcript.new), [4]);
+    assert_eq!(ids(&transcript.stale), [2]);
+    assert_eq!(ids(&transcript.orphaned), [1]);
+    let faces = resolve(&store, "video/faces");
+    assert_eq!(
+        (ids(&faces.new), ids(&faces.stale), ids(&faces.orphaned)),
+        (vec![4], vec![], vec![1])
+    );
+
+    let counts = block_on(async {
+        let lazy = store
+            .resolve_lazy(&key("video/transcript"), ResolveOptions::default())
+            .await?;
+        assert!(
+            lazy.plan()
+                .schema(Part::New)
+                .field_with_name("path")
+                .is_ok()
+        );
+        lazy.counts().await
+    })
+    .unwrap();
+    assert_eq!(counts, transcript.counts());
+
+    // Another process sees the same.
+    let backend = SqliteConfig::new(folder.path().join("store.db")).open(Access::Read);
+    let reader = MetadataStore::builder(Arc::new(backend))
+        .with_graph(graph())
+        .with_access(Access::Read)
+        .build()
+        .unwrap();
+    assert_eq!(
+        resolve(&reader, "video/transcript").counts(),
+        transcript.counts()
+    );
+    let refused = block_on(reader.write(&key("video/raw"), raw(&[(9, "a", "f")]))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly);
+}

@@ -1,0 +1,9 @@
+//! The store through its public interface, on real SQLite files.
+
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
+
+mod fallback;
+mod fixture;
+mod history;
+mod increments;
+mod writes;
