@@ -193,7 +193,9 @@ impl Grid {
         for (index, (_, alignment)) in self.columns.iter().enumerate() {
             if let Some(column) = table.column_mut(index) {
                 column.set_cell_alignment(*alignment);
-                column.set_padding((0, if index == last { 0 } else { 3 }));
+                // A terminal's tables have a ruled space between columns as well.
+                let gap = if screen.terminal { 2 } else { 3 };
+                column.set_padding((0, if index == last { 0 } else { gap }));
             }
         }
         let mut text = String::new();

@@ -10,7 +10,7 @@ use crate::rows::PART_COLUMN;
 use crate::screen::Screen;
 
 /// The widest a cell gets, in characters.
-const CELL: usize = 40;
+const CELL: usize = 60;
 /// What stands between two columns.
 const GAP: usize = 3;
 

@@ -109,6 +109,11 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// The start of a version, which is enough to tell it from others by eye.
+pub(crate) fn short(version: &str) -> &str {
+    version.get(..8).unwrap_or(version)
+}
+
 /// Text as one word of a POSIX shell.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);

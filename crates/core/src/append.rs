@@ -137,21 +137,7 @@ impl PreparedAppend {
         let Some(batch) = self.rows.try_next().await? else {
             return Ok(None);
         };
-        for name in &self.id_columns {
-            let nulls = batch
-                .column_by_name(name)
-                .map_or(batch.num_rows(), |c| c.null_count());
-            if nulls > 0 {
-                return Err(Error::new(
-                    ErrorKind::InvalidFrame,
-                    format!(
-                        "ID column {name:?} of feature {} is null in {nulls} rows",
-                        self.table
-                    ),
-                )
-                .with_hint("every sample needs its ID; nothing was written"));
-            }
-        }
+        require_ids(&self.table, &self.id_columns, &batch)?;
         let batch = self.stamped(&batch)?;
         let arrays = self
             .schema
@@ -197,6 +183,24 @@ impl PreparedAppend {
         }
         columns.batch()
     }
+}
+
+/// # Errors
+/// [`ErrorKind::InvalidFrame`] if an ID column is missing or null somewhere.
+pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatch) -> Result<()> {
+    for name in ids {
+        let nulls = batch
+            .column_by_name(name)
+            .map_or(batch.num_rows(), |ids| ids.logical_null_count());
+        if nulls > 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!("ID column {name:?} of feature {table} is null in {nulls} rows"),
+            )
+            .with_hint("every sample needs its ID; nothing was written"));
+        }
+    }
+    Ok(())
 }
 
 /// The columns of a batch, to be replaced by name.

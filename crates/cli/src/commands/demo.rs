@@ -117,11 +117,10 @@ fn introduce(original: &Path, copy: &WorkCopy, screen: &Screen) -> Result<()> {
         .canonicalize()
         .unwrap_or_else(|_| original.to_owned());
     screen.line(format_args!(
-        "{} of {} ({}) {} copied; the originals are only read.",
+        "Copied {} ({}) of {}; the originals are only read.",
         count(copy.files as u64, "file"),
-        original.display(),
         size(copy.bytes),
-        if copy.files == 1 { "is" } else { "are" },
+        original.display(),
     ))?;
     if copy.capped {
         screen.note("There are more; --max-files N takes more of them.")?;
@@ -195,10 +194,8 @@ fn edits(files: u64) -> Vec<(Words, ChangeOptions)> {
 /// What each run computed, and what it would have computed otherwise.
 fn tell(runs: &[(String, Run)], screen: &Screen) -> Result<()> {
     let mut table = Grid::default();
-    table.text_column("results computed after");
-    for column in [
-        "keywords", "symbols", "cards", "together", "by file*", "all",
-    ] {
+    table.text_column("computed after");
+    for column in ["keywords", "symbols", "cards", "Metaxy", "by file*", "all"] {
         table.number_column(column);
     }
     let mut sums = [0; 6];
@@ -221,16 +218,15 @@ fn tell(runs: &[(String, Run)], screen: &Screen) -> Result<()> {
         table.row(std::iter::once("together".to_owned()).chain(sums.map(|n| n.to_string())));
     }
     screen.text(&table.render(screen))?;
-    screen.note("* what a tool computes that looks at files as a whole")?;
+    screen.note("* by a tool that looks at files as a whole")?;
     screen.blank()?;
 
     let [.., computed, by_file, all] = sums;
     let same: u64 = runs.iter().map(|(_, run)| run.same_outcome).sum();
     let found: u64 = runs.iter().map(|(_, run)| run.derived[2].orphaned).sum();
     screen.line(format_args!(
-        "Metaxy saved {} of {all} computations; a tool that looks at whole files would have saved {}.",
-        all - computed,
-        all - by_file
+        "{} computed. A tool that looks at whole files computes {by_file}, one that starts over {all}.",
+        was(computed, "result")
     ))?;
     if same > 0 {
         screen.line(format_args!(
@@ -240,8 +236,8 @@ fn tell(runs: &[(String, Run)], screen: &Screen) -> Result<()> {
     }
     if found > 0 {
         screen.line(format_args!(
-            "What belonged to {} that are gone was deleted.",
-            count(found, "file")
+            "{} gone; what was computed from it was deleted.",
+            is(found, "file")
         ))?;
     }
     Ok(())
@@ -266,6 +262,24 @@ fn next(folder: &DemoFolder, screen: &Screen) -> Result<()> {
         format!("metaxy demo --work {work}   # after edits of your own in {work}/files"),
         "metaxy init my-project".to_owned(),
     ])
+}
+
+/// `1 file is`, `2 files are`.
+fn is(number: u64, what: &str) -> String {
+    format!(
+        "{} {}",
+        count(number, what),
+        if number == 1 { "is" } else { "are" }
+    )
+}
+
+/// `1 file was`, `2 files were`.
+fn was(number: u64, what: &str) -> String {
+    format!(
+        "{} {}",
+        count(number, what),
+        if number == 1 { "was" } else { "were" }
+    )
 }
 
 fn size(bytes: u64) -> String {

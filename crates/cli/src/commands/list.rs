@@ -1,12 +1,13 @@
 //! `metaxy list`.
 
+use metaxy_core::config::StoreConfig;
 use metaxy_core::registry::Registry;
 use metaxy_core::{Access, Error, Result};
 
 use crate::args::{List, Listed};
 use crate::listing::Listing;
 use crate::project::Project;
-use crate::screen::Screen;
+use crate::screen::{Screen, short};
 
 pub(super) async fn run(project: &Project, args: &List, screen: &Screen) -> Result<()> {
     match args.what {
@@ -27,13 +28,13 @@ async fn features(project: &Project) -> Result<Listing> {
         definitions.push(graph.require(&key)?.clone());
     }
     let all = || definitions.iter();
-    let versions = all().map(|d| match graph.feature_version(d.key()) {
-        Ok(version) => version.to_owned(),
-        Err(error) => format!("none: {error}"),
-    });
-    Ok(Listing::default()
+    let versions: Vec<Option<&str>> = all().map(|d| graph.feature_version(d.key()).ok()).collect();
+    let listing = Listing::default()
         .text("feature", all().map(|d| d.key().as_str()))
-        .text("version", versions)
+        .maybe_text("version", versions.iter().map(|version| version.map(short)))
+        .for_people()
+        .maybe_text("version", versions)
+        .for_scripts()
         .text(
             "identified by",
             all().map(|d| d.spec.id_columns().join(", ")),
@@ -46,48 +47,56 @@ async fn features(project: &Project) -> Result<Listing> {
             "depends on",
             all().map(|d| joined(d.spec.deps().iter().map(|dep| dep.feature.as_str()))),
         )
-        .text("project", all().map(|d| d.project.as_str())))
+        .text("project", all().map(|d| d.project.as_str()));
+    // People need not read one project's name again and again.
+    let several =
+        all().any(|d| Some(&d.project) != definitions.first().map(|first| &first.project));
+    Ok(if several {
+        listing
+    } else {
+        listing.for_scripts()
+    })
 }
 
 fn stores(project: &Project) -> Result<Listing> {
     let config = &project.config;
     let registry = Registry::linked()?;
-    let mut names = Vec::new();
-    let (mut types, mut places, mut fallbacks) = (Vec::new(), Vec::new(), Vec::new());
-    for store in config.stores() {
-        let opened = registry.resolve_store(store).and_then(|descriptor| {
-            types.push(descriptor.name.to_owned());
-            let request = config.open_request(config.store(store.name())?, Access::Read)?;
-            (descriptor.open)(request)
+    let stores: Vec<&StoreConfig> = config.stores().collect();
+    if stores.is_empty() {
+        // The error says what there is to do.
+        config.store(project.store_name())?;
+    }
+    let all = || stores.iter();
+    let (mut types, mut places) = (Vec::new(), Vec::new());
+    for store in all() {
+        let descriptor = registry.resolve_store(store);
+        types.push(match &descriptor {
+            Ok(descriptor) => descriptor.name,
+            Err(_) => store.type_path(),
         });
-        if types.len() == names.len() {
-            types.push(store.type_path().to_owned());
-        }
-        names.push(store.name().to_owned());
+        // Opening a store touches nothing yet.
+        let opened = descriptor.and_then(|descriptor| {
+            store.check()?;
+            (descriptor.open)(config.open_request(store, Access::Read)?)
+        });
         places.push(match opened {
             Ok(backend) => backend.describe().location,
             Err(error) => refusal(&error),
         });
-        fallbacks.push(store.fallback_stores().join(", "));
     }
-    if names.is_empty() {
-        // The error says what there is to do.
-        config.store(project.store_name())?;
-    }
-    let default = names.iter().map(|name| {
-        if name == project.store_name() {
-            "yes"
-        } else {
-            ""
-        }
-    });
-    let default: Vec<&str> = default.collect();
+    let is_default = |store: &&&StoreConfig| store.name() == project.store_name();
     Ok(Listing::default()
-        .text("store", names)
-        .text("default", default)
+        .text("store", all().map(|store| store.name()))
+        .text(
+            "default",
+            all().map(|s| if is_default(&s) { "yes" } else { "" }),
+        )
         .text("type", types)
         .text("where", places)
-        .text("falls back to", fallbacks))
+        .text(
+            "falls back to",
+            all().map(|s| s.fallback_stores().join(", ")),
+        ))
 }
 
 fn refusal(error: &Error) -> String {

@@ -15,13 +15,15 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
         .with_hint("name them, as in features = [\"features/*.toml\"]"));
     }
     let store = project.open(Access::Write).await?;
+    let tagged = !args.tags.is_empty();
     let tags = args.tags.into_iter().collect();
     let pushed = store.push_graph(None, &tags).await?;
     let (name, version) = (&pushed.project, &pushed.project_version);
     let to = store.name();
     if pushed.already_pushed {
+        let noted = if tagged { ", and has these tags" } else { "" };
         return screen.line(format_args!(
-            "{name} {version} is what store {to} has already"
+            "{name} {version} is what store {to} has already{noted}"
         ));
     }
     let features = store

@@ -6,7 +6,7 @@ use metaxy_core::{Access, Result};
 use crate::args::Status;
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
-use crate::screen::{Screen, shell_word};
+use crate::screen::{Screen, shell_word, short};
 
 pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
@@ -37,7 +37,10 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str) -> Listing {
     let all = || statuses.iter();
     Listing::default()
         .text("feature", all().map(|s| s.feature.as_str()))
+        .text("version", all().map(|s| short(&s.feature_version)))
+        .for_people()
         .text("version", all().map(|s| s.feature_version.as_str()))
+        .for_scripts()
         .number("samples", all().map(|s| s.samples))
         .number("new", all().map(|s| s.counts.map(|c| c.new)))
         .number("stale", all().map(|s| s.counts.map(|c| c.stale)))
@@ -53,7 +56,7 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str) -> Listing {
 fn advice(status: &FeatureStatus, store: &str) -> String {
     let counts = status.counts.unwrap_or_default();
     let mut words = match status.category {
-        StatusCategory::Root => "up to you: nothing is upstream".to_owned(),
+        StatusCategory::Root => "root feature".to_owned(),
         StatusCategory::Missing if status.counts.is_none() => "write the first samples".to_owned(),
         StatusCategory::UpstreamMissing => match &status.missing_upstream {
             Some(upstream) => format!("wait for {upstream}"),
@@ -65,7 +68,7 @@ fn advice(status: &FeatureStatus, store: &str) -> String {
             let delete = (counts.orphaned > 0).then(|| format!("delete {}", counts.orphaned));
             let both: Vec<String> = [compute, delete].into_iter().flatten().collect();
             match both.is_empty() {
-                true => "nothing: up to date".to_owned(),
+                true => "up to date".to_owned(),
                 false => both.join(", "),
             }
         }

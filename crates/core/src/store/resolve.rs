@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::MetadataStore;
 use super::increment::{Increment, LazyIncrement};
 use super::versions::{GivenProvenance, with_versions};
+use crate::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::feature_plan::FeaturePlan;
@@ -198,6 +199,12 @@ impl MetadataStore {
                 )));
             }
         }
+        let (feature, ids) = (plan.key().clone(), plan.identity_columns.clone());
+        let schema = samples.schema().clone();
+        let samples = samples.map(schema, move |batch| {
+            require_ids(&feature, &ids, &batch)?;
+            Ok(batch)
+        });
         with_versions(
             samples,
             plan.spec(),
