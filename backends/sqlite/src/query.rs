@@ -1,6 +1,6 @@
 //! Running plans: one statement, in one read transaction, on a thread of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -8,7 +8,7 @@ use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::{SinkExt, Stream};
 use metaxy_core::plan::Plan;
-use metaxy_core::sql::{quote, render};
+use metaxy_core::sql::{column_at, quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use rusqlite::InterruptHandle;
 
@@ -16,7 +16,7 @@ use crate::backend::{Handle, Shared};
 use crate::catalog::{self, CatalogError};
 use crate::codec::{Decoder, column_type};
 use crate::dialect::frame_name;
-use crate::write::{insert_batch, insert_sql};
+use crate::write::insert_batch;
 
 /// Rows per batch of a result.
 const BATCH: usize = 8192;
@@ -29,42 +29,58 @@ type Sender = mpsc::Sender<Result<RecordBatch>>;
 /// Runs a plan. Its rows arrive while the statement runs.
 pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
     let schema = plan.relation.schema().clone();
-    let Some(handle) = shared.take()? else {
-        // No file: no table, so nothing that a plan could scan.
-        return Ok(Frame::new(schema, futures::stream::empty()));
-    };
-    let interrupt = handle.connection.get_interrupt_handle();
     let (mut sender, receiver) = mpsc::channel(WAITING);
-    let shared = shared.clone();
+    let running = Running::default();
+    let (shared, here) = (shared.clone(), running.clone());
     let work = move || {
-        let mut handle = handle;
-        let result = answer(&shared, &mut handle, plan, &mut sender);
-        match result {
-            Ok(()) => shared.give_back(handle),
-            Err(error) => {
-                let error = shared.explain(error, "answer a query");
-                // Whoever asked may be gone.
-                let _ = block_on(sender.send(Err(error)));
+        let outcome = match shared.take() {
+            // No file: no table, so nothing that a plan could scan.
+            Ok(None) => Ok(()),
+            Ok(Some(mut handle)) => {
+                here.set(Some(handle.connection.get_interrupt_handle()));
+                let outcome = answer(&shared, &mut handle, plan, &mut sender);
+                // From here on the connection may be in other hands.
+                here.set(None);
+                if outcome.is_ok() {
+                    shared.give_back(handle);
+                }
+                outcome.map_err(|error| shared.explain(error, "answer a query"))
             }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            // Whoever asked may be gone.
+            let _ = block_on(sender.send(Err(error)));
         }
     };
     std::thread::Builder::new()
         .name("metaxy-sqlite".into())
         .spawn(work)
         .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
-    Ok(Frame::new(
-        schema,
-        Answer {
-            receiver,
-            interrupt,
-        },
-    ))
+    Ok(Frame::new(schema, Answer { receiver, running }))
+}
+
+/// How to stop the statement that is running, if one is.
+#[derive(Clone, Default)]
+struct Running(Arc<Mutex<Option<InterruptHandle>>>);
+
+impl Running {
+    fn set(&self, handle: Option<InterruptHandle>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = handle;
+    }
+
+    fn interrupt(&self) {
+        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = &*handle {
+            handle.interrupt();
+        }
+    }
 }
 
 /// The batches of a running statement; dropping it stops the statement.
 struct Answer {
     receiver: mpsc::Receiver<Result<RecordBatch>>,
-    interrupt: InterruptHandle,
+    running: Running,
 }
 
 impl Stream for Answer {
@@ -80,12 +96,8 @@ impl Stream for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // A statement that is done already, and its connection perhaps in other hands, must not be hit.
-        let done = matches!(self.receiver.try_recv(), Err(error) if error.is_closed());
         self.receiver.close();
-        if !done {
-            self.interrupt.interrupt();
-        }
+        self.running.interrupt();
     }
 }
 
@@ -118,14 +130,17 @@ fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>) -> Result<
         let definitions = schema
             .fields()
             .iter()
-            .map(|field| Ok(format!("{} {}", quote(field.name()), column_type(field)?)))
+            .enumerate()
+            .map(|(i, field)| Ok(format!("{} {}", column_at(i), column_type(field)?)))
             .collect::<Result<Vec<_>>>()?;
         connection.execute_batch(&format!(
             "DROP TABLE IF EXISTS temp.{0}; CREATE TEMP TABLE {0} ({1}) STRICT",
             quote(&name),
             definitions.join(", ")
         ))?;
-        let mut insert = connection.prepare(&insert_sql("temp", &name, &schema))?;
+        let places = vec!["?"; schema.fields().len()].join(", ");
+        let sql = format!("INSERT INTO temp.{} VALUES ({places})", quote(&name));
+        let mut insert = connection.prepare(&sql)?;
         while let Some(batch) = block_on(frame.next())? {
             insert_batch(&mut insert, &batch)?;
         }

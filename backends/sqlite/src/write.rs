@@ -1,6 +1,6 @@
 //! Appends and deletes: one immediate transaction each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -95,8 +95,7 @@ fn append_one(
     let mut versions = BTreeSet::new();
     let mut rows = 0;
     {
-        let mut insert =
-            connection.prepare(&insert_sql("main", name, prepared.schema().as_ref()))?;
+        let mut insert = connection.prepare(&insert_sql(name, prepared.schema().as_ref()))?;
         while let Some(batch) = block_on(prepared.next())? {
             cancelled.check()?;
             note_versions(&batch, &mut versions);
@@ -132,6 +131,7 @@ fn fit_table(
         .map(|field| Ok(format!("{} {}", quote(field.name()), column_type(field)?)))
         .collect::<Result<Vec<_>, Error>>()
         .map_err(|e| e.with_context("feature", feature))?;
+    tell_apart(prepared.schema(), feature)?;
     match stored {
         None => {
             let sql = format!(
@@ -193,11 +193,29 @@ fn fit_table(
     Ok(())
 }
 
-pub(crate) fn insert_sql(database: &str, name: &str, schema: &Schema) -> String {
+/// SQLite ignores the case of ASCII letters in names.
+fn tell_apart(schema: &Schema, feature: &FeatureKey) -> Result<(), Error> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for field in schema.fields() {
+        if let Some(other) = seen.insert(field.name().to_ascii_lowercase(), field.name()) {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "SQLite cannot tell the columns {other:?} and {:?} of feature {feature} apart",
+                    field.name()
+                ),
+            )
+            .with_hint("rename one of them; nothing was written"));
+        }
+    }
+    Ok(())
+}
+
+fn insert_sql(name: &str, schema: &Schema) -> String {
     let names: Vec<String> = schema.fields().iter().map(|f| quote(f.name())).collect();
     let places = vec!["?"; names.len()].join(", ");
     format!(
-        "INSERT INTO {database}.{} ({}) VALUES ({places})",
+        "INSERT INTO main.{} ({}) VALUES ({places})",
         quote(name),
         names.join(", ")
     )

@@ -272,6 +272,25 @@ fn names_and_values_are_no_sql() {
 }
 
 #[test]
+fn names_that_differ_in_case_only_are_refused() {
+    let backend = backend();
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let rows =
+        RecordBatch::try_from_iter([("Path", text.clone()), ("path", text.clone())]).unwrap();
+    let error = append(&backend, rows).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidFrame);
+    assert!(
+        error.to_string().contains("\"Path\" and \"path\""),
+        "{error}"
+    );
+    let one = RecordBatch::try_from_iter([("Path", text.clone())]).unwrap();
+    append(&backend, one).unwrap();
+    let other = RecordBatch::try_from_iter([("path", text)]).unwrap();
+    assert!(append(&backend, other).is_err());
+    assert_eq!(read(&backend, None).unwrap().num_columns(), 1);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_whole() {
     let backend = backend();
     let ints = |v: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(v)) };

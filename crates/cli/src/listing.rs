@@ -215,3 +215,62 @@ fn painted(line: &str, style: Style) -> String {
         false => line.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array;
+
+    use super::*;
+
+    fn screen(width: Option<usize>) -> Screen {
+        Screen {
+            terminal: width.is_some(),
+            width,
+            style: Style::new(false),
+        }
+    }
+
+    fn listing() -> Listing {
+        Listing::default()
+            .text("feature", ["a/b", "c"])
+            .number("samples", [Some(12), None])
+            .text("what to do", ["compute twelve of these", "nothing"])
+            .for_people()
+            .maybe_text("store", [Some("dev"), None])
+            .for_scripts()
+    }
+
+    #[test]
+    fn scripts_get_columns_of_any_width() {
+        assert_eq!(
+            listing().table().render(&screen(None)),
+            "feature   samples   what to do\na/b            12   compute twelve of these\nc               –   nothing\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_gets_a_ruled_table_that_fits() {
+        let text = listing().table().render(&screen(Some(40)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "feature   samples   what to do");
+        assert!(lines[1].chars().all(|c| c == '─'), "{text}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 40),
+            "{text}"
+        );
+        assert_eq!(lines.len(), 5, "one cell takes two lines: {text}");
+    }
+
+    #[test]
+    fn frames_have_what_scripts_want() {
+        let frame = listing().frame().unwrap();
+        let names: Vec<&str> = frame
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .collect();
+        assert_eq!(names, ["feature", "samples", "store"]);
+        assert_eq!(frame.column(1).null_count(), 1);
+    }
+}

@@ -18,6 +18,7 @@ use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{BatchStream, Frame};
 use crate::key::FeatureKey;
+use crate::plan::INTERNAL;
 
 /// The type of the system's time stamps: microseconds, UTC.
 #[must_use]
@@ -279,6 +280,16 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
                     field.name()
                 ),
             ));
+        }
+        if field.name().starts_with(INTERNAL) {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "column {:?} of feature {table} has a name that is reserved",
+                    field.name()
+                ),
+            )
+            .with_hint(format!("names of columns do not start with {INTERNAL:?}")));
         }
         let data_type = storable(field.data_type());
         match fields.iter_mut().find(|f| f.name() == field.name()) {

@@ -33,6 +33,8 @@ pub mod sql;
 pub mod store;
 pub mod system;
 pub mod toml_features;
+#[cfg(feature = "typed")]
+pub mod typed;
 pub mod version;
 
 pub use backend::{Access, Backend};

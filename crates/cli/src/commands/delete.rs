@@ -35,17 +35,12 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
         return screen.line(format_args!("{feature}: {rows} match; nothing was deleted"));
     }
     if !args.yes {
-        let how = match args.hard {
-            true => format!(
-                "Remove {rows} of {feature} from store {} for good?",
-                store.name()
-            ),
-            false => format!(
-                "Mark {rows} of {feature} in store {} as deleted?",
-                store.name()
-            ),
+        let name = store.name();
+        let what = match args.hard {
+            true => format!("remove {rows} of {feature} from store {name} for good"),
+            false => format!("mark {rows} of {feature} in store {name} as deleted"),
         };
-        if !confirmed(&how)? {
+        if !confirmed(&what)? {
             return screen.line("Nothing was deleted.");
         }
     }
@@ -98,16 +93,17 @@ async fn affected(
     }
 }
 
-fn confirmed(question: &str) -> Result<bool> {
+/// Asks whether to do `what`.
+fn confirmed(what: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{question} There is nobody to ask"),
+            format!("this would {what}, and nobody is there to agree"),
         )
         .with_hint("add --yes to do it"));
     }
     let mut screen = io::stderr();
-    write!(screen, "{question} [y/N] ")?;
+    write!(screen, "This will {what}. Go on? [y/N] ")?;
     screen.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -23,11 +23,12 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
         statuses.push(store.status(feature, &filters).await?);
     }
     listing(&statuses, store.name()).show(screen, args.format.format)?;
-    if screen.terminal && args.format.format.is_none() {
-        if let Some(command) = statuses.iter().find_map(next) {
-            screen.blank()?;
-            screen.next([command])?;
-        }
+    if screen.terminal
+        && args.format.format.is_none()
+        && let Some(command) = statuses.iter().find_map(next)
+    {
+        screen.blank()?;
+        screen.next([command])?;
     }
     Ok(())
 }

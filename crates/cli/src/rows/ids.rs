@@ -94,3 +94,33 @@ fn values(id: &str, column: &dyn Array) -> Result<Vec<Value>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int32Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn samples_become_conditions_of_bounded_length() {
+        let path: ArrayRef = Arc::new(StringArray::from(vec!["a", "it's"]));
+        let frame: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+        let rows = RecordBatch::try_from_iter([("path", path), ("frame", frame)]).unwrap();
+        let text = |ids: &[&str]| -> Vec<String> {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            let conditions = with_ids(&ids, std::slice::from_ref(&rows)).unwrap();
+            conditions.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(text(&["path"]), ["path IN ('a', 'it''s')"]);
+        assert_eq!(
+            text(&["path", "frame"]),
+            ["path = 'a' AND frame = 1 OR path = 'it''s' AND frame = 2"]
+        );
+        let many: ArrayRef = Arc::new(Int32Array::from_iter_values(0..450));
+        let many = RecordBatch::try_from_iter([("n", many)]).unwrap();
+        assert_eq!(with_ids(&["n".to_owned()], &[many]).unwrap().len(), 3);
+        assert!(with_ids(&["none".to_owned()], &[rows]).is_err());
+    }
+}

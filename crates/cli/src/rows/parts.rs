@@ -179,3 +179,42 @@ fn clash(new: &Field, stored: &Field) -> Error {
     )
     .with_hint("ask for `--part new,stale` and `--part orphaned` one after the other")
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    fn structure(members: &[&str]) -> DataType {
+        DataType::Struct(
+            members
+                .iter()
+                .map(|m| Field::new(*m, DataType::Utf8, true))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn structs_grow_and_other_types_stay() {
+        let both = common_type(&structure(&["a", "b"]), &structure(&["b", "c"]));
+        assert_eq!(both, Some(structure(&["a", "b", "c"])));
+        assert_eq!(
+            common_type(&DataType::Null, &DataType::Int64),
+            Some(DataType::Int64)
+        );
+        assert_eq!(common_type(&DataType::Utf8, &DataType::Int64), None);
+
+        let b: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+        let small: ArrayRef = Arc::new(StructArray::from(vec![(
+            Arc::new(Field::new("b", DataType::Utf8, true)),
+            b,
+        )]));
+        let wide = widen(&small, &structure(&["a", "b"])).unwrap();
+        assert_eq!(wide.data_type(), &structure(&["a", "b"]));
+        assert_eq!(wide.as_struct().column(0).null_count(), 1);
+        assert_eq!(wide.as_struct().column(1).as_string::<i32>().value(0), "x");
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        assert!(widen(&numbers, &DataType::Utf8).is_err());
+    }
+}

@@ -25,7 +25,7 @@ pub const LABEL: &str = "__mx.label";
 pub const STORED_PREFIX: &str = "__mx.stored.";
 
 /// What the names of columns inside a plan start with; no column of a user does.
-const INTERNAL: &str = "__mx.";
+pub(crate) const INTERNAL: &str = "__mx.";
 const PROVENANCE: &str = "__mx.provenance";
 const LEADER_VALUE: &str = "__mx.leader_provenance";
 const LEADER_FLAG: &str = "__mx.leads";

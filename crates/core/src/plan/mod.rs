@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+pub(crate) use increment::INTERNAL;
 pub use increment::{
     Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream,
 };

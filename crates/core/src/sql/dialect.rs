@@ -42,7 +42,8 @@ pub trait Dialect: Send + Sync {
     /// The quoted name of a feature's table.
     fn table(&self, table: &FeatureKey) -> String;
 
-    /// The quoted name under which a frame of the caller was made available.
+    /// The quoted name of the table that holds a frame of the caller. Its columns are named by
+    /// [`column_at`](super::column_at).
     fn frame(&self, position: usize) -> String;
 
     /// A value as a literal, to be compared with a column of type `compared_with`.

@@ -6,4 +6,4 @@ mod render;
 
 pub use condition::condition;
 pub use dialect::{Dialect, HashArg, Matching, literal_text, quote};
-pub use render::{ROW, render};
+pub use render::{column_at, render};

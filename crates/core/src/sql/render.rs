@@ -2,7 +2,8 @@
 //!
 //! Each node becomes a query block: columns over a FROM clause, with conditions. Filters and projections
 //! extend the block of their input where that computes nothing twice; everything else closes it into
-//! a subquery.
+//! a subquery. The columns of subqueries are `c0`, `c1`, …: most engines ignore case in names, and two upstreams may have
+//! columns that differ in nothing else.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -21,7 +22,7 @@ use crate::plan::{
 };
 
 /// The hidden column that carries a stored row's storage order to where rows are marked.
-pub const ROW: &str = "__mx.row";
+const ROW: &str = "r";
 
 /// The statement that computes `relation`: its columns have the names and the order of the relation's
 /// schema.
@@ -34,7 +35,13 @@ pub fn render(relation: &Relation, dialect: &dyn Dialect) -> Result<String> {
         aliases: 0,
     };
     let block = renderer.relation(relation)?;
-    block.select(relation.schema(), false)
+    block.select(relation.schema(), |_, name| quote(name), false)
+}
+
+/// The name of a column of a subquery, and of the table of a frame, by its position.
+#[must_use]
+pub fn column_at(position: usize) -> String {
+    format!("c{position}")
 }
 
 struct Renderer<'a> {
@@ -51,6 +58,8 @@ struct Block {
     /// The storage order of the one table that the rows come from.
     row: Option<String>,
     tail: String,
+    /// Some column is computed over all rows, so conditions must not leave rows out before that.
+    windowed: bool,
 }
 
 #[derive(Clone)]
@@ -73,20 +82,33 @@ impl Block {
             .ok_or_else(|| internal(format!("no column {name:?} to render")))
     }
 
-    fn select(&self, schema: &SchemaRef, with_row: bool) -> Result<String> {
+    /// As a subquery.
+    fn inner(&self, schema: &SchemaRef) -> Result<String> {
+        self.select(schema, |position, _| column_at(position), true)
+    }
+
+    /// As an arm of a union.
+    fn arm(&self, schema: &SchemaRef) -> Result<String> {
+        self.select(schema, |position, _| column_at(position), false)
+    }
+
+    fn select(
+        &self,
+        schema: &SchemaRef,
+        name: impl Fn(usize, &str) -> String,
+        with_row: bool,
+    ) -> Result<String> {
         let mut list: Vec<String> = schema
             .fields()
             .iter()
-            .map(|field| {
-                Ok(format!(
-                    "{} AS {}",
-                    self.column(field.name())?,
-                    quote(field.name())
-                ))
+            .enumerate()
+            .map(|(i, field)| {
+                let column = self.column(field.name())?;
+                Ok(format!("{column} AS {}", name(i, field.name())))
             })
             .collect::<Result<_>>()?;
         if let (true, Some(row)) = (with_row, &self.row) {
-            list.push(format!("{row} AS {}", quote(ROW)));
+            list.push(format!("{row} AS {ROW}"));
         }
         if list.is_empty() {
             list.push("1".into());
@@ -112,12 +134,12 @@ impl Renderer<'_> {
             Node::Frame(position) => {
                 let alias = self.alias();
                 let from = format!("{} AS {alias}", self.dialect.frame(*position));
-                Ok(over(from, &alias, relation.schema()))
+                Ok(over(from, &alias, relation.schema(), placed))
             }
             Node::Empty => Ok(self.empty(relation.schema())),
             Node::Filter { input, condition } => {
                 let mut block = self.relation(input)?;
-                if !block.tail.is_empty() || uses_costly(condition, &block) {
+                if !block.tail.is_empty() || block.windowed || uses_costly(condition, &block) {
                     block = self.close(block, input.schema(), "")?;
                 }
                 let sql = self.scalar(condition, input.schema(), &block)?;
@@ -147,9 +169,9 @@ impl Renderer<'_> {
     /// Makes a block a subquery, so that its columns are plain names.
     fn close(&mut self, block: Block, schema: &SchemaRef, barrier: &str) -> Result<Block> {
         let alias = self.alias();
-        let from = format!("({}{barrier}) AS {alias}", block.select(schema, true)?);
-        let mut closed = over(from, &alias, schema);
-        closed.row = block.row.map(|_| format!("{alias}.{}", quote(ROW)));
+        let from = format!("({}{barrier}) AS {alias}", block.inner(schema)?);
+        let mut closed = over(from, &alias, schema, placed);
+        closed.row = block.row.map(|_| format!("{alias}.{ROW}"));
         Ok(closed)
     }
 
@@ -161,7 +183,7 @@ impl Renderer<'_> {
     fn scan(&mut self, scan: &Scan, schema: &SchemaRef) -> Block {
         let alias = self.alias();
         let table = self.dialect.table(&scan.table);
-        let mut block = over(format!("{table} AS {alias}"), &alias, schema);
+        let mut block = over(format!("{table} AS {alias}"), &alias, schema, named);
         block.row = Some(self.dialect.row_order(&alias));
         block.conditions = self.restrictions(scan, &alias);
         if let Some(keys) = scan
@@ -220,6 +242,7 @@ impl Renderer<'_> {
             columns: HashMap::new(),
             row: None,
             tail: String::new(),
+            windowed: false,
         };
         for field in schema.fields() {
             let sql = self.dialect.null(field.data_type());
@@ -323,6 +346,7 @@ impl Renderer<'_> {
             columns: r.columns.clone(),
             row: None,
             tail: String::new(),
+            windowed: false,
         };
         block.columns.extend(l.columns.clone());
         if kind == JoinKind::Full {
@@ -354,13 +378,14 @@ impl Renderer<'_> {
                 r.columns.insert(field.name().clone(), Column::cheap(sql));
             }
         }
-        let union = format!(
-            "{} UNION ALL {}",
-            first.select(schema, false)?,
-            r.select(schema, false)?
-        );
+        let union = format!("{} UNION ALL {}", first.arm(schema)?, r.arm(schema)?);
         let alias = self.alias();
-        Ok(over(format!("({union}) AS {alias}"), &alias, schema))
+        Ok(over(
+            format!("({union}) AS {alias}"),
+            &alias,
+            schema,
+            placed,
+        ))
     }
 
     fn fold(&mut self, fold: &Fold) -> Result<Block> {
@@ -377,6 +402,7 @@ impl Renderer<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         block.columns.extend(folded);
+        block.windowed = true;
         Ok(block)
     }
 
@@ -398,6 +424,7 @@ impl Renderer<'_> {
                 .columns
                 .insert(name.clone(), Column { sql, costly: true });
         }
+        block.windowed = true;
         Ok(block)
     }
 
@@ -425,10 +452,10 @@ impl Renderer<'_> {
     fn count(&mut self, input: &Relation, by: &[String], schema: &SchemaRef) -> Result<Block> {
         let mut block = self.closed(input)?;
         let mut list = Vec::new();
-        for name in by {
-            list.push(format!("{} AS {}", block.column(name)?, quote(name)));
+        for (i, name) in by.iter().enumerate() {
+            list.push(format!("{} AS {}", block.column(name)?, column_at(i)));
         }
-        list.push("COUNT(*) AS \"count\"".into());
+        list.push(format!("COUNT(*) AS {}", column_at(by.len())));
         block.columns.clear();
         let alias = self.alias();
         let mut sql = format!("SELECT {} FROM {}", list.join(", "), block.from);
@@ -436,7 +463,7 @@ impl Renderer<'_> {
             let positions: Vec<String> = (1..=by.len()).map(|i| i.to_string()).collect();
             let _ = write!(sql, " GROUP BY {}", positions.join(", "));
         }
-        Ok(over(format!("({sql}) AS {alias}"), &alias, schema))
+        Ok(over(format!("({sql}) AS {alias}"), &alias, schema, placed))
     }
 
     fn compare(&mut self, compare: &Compare, schema: &SchemaRef) -> Result<Block> {
@@ -493,16 +520,18 @@ impl Renderer<'_> {
             },
             row: None,
             tail: String::new(),
+            windowed: false,
         };
-        let mut arms = vec![matched.select(schema, false)?];
+        let mut arms = vec![matched.arm(schema)?];
         if marks && s.row.is_some() {
-            arms.push(self.unmarked(compare)?.select(schema, false)?);
+            arms.push(self.unmarked(compare)?.arm(schema)?);
         }
         let alias = self.alias();
         Ok(over(
             format!("({}) AS {alias}", arms.join(" UNION ALL ")),
             &alias,
             schema,
+            placed,
         ))
     }
 
@@ -551,22 +580,39 @@ impl Renderer<'_> {
     }
 }
 
-/// Plain columns of `alias`.
-fn over(from: String, alias: &str, schema: &SchemaRef) -> Block {
+/// Plain columns of `alias`, whose names are those that `name` gives.
+fn over(
+    from: String,
+    alias: &str,
+    schema: &SchemaRef,
+    name: impl Fn(usize, &str) -> String,
+) -> Block {
     Block {
         from,
         conditions: Vec::new(),
         columns: schema
             .fields()
             .iter()
-            .map(|field| {
-                let sql = format!("{alias}.{}", quote(field.name()));
+            .enumerate()
+            .map(|(i, field)| {
+                let sql = format!("{alias}.{}", name(i, field.name()));
                 (field.name().clone(), Column::cheap(sql))
             })
             .collect(),
         row: None,
         tail: String::new(),
+        windowed: false,
     }
+}
+
+/// A table's column.
+fn named(_: usize, name: &str) -> String {
+    quote(name)
+}
+
+/// A subquery's column.
+fn placed(position: usize, _: &str) -> String {
+    column_at(position)
 }
 
 fn equal(left: &Block, right: &Block, on: &[String]) -> Result<String> {

@@ -127,6 +127,16 @@ impl MetadataStore {
         };
         let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
         let rows = stamps.apply(rows);
+        if options.preserve_times && rows.schema().field_with_name(columns::UPDATED_AT).is_err() {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "the times of the frame for feature {feature} are to be kept, but it has no column {:?}",
+                    columns::UPDATED_AT
+                ),
+            )
+            .with_hint("write rows that were read, or let the write stamp them"));
+        }
         let times = if options.preserve_times {
             Times::Keep
         } else {

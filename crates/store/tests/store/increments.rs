@@ -82,3 +82,62 @@ fn only_what_depends_on_the_change_is_stale() {
     let refused = block_on(reader.write(&key("video/raw"), raw(&[(9, "a", "f")]))).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ReadOnly);
 }
+
+#[test]
+fn columns_of_two_upstreams_may_differ_in_case_only() {
+    let root = |name: &str| {
+        let spec = FeatureSpec::new(name, ["id"]).unwrap();
+        FeatureDefinition::new(
+            spec.with_field(FieldSpec::new("audio").unwrap())
+                .with_field(FieldSpec::new("frames").unwrap()),
+            "demo",
+        )
+    };
+    let both = FeatureSpec::new("both", ["id"])
+        .unwrap()
+        .with_dep(FeatureDep::new("a").unwrap().with_rename("path", "Path"))
+        .with_dep(FeatureDep::new("b").unwrap());
+    let graph = FeatureGraph::from_definitions([
+        root("a"),
+        root("b"),
+        FeatureDefinition::new(both, "demo"),
+    ])
+    .unwrap();
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    let store = store.with_graph(graph);
+    block_on(store.write(&key("a"), raw(&[(1, "x", "y")]))).unwrap();
+    block_on(store.write(&key("b"), raw(&[(1, "x", "y")]))).unwrap();
+    // Told apart by the second column: the rows of `b` have another path.
+    let increment = resolve(&store, "both");
+    let names: Vec<&str> = increment
+        .new
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
+    assert_eq!(names[..3], ["id", "Path", "path"]);
+    assert_eq!(
+        crate::fixture::texts(&increment.new, "Path"),
+        [Some("1.mp4".into())]
+    );
+}
+
+#[test]
+fn a_result_that_is_not_read_to_its_end_harms_nobody() {
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    let rows: Vec<(i64, &str, &str)> = (0..20_000).map(|id| (id, "a", "f")).collect();
+    block_on(store.write(&key("video/raw"), raw(&rows))).unwrap();
+    for _ in 0..5 {
+        let mut frame = block_on(store.read(&key("video/raw"), ReadOptions::default())).unwrap();
+        assert!(block_on(frame.next()).unwrap().is_some());
+        drop(frame);
+        assert_eq!(resolve(&store, "video/faces").new.num_rows(), 20_000);
+    }
+}

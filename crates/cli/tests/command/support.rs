@@ -1,0 +1,129 @@
+//! A folder to run `metaxy` in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// Two samples of the example's root feature.
+pub(crate) const RAW: &str = r#"{"video_id": "v1", "seconds": 12, "metaxy_provenance_by_field": {"audio": "a1", "frames": "f1"}}
+{"video_id": "007", "seconds": 8, "metaxy_provenance_by_field": {"audio": "a2", "frames": "f2"}}
+"#;
+
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A folder in which `metaxy init` was run.
+    pub(crate) fn project() -> Self {
+        let folder = Self::empty();
+        folder.ok(&["init", "--project", "films"]);
+        folder
+    }
+
+    /// A project whose root feature has the samples [`RAW`].
+    pub(crate) fn with_raw() -> Self {
+        let folder = Self::project();
+        folder.ok_with(&["write", "video/raw", "-"], RAW);
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn join(&self, path: &str) -> PathBuf {
+        self.path().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.join(path)).unwrap()
+    }
+
+    /// The program with these arguments, in this folder and with none of the user's settings.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_metaxy"));
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_string_lossy()
+                .to_ascii_uppercase()
+                .starts_with("METAXY_")
+            {
+                command.env_remove(name);
+            }
+        }
+        command.args(args).current_dir(self.path());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that does not read its input may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// What a successful run prints. Nothing may go to standard error.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        self.ok_with(args, "")
+    }
+
+    pub(crate) fn ok_with(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && errors.is_empty(),
+            "{args:?}: {errors}"
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a run says that fails with `code`. Nothing may go to standard output.
+    pub(crate) fn fails(&self, args: &[&str], code: i32) -> String {
+        let output = self.run(args, "");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
+        assert!(!errors.contains('\x1b'), "{errors:?}");
+        errors
+    }
+
+    /// The rows that a run prints as NDJSON.
+    pub(crate) fn rows(&self, args: &[&str]) -> Vec<serde_json::Value> {
+        let text = self.ok(args);
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// `[samples, new, stale, orphaned]` of a feature, and its category.
+    pub(crate) fn status(&self, feature: &str) -> ([Option<u64>; 4], String) {
+        let rows = self.rows(&["status", feature, "--format", "ndjson"]);
+        let row = &rows[0];
+        let numbers = ["samples", "new", "stale", "orphaned"].map(|name| row[name].as_u64());
+        (numbers, row["category"].as_str().unwrap().to_owned())
+    }
+
+    /// Asserts that nothing is to be done about a feature with so many samples.
+    pub(crate) fn assert_up_to_date(&self, feature: &str, samples: u64) {
+        let expected = [samples, 0, 0, 0].map(Some);
+        assert_eq!(self.status(feature), (expected, "up_to_date".to_owned()));
+    }
+}
