@@ -160,3 +160,165 @@ fn integer(value: i128) -> String {
         Err(_) => format!("{value}.0"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use metaxy_core::plan::{Compare, JoinKind, Relation};
+    use metaxy_core::sql::render;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::functions::{Marks, register};
+
+    /// SQLite's functions and types, but with the full joins that other engines use.
+    struct FullJoins(SqliteDialect);
+
+    impl Dialect for FullJoins {
+        fn table(&self, table: &FeatureKey) -> String {
+            self.0.table(table)
+        }
+        fn frame(&self, position: usize) -> String {
+            self.0.frame(position)
+        }
+        fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String> {
+            self.0.literal(value, compared_with)
+        }
+        fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+            self.0.operand(column, data_type)
+        }
+        fn member(&self, column: &str, data_type: &DataType, member: &str) -> String {
+            self.0.member(column, data_type, member)
+        }
+        fn hash(&self, spec: HashSpec, parts: &[HashArg]) -> String {
+            self.0.hash(spec, parts)
+        }
+        fn fold(&self, spec: HashSpec, value: &str, over: &str) -> String {
+            self.0.fold(spec, value, over)
+        }
+        fn row_order(&self, alias: &str) -> String {
+            self.0.row_order(alias)
+        }
+    }
+
+    fn rows(
+        connection: &Connection,
+        sql: &str,
+        columns: usize,
+    ) -> Vec<Vec<rusqlite::types::Value>> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let read = |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect();
+        let mut rows: Vec<Vec<_>> = statement
+            .query_map([], read)
+            .unwrap()
+            .map(|r| r.unwrap())
+            .collect();
+        rows.sort_by_key(|row| format!("{row:?}"));
+        rows
+    }
+
+    /// Two tables of IDs and versions in a connection, and the relations over them.
+    fn fixture() -> (Connection, Marks, Relation, Relation) {
+        let connection = Connection::open_in_memory().unwrap();
+        let marks = Marks::default();
+        register(&connection, &marks).unwrap();
+        for (position, values) in [
+            (
+                0,
+                "(1, 'a'), (2, 'b'), (3, NULL), (4, NULL), (5, 'e'), (NULL, 'n')",
+            ),
+            (
+                1,
+                "(1, 'a'), (2, 'x'), (3, NULL), (4, 'd'), (6, 'f'), (NULL, 'n')",
+            ),
+        ] {
+            let table = quote(&frame_name(position));
+            let sql = format!(
+                "CREATE TEMP TABLE {table} (c0 INTEGER, c1 TEXT); INSERT INTO {table} VALUES {values}"
+            );
+            connection.execute_batch(&sql).unwrap();
+        }
+        let ids: ArrayRef = Arc::new(Int64Array::from(Vec::<i64>::new()));
+        let texts: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));
+        let schema = |version: &str| {
+            RecordBatch::try_from_iter([("id", ids.clone()), (version, texts.clone())])
+                .unwrap()
+                .schema()
+        };
+        let (left, right) = (
+            Relation::frame(0, schema("l")),
+            Relation::frame(1, schema("r")),
+        );
+        (connection, marks, left, right)
+    }
+
+    #[test]
+    fn full_joins_and_two_arms_are_the_same() {
+        let (connection, _, left, right) = fixture();
+        let joined = left.join(right, vec!["id".into()], JoinKind::Full).unwrap();
+        let two_arms = rows(
+            &connection,
+            &render(&joined, &SqliteDialect::default()).unwrap(),
+            3,
+        );
+        let full = rows(
+            &connection,
+            &render(&joined, &FullJoins(SqliteDialect::default())).unwrap(),
+            3,
+        );
+        assert_eq!(two_arms.len(), 8, "null agrees with nothing");
+        assert_eq!(two_arms, full);
+    }
+
+    #[test]
+    fn marks_and_full_joins_compare_alike() {
+        let (connection, marks, expected, stored) = fixture();
+        // A scan has rows that can be marked; a frame has not, so its rows are numbered by a table.
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE t (id INTEGER, r TEXT, metaxy_updated_at INTEGER, metaxy_deleted_at INTEGER);
+                 INSERT INTO t (id, r) SELECT c0, c1 FROM temp.{}",
+                quote(&frame_name(1))
+            ))
+            .unwrap();
+        let scan = Scan {
+            table: FeatureKey::new("t").unwrap(),
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        };
+        let relation = Relation::compare(Compare {
+            expected,
+            stored: Relation::scan(scan, stored.schema().clone()),
+            on: vec!["id".into()],
+            expected_version: "l".into(),
+            stored_version: "r".into(),
+            stale_if: None,
+            leader: None,
+        })
+        .unwrap();
+        marks.clear();
+        let marked = rows(
+            &connection,
+            &render(&relation, &SqliteDialect::default()).unwrap(),
+            5,
+        );
+        let full = rows(
+            &connection,
+            &render(&relation, &FullJoins(SqliteDialect::default())).unwrap(),
+            5,
+        );
+        assert_eq!(marked, full);
+        let labels: Vec<_> = marked.iter().map(|row| format!("{:?}", row[0])).collect();
+        let count = |label: i64| {
+            labels
+                .iter()
+                .filter(|l| **l == format!("Integer({label})"))
+                .count()
+        };
+        // New: 5 and the null. Stale: 2 and 4, not 3. Orphaned: 6 and the null.
+        assert_eq!((count(1), count(2), count(3)), (2, 2, 2));
+    }
+}
