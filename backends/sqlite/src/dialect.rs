@@ -24,6 +24,10 @@ impl SqliteDialect {
     }
 }
 
+/// The column that says in which order rows were stored. SQLite's own names for it (`rowid` and two more) may be those of
+/// a user's columns.
+pub(crate) const ROW: &str = "metaxy.row";
+
 /// The name of the temporary table of a frame.
 pub(crate) fn frame_name(position: usize) -> String {
     format!("metaxy.frame.{position}")
@@ -118,7 +122,7 @@ impl Dialect for SqliteDialect {
     }
 
     fn row_order(&self, alias: &str) -> String {
-        format!("{alias}.rowid")
+        format!("{alias}.{}", quote(ROW))
     }
 
     fn nothing_to_replace(&self, scan: &Scan) -> bool {
@@ -278,7 +282,7 @@ mod tests {
         // A scan has rows that can be marked; a frame has not, so its rows are numbered by a table.
         connection
             .execute_batch(&format!(
-                "CREATE TABLE t (id INTEGER, r TEXT, metaxy_updated_at INTEGER, metaxy_deleted_at INTEGER);
+                "CREATE TABLE t (\"metaxy.row\" INTEGER PRIMARY KEY, id INTEGER, r TEXT, metaxy_updated_at INTEGER, metaxy_deleted_at INTEGER);
                  INSERT INTO t (id, r) SELECT c0, c1 FROM temp.{}",
                 quote(&frame_name(1))
             ))

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 use crate::backend::{Handle, Shared};
 use crate::catalog::{self, CatalogError, TableEntry};
 use crate::codec::{Encoded, column_type};
+use crate::dialect::ROW;
 
 /// Held by whoever waits for a write; when it is dropped before the write is done, the write undoes itself.
 pub(crate) struct Alive(Arc<AtomicBool>);
@@ -135,8 +136,9 @@ fn fit_table(
     match stored {
         None => {
             let sql = format!(
-                "CREATE TABLE {} ({}) STRICT",
+                "CREATE TABLE {} ({} INTEGER PRIMARY KEY, {}) STRICT",
                 quote(name),
+                quote(ROW),
                 definitions.join(", ")
             );
             let foreign = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
@@ -195,7 +197,7 @@ fn fit_table(
 
 /// SQLite ignores the case of ASCII letters in names.
 fn tell_apart(schema: &Schema, feature: &FeatureKey) -> Result<(), Error> {
-    let mut seen: HashMap<String, &str> = HashMap::new();
+    let mut seen = HashMap::from([(ROW.to_owned(), ROW)]);
     for field in schema.fields() {
         if let Some(other) = seen.insert(field.name().to_ascii_lowercase(), field.name()) {
             return Err(Error::new(
@@ -242,7 +244,11 @@ pub(crate) fn insert_batch(
 }
 
 fn last_row(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let sql = format!("SELECT COALESCE(MAX(rowid), 0) FROM main.{}", quote(name));
+    let sql = format!(
+        "SELECT COALESCE(MAX({}), 0) FROM main.{}",
+        quote(ROW),
+        quote(name)
+    );
     connection.query_row(&sql, [], |row| row.get(0))
 }
 
@@ -280,7 +286,7 @@ fn note_writes(
     if known == Some(false) {
         return catalog::record_version(connection, name, version, &recorded, false);
     }
-    let fv = quote(columns::FEATURE_VERSION);
+    let (fv, row) = (quote(columns::FEATURE_VERSION), quote(ROW));
     let same: Vec<String> = ids
         .iter()
         .map(|id| format!("a.{0} = b.{0}", quote(id)))
@@ -288,7 +294,7 @@ fn note_writes(
     // CROSS JOIN keeps the order: walk the new rows, look for an earlier one of the same sample.
     let sql = format!(
         "SELECT 1 FROM main.{0} AS a CROSS JOIN main.{0} AS b
-         WHERE a.rowid > ?1 AND a.{fv} = ?2 AND {1} AND b.{fv} = ?2 AND b.rowid < a.rowid LIMIT 1",
+         WHERE a.{row} > ?1 AND a.{fv} = ?2 AND {1} AND b.{fv} = ?2 AND b.{row} < a.{row} LIMIT 1",
         quote(name),
         same.join(" AND ")
     );

@@ -253,6 +253,9 @@ fn names_and_values_are_no_sql() {
         "日本",
         "a.b",
         "semi;colon",
+        "rowid",
+        "_rowid_",
+        "oid",
         "?1",
         ":p",
     ];

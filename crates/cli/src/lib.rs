@@ -76,10 +76,11 @@ where
 
 /// Logs go to standard error. A program that has set up its own logging keeps it.
 fn log() {
-    let filter = std::env::var(LOG_VARIABLE)
-        .ok()
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new("warn"));
+    let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
+    let (filter, refused) = match EnvFilter::try_new(&wanted) {
+        Ok(filter) if !wanted.is_empty() => (filter, None),
+        outcome => (EnvFilter::new("warn"), outcome.err()),
+    };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -87,4 +88,7 @@ fn log() {
         .without_time()
         .compact();
     let _ = logs.try_init();
+    if let Some(error) = refused {
+        tracing::warn!("{LOG_VARIABLE} is ignored: {error}");
+    }
 }

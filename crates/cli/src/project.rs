@@ -10,17 +10,21 @@ use metaxy_core::{
 };
 
 use crate::args::Global;
+use crate::screen::{program, shell_word};
 
 /// A project as configured, with nothing opened yet.
 pub(crate) struct Project {
     pub(crate) config: Config,
     store: Option<String>,
+    /// The arguments that led here, for a shell.
+    arguments: String,
 }
 
 impl Project {
     /// Reads the configuration.
     pub(crate) fn load(global: Global) -> Result<Self> {
         let mut overrides = ConfigOverrides::new();
+        let arguments = arguments(&global);
         if let Some(project) = global.project {
             overrides = overrides.with_project(project);
         }
@@ -31,6 +35,7 @@ impl Project {
         Ok(Self {
             config: loader.load()?,
             store: global.store,
+            arguments,
         })
     }
 
@@ -39,7 +44,13 @@ impl Project {
         Self {
             config,
             store: None,
+            arguments: String::new(),
         }
+    }
+
+    /// How to run this program again on the same project and store.
+    pub(crate) fn command(&self) -> String {
+        format!("{}{}", program(), self.arguments)
     }
 
     /// The name of the store.
@@ -146,6 +157,21 @@ impl Project {
         )
         .with_hint("name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are")
     }
+}
+
+fn arguments(global: &Global) -> String {
+    let file = global.config_file.as_ref();
+    let file = file.map(|file| file.display().to_string());
+    let given = [
+        ("--config-file", &file),
+        ("--store", &global.store),
+        ("--project", &global.project),
+    ];
+    let given = given.iter().filter_map(|(name, value)| {
+        let value = value.as_ref()?;
+        Some(format!(" {name} {}", shell_word(value)))
+    });
+    given.collect()
 }
 
 /// The feature of that name in the store's graph.

@@ -114,6 +114,23 @@ pub(crate) fn short(version: &str) -> &str {
     version.get(..8).unwrap_or(version)
 }
 
+/// What to type to run this program again: its name if the shell finds it under that, else its path.
+pub(crate) fn program() -> String {
+    let Ok(own) = std::env::current_exe().and_then(|path| path.canonicalize()) else {
+        return "metaxy".to_owned();
+    };
+    let name = own.file_name().unwrap_or_default();
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .and_then(|path| path.canonicalize().ok());
+    match found.as_ref() == Some(&own) {
+        true => shell_word(&name.to_string_lossy()),
+        false => shell_word(&own.to_string_lossy()),
+    }
+}
+
 /// Text as one word of a POSIX shell.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);

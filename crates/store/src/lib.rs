@@ -2,6 +2,8 @@
 //!
 //! This is the crate that users depend on: the model and [`MetadataStore`] of [`metaxy_core`], and the backends that
 //! Cargo features bring in (`sqlite` is the default). Enabling a feature makes a store available and changes nothing else.
+//! The Cargo feature `derive`, which is off by default, adds `#[derive(Feature)]` and typed rows:
+//! `cargo add metaxy-store --features derive`.
 //!
 //! ```
 //! use metaxy_store::prelude::*;
@@ -28,6 +30,47 @@
 #[doc(inline)]
 pub use metaxy_core::*;
 
+/// A type whose values are samples of a feature, and the derive that makes a struct one. Cargo feature `derive`.
+///
+/// ```
+/// use metaxy_store::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// What is said in a video.
+/// #[derive(Feature, Serialize, Deserialize)]
+/// #[metaxy(key = "video/transcript", project = "demo", metadata(owner = "speech"))]
+/// #[dep("video/raw", rename(path = "raw_path"), filters("duration > 1"))]
+/// #[dep("audio/chunk", lineage = aggregation("video_id"), select("language"), optional)]
+/// #[field("text", code_version = "2", deps("video/raw" = ["audio"], "audio/chunk"))]
+/// #[field("language")]
+/// struct Transcript {
+///     #[metaxy(id)]
+///     video_id: i64,
+///     language: Option<String>,
+///     words: Vec<Word>,
+/// }
+///
+/// #[derive(ColumnType, Serialize, Deserialize)]
+/// struct Word {
+///     text: String,
+///     seconds: f64,
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut graph = FeatureGraph::new();
+/// graph.add(Transcript::definition()?)?;
+/// assert_eq!(Transcript::schema().fields().len(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The guide is in [`typed`].
+#[cfg(feature = "derive")]
+#[doc(inline)]
+pub use metaxy_core::typed::{ColumnType, Feature, Sample};
+#[cfg(feature = "derive")]
+pub use metaxy_macros::{ColumnType, Feature};
+
 /// The embedded default store: one SQLite file.
 #[cfg(feature = "sqlite")]
 pub use metaxy_sqlite as sqlite;
@@ -44,6 +87,8 @@ pub mod prelude {
         Result, Rows, WriteOptions, col, lit,
     };
 
+    #[cfg(feature = "derive")]
+    pub use crate::{ColumnType, Feature, Sample};
     #[cfg(feature = "sqlite")]
     pub use metaxy_sqlite::SqliteConfig;
 }

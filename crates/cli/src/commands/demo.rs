@@ -12,7 +12,7 @@ use crate::demo::folder::DemoFolder;
 use crate::demo::pipeline::{DERIVED, Pipeline, Run};
 use crate::listing::{Grid, Listing};
 use crate::project::Project;
-use crate::screen::{Screen, count, shell_word};
+use crate::screen::{Screen, count, program, shell_word};
 
 /// How many files of a list are named.
 const NAMED: usize = 10;
@@ -254,13 +254,19 @@ async fn stand(pipeline: &Pipeline, screen: &Screen) -> Result<()> {
 }
 
 fn next(folder: &DemoFolder, screen: &Screen) -> Result<()> {
+    let metaxy = program();
     let config = shell_word(&folder.config_file().display().to_string());
     let work = shell_word(&folder.path.display().to_string());
+    let files = folder.files();
+    screen.line(format_args!(
+        "After edits of your own in {} the first of these shows what they make stale.",
+        files.display()
+    ))?;
     screen.next([
-        format!("metaxy --config-file {config} status"),
-        format!("metaxy --config-file {config} read demo/card --limit 5"),
-        format!("metaxy demo --work {work}   # after edits of your own in {work}/files"),
-        "metaxy init my-project".to_owned(),
+        format!("{metaxy} demo --work {work}"),
+        format!("{metaxy} --config-file {config} status"),
+        format!("{metaxy} --config-file {config} read demo/card --limit 5"),
+        format!("{metaxy} init my-project"),
     ])
 }
 

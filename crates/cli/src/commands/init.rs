@@ -7,7 +7,7 @@ use std::path::Path;
 use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::args::Init;
-use crate::screen::{Screen, shell_word};
+use crate::screen::{Screen, program, shell_word};
 
 /// The files of a new project; `{project}` stands for its name.
 const FILES: [(&str, &str); 3] = [
@@ -51,12 +51,13 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
     let sample =
         r#"{"video_id": "v1", "metaxy_provenance_by_field": {"audio": "a1", "frames": "f1"}}"#;
     let enter = format!("cd {}", shell_word(&folder.display().to_string()));
+    let metaxy = program();
     let steps = [
         (folder != Path::new(".")).then_some(enter),
-        Some("metaxy list features".to_owned()),
-        Some(format!("echo '{sample}' | metaxy write video/raw -")),
-        Some("metaxy status".to_owned()),
-        Some("metaxy resolve video/transcript".to_owned()),
+        Some(format!("{metaxy} list features")),
+        Some(format!("echo '{sample}' | {metaxy} write video/raw -")),
+        Some(format!("{metaxy} status")),
+        Some(format!("{metaxy} resolve video/transcript")),
     ];
     screen.next(steps.into_iter().flatten())
 }

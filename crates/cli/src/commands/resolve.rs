@@ -34,7 +34,7 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     match Destination::choose(args.output, screen) {
         Destination::Screen => {
             let parts = chosen(&args.parts, &[Part::New, Part::Stale, Part::Orphaned]);
-            show(&store, &feature, increment, &parts, screen).await
+            show(project, &store, &feature, increment, &parts, screen).await
         }
         Destination::File(path, format) => {
             let parts = chosen(&args.parts, &[Part::New, Part::Stale]);
@@ -102,6 +102,7 @@ fn count_of(counts: Counts) -> Listing {
 
 /// Shows how many rows there are and the first of each part, in one pass over all of them.
 async fn show(
+    project: &Project,
     store: &MetadataStore,
     feature: &FeatureKey,
     increment: LazyIncrement,
@@ -147,10 +148,11 @@ async fn show(
     }
     screen.blank()?;
     let feature = shell_word(feature.as_str());
+    let metaxy = project.command();
     let work = tally.of(Part::New) + tally.of(Part::Stale);
-    let compute = format!("metaxy resolve {feature} --output todo.parquet   # compute, then:");
-    let write = format!("metaxy write {feature} done.parquet");
-    let delete = format!("metaxy delete {feature} --orphaned");
+    let compute = format!("{metaxy} resolve {feature} --output todo.parquet   # compute, then:");
+    let write = format!("{metaxy} write {feature} done.parquet");
+    let delete = format!("{metaxy} delete {feature} --orphaned");
     let steps = [
         (work, compute),
         (work, write),

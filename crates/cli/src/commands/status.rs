@@ -25,7 +25,9 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     listing(&statuses, store.name()).show(screen, args.format.format)?;
     if screen.terminal
         && args.format.format.is_none()
-        && let Some(command) = statuses.iter().find_map(next)
+        && let Some(command) = statuses
+            .iter()
+            .find_map(|status| next(status, &project.command()))
     {
         screen.blank()?;
         screen.next([command])?;
@@ -81,15 +83,15 @@ fn advice(status: &FeatureStatus, store: &str) -> String {
 }
 
 /// What to type to get one step further.
-fn next(status: &FeatureStatus) -> Option<String> {
+fn next(status: &FeatureStatus, metaxy: &str) -> Option<String> {
     let feature = shell_word(status.feature.as_str());
     match (status.category, status.counts) {
-        (StatusCategory::Missing, None) => Some(format!("metaxy write {feature} FILE")),
+        (StatusCategory::Missing, None) => Some(format!("{metaxy} write {feature} FILE")),
         (_, Some(counts)) if counts.new + counts.stale > 0 => {
-            Some(format!("metaxy resolve {feature}"))
+            Some(format!("{metaxy} resolve {feature}"))
         }
         (_, Some(counts)) if counts.orphaned > 0 => {
-            Some(format!("metaxy delete {feature} --orphaned"))
+            Some(format!("{metaxy} delete {feature} --orphaned"))
         }
         _ => None,
     }

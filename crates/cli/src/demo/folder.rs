@@ -58,15 +58,11 @@ impl DemoFolder {
             .path
             .canonicalize()
             .map_err(|e| failed("open", &folder.path, e))?;
-        let copy = WorkCopy::create(original, &folder.path.join("files"), options)?;
+        let copy = WorkCopy::create(original, &folder.files(), options)?;
         if copy.files == 0 {
-            let message = format!(
-                "there are no files in '{}' to show anything on",
-                original.display()
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, message).with_hint(
-                "name a folder with some text, such as a source tree; hidden, empty and large files are left out",
-            ));
+            // So that the folder can be named again.
+            let _ = fs::remove_dir_all(folder.files());
+            return Err(nothing_in(original));
         }
         let database = folder.path.join("demo.db");
         let Some(database) = database.to_str() else {
@@ -146,6 +142,16 @@ impl DemoFolder {
         let path = self.path.join(name);
         fs::write(&path, content).map_err(|e| failed("write", &path, e))
     }
+}
+
+fn nothing_in(original: &Path) -> Error {
+    let message = format!(
+        "there are no files in '{}' to show anything on",
+        original.display()
+    );
+    Error::new(ErrorKind::InvalidArgument, message).with_hint(
+        "name a folder with some text, such as a source tree; hidden, empty and large files are left out",
+    )
 }
 
 fn failed(doing: &str, path: &Path, source: std::io::Error) -> Error {

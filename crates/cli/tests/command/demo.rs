@@ -107,6 +107,19 @@ fn folders_that_are_strange() {
         assert!(error.contains(words) && error.contains("hint: "), "{error}");
     }
 
+    folder.fails(&["demo", "empty", "--work", "again"], 1);
+    let said = folder.ok(&["demo", "some", "--work", "again"]);
+    assert!(said.contains("1 file indexed"), "{said}");
+    for entry in std::fs::read_dir(folder.join("again/files")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with(".metaxy-demo") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let said = folder.ok(&["demo", "--work", "again"]);
+    assert!(said.contains(": gone\n"), "{said}");
+    assert_eq!(numbers(&said, "your edits"), [0; 6]);
+
     // One file, and files that are no text.
     let said = folder.ok(&["demo", "some", "--work", "one"]);
     assert!(said.contains("1 file indexed, 3 results"), "{said}");

@@ -1,5 +1,11 @@
 //! The `metaxy` program itself, run on real folders and stores.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod demo;
 mod errors;
 mod formats;

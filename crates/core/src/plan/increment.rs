@@ -432,6 +432,32 @@ fn prepare(
         }
     }
     let fields: BTreeSet<String> = parents_of(plan, index);
+    // Folding takes the versions of all fields.
+    let taken = match &dep.dep.lineage {
+        Lineage::Aggregation { .. } => dep
+            .definition
+            .spec
+            .fields()
+            .iter()
+            .map(|f| f.key.struct_key())
+            .collect(),
+        _ => fields.clone(),
+    };
+    if let DataType::Struct(members) = stored
+        .field_with_name(columns::DATA_VERSION_BY_FIELD)?
+        .data_type()
+        && let Some(unknown) = taken.iter().find(|f| members.find(f).is_none())
+    {
+        return Err(Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "feature {} depends on field {unknown:?} of its upstream {}, whose stored rows have no such field",
+                plan.key(),
+                dep.dep.feature
+            ),
+        )
+        .with_hint(format!("write {} under its current definition first", dep.dep.feature)));
+    }
     let mut versions: Vec<(String, Scalar)> = vec![];
     if let Lineage::Aggregation { .. } = &dep.dep.lineage {
         let values = fields
@@ -718,7 +744,8 @@ fn folded_column(dep: usize, member: &str) -> String {
     format!("{INTERNAL}f{dep}.{member}")
 }
 
-fn member_column(field: usize) -> String {
+/// The text column of an increment that holds the provenance of the field at this position, by struct key.
+pub(crate) fn member_column(field: usize) -> String {
     format!("{INTERNAL}p{field}")
 }
 

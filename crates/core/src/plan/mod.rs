@@ -27,6 +27,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 pub(crate) use increment::INTERNAL;
+pub(crate) use increment::member_column;
 pub use increment::{
     Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream,
 };

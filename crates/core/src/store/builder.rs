@@ -12,6 +12,9 @@ use crate::graph::FeatureGraph;
 use crate::hash::HashAlgorithm;
 use crate::registry::Registry;
 
+/// The name of a store that was given none.
+pub(super) const UNNAMED: &str = "default";
+
 /// What a [`MetadataStore`] is made of.
 pub struct StoreBuilder {
     inner: Inner,
@@ -22,7 +25,7 @@ impl StoreBuilder {
     pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
         Self {
             inner: Inner {
-                name: "default".into(),
+                name: UNNAMED.into(),
                 backend,
                 access: Access::Write,
                 algorithm: HashAlgorithm::default(),

@@ -73,10 +73,12 @@ impl Counts {
 /// An increment that is yet to be computed: to be collected, streamed or counted.
 #[derive(Debug)]
 pub struct LazyIncrement {
-    store: MetadataStore,
-    feature: FeatureKey,
-    plan: IncrementPlan,
-    frames: Vec<Frame>,
+    pub(super) store: MetadataStore,
+    pub(super) feature: FeatureKey,
+    pub(super) plan: IncrementPlan,
+    pub(super) frames: Vec<Frame>,
+    /// The columns that the input is counted by; `None` for samples that were given.
+    pub(super) units: Option<Vec<String>>,
 }
 
 impl LazyIncrement {
@@ -85,12 +87,14 @@ impl LazyIncrement {
         feature: FeatureKey,
         plan: IncrementPlan,
         frames: Vec<Frame>,
+        units: Option<Vec<String>>,
     ) -> Self {
         Self {
             store,
             feature,
             plan,
             frames,
+            units,
         }
     }
 
@@ -174,7 +178,7 @@ impl LazyIncrement {
         Ok(counts)
     }
 
-    async fn query(self, relation: Relation) -> Result<Frame> {
+    pub(super) async fn query(self, relation: Relation) -> Result<Frame> {
         let plan = Plan {
             relation,
             frames: self.frames,

@@ -1,9 +1,15 @@
 //! [`MetadataStore`]: what users call.
 
+mod buffered;
 mod builder;
+mod copy;
 mod delete;
 mod increment;
+mod multi;
+mod progress;
+mod provenance;
 mod read;
+mod rebase;
 mod resolve;
 mod status;
 mod versions;
@@ -15,9 +21,12 @@ use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::SchemaRef;
 
+pub use buffered::{BufferOptions, BufferedWriter};
 pub use builder::StoreBuilder;
+pub use copy::{CopyOptions, CopyReport};
 pub use delete::DeleteOptions;
 pub use increment::{Counts, Increment, LazyIncrement};
+pub use rebase::RebaseOptions;
 pub use resolve::ResolveOptions;
 pub use status::{FeatureStatus, StatusCategory};
 pub use write::WriteOptions;

@@ -125,6 +125,10 @@ impl MetadataStore {
         let mut target_filters = options.filters_of(feature);
         target_filters.extend(options.target_filters.iter().cloned());
 
+        let units = match options.samples {
+            Some(_) => None,
+            None => Some(plan.join_columns.clone()),
+        };
         let mut frames = Vec::new();
         let expected = match options.samples.take() {
             Some(samples) => {
@@ -153,22 +157,19 @@ impl MetadataStore {
             }
         };
         let stored = match self.inner.backend.schema(feature).await? {
+            None => None,
+            Some(schema) if options.skip_comparison => Some(Relation::empty(schema)),
             Some(schema) => {
                 let ids = plan.spec().id_columns();
-                let stored = read_current(
+                let scope = ReadScope::current(version);
+                Some(read_current(
                     feature,
                     &schema,
                     ids,
-                    &ReadScope::current(version),
+                    &scope,
                     &target_filters,
-                )?;
-                Some(if options.skip_comparison {
-                    Relation::empty(schema)
-                } else {
-                    stored
-                })
+                )?)
             }
-            None => None,
         };
         let predicates: &[Expr] = match (options.skip_comparison, &stored) {
             (false, Some(_)) => &options.staleness_predicates,
@@ -180,6 +181,7 @@ impl MetadataStore {
             feature.clone(),
             increment,
             frames,
+            units,
         ))
     }
 

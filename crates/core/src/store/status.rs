@@ -53,7 +53,7 @@ pub struct FeatureStatus {
     pub category: StatusCategory,
     /// Current samples.
     pub samples: u64,
-    /// Rows per part; `None` where nothing can be compared.
+    /// Samples per part; `None` where nothing can be compared.
     pub counts: Option<Counts>,
     /// The store of the chain that has it.
     pub store: Option<String>,
@@ -99,7 +99,11 @@ impl MetadataStore {
             }
         }
         let options = ResolveOptions::default().with_global_filters(filters.iter().cloned());
-        let counts = self.resolve_lazy(feature, options).await?.counts().await?;
+        let counts = self
+            .resolve_lazy(feature, options)
+            .await?
+            .sample_counts()
+            .await?;
         status.counts = Some(counts);
         status.category = match (&owner, counts.is_empty()) {
             (None, _) => StatusCategory::Missing,

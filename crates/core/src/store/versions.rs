@@ -277,7 +277,7 @@ impl Versions {
     }
 }
 
-const VERSIONS: [&str; 4] = [
+pub(super) const VERSIONS: [&str; 4] = [
     columns::PROVENANCE_BY_FIELD,
     columns::PROVENANCE,
     columns::DATA_VERSION_BY_FIELD,
@@ -285,7 +285,7 @@ const VERSIONS: [&str; 4] = [
 ];
 
 /// The members that a by-field column is stored with: those of a struct, or the fields of a map.
-fn by_field_members(data_type: &DataType, fields: &[String]) -> Option<Fields> {
+pub(super) fn by_field_members(data_type: &DataType, fields: &[String]) -> Option<Fields> {
     let text_members = |names: &mut dyn Iterator<Item = String>| -> Fields {
         names
             .map(|name| Field::new(name, DataType::Utf8, true))
@@ -316,11 +316,11 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn text(array: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn text(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast(array, &DataType::Utf8)?)
 }
 
-fn member_text(array: &ArrayRef, name: &str) -> Result<ArrayRef> {
+pub(super) fn member_text(array: &ArrayRef, name: &str) -> Result<ArrayRef> {
     if let Some(map) = array.as_any().downcast_ref::<MapArray>() {
         return Ok(Arc::new(map_member(map, name)?));
     }

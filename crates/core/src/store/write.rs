@@ -99,11 +99,17 @@ impl MetadataStore {
             .append(vec![append])
             .await
             .map_err(|e| self.about(e, feature))?;
-        self.warn_of_weak_hash(appended, feature);
+        self.warn_of_weak_hash(appended, feature.as_str());
         Ok(appended)
     }
 
-    fn append(&self, feature: &FeatureKey, rows: Frame, options: &WriteOptions) -> Result<Append> {
+    /// The rows as a backend takes them.
+    pub(super) fn append(
+        &self,
+        feature: &FeatureKey,
+        rows: Frame,
+        options: &WriteOptions,
+    ) -> Result<Append> {
         let definition = self.graph.require(feature)?;
         let spec = &definition.spec;
         for id in spec.id_columns() {
@@ -115,15 +121,24 @@ impl MetadataStore {
                 .with_hint("every sample needs its ID; nothing was written"));
             }
         }
+        let given = |name: &str| rows.schema().field_with_name(name).is_ok();
+        let keep = options.preserve_feature_version
+            && given(columns::FEATURE_VERSION)
+            && given(columns::PROJECT_VERSION);
         let stamps = Stamps {
-            feature_version: self.graph.feature_version(feature)?.to_owned(),
-            project_version: self.graph.project_version(&definition.project).to_owned(),
+            // What is kept need not be known: a copy takes rows of features whose version cannot be told.
+            versions: match keep {
+                true => None,
+                false => Some([
+                    self.graph.feature_version(feature)?.to_owned(),
+                    self.graph.project_version(&definition.project).to_owned(),
+                ]),
+            },
             materialization_id: options
                 .materialization_id
                 .clone()
                 .filter(|id| !id.is_empty())
                 .or_else(|| self.inner.materialization_id.clone()),
-            preserve_versions: options.preserve_feature_version,
         };
         let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
         let rows = stamps.apply(rows);
@@ -160,7 +175,7 @@ impl MetadataStore {
     }
 
     /// Warns once when so many samples rest on so few bits that equal hashes of different samples are to be expected.
-    fn warn_of_weak_hash(&self, appended: Appended, feature: &FeatureKey) {
+    pub(super) fn warn_of_weak_hash(&self, appended: Appended, feature: &str) {
         let hash = self.hash();
         let bits = hash.algorithm.bits_after(hash.length);
         if appended.table_rows.is_some_and(|rows| rows > MANY_ROWS)
@@ -169,7 +184,7 @@ impl MetadataStore {
         {
             tracing::warn!(
                 store = self.name(),
-                feature = feature.as_str(),
+                feature,
                 "more than {MANY_ROWS} rows rest on hashes of {bits} bits ({} cut to {} characters): some changes will go unseen; a new store can use xxhash64 with a length of 20",
                 hash.algorithm,
                 hash.length,
@@ -180,22 +195,17 @@ impl MetadataStore {
 
 /// What a write sets in every row.
 struct Stamps {
-    feature_version: String,
-    project_version: String,
+    /// The feature's and the project's; `None`: those of the rows.
+    versions: Option<[String; 2]>,
     materialization_id: Option<String>,
-    preserve_versions: bool,
 }
 
 impl Stamps {
     fn apply(self, frame: Frame) -> Frame {
-        let given = |name: &str| frame.schema().field_with_name(name).is_ok();
-        let keep = self.preserve_versions
-            && given(columns::FEATURE_VERSION)
-            && given(columns::PROJECT_VERSION);
         let mut set = vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
-        if !keep {
-            set.push((columns::FEATURE_VERSION, Some(self.feature_version)));
-            set.push((columns::PROJECT_VERSION, Some(self.project_version)));
+        if let Some([feature, project]) = self.versions {
+            set.push((columns::FEATURE_VERSION, Some(feature)));
+            set.push((columns::PROJECT_VERSION, Some(project)));
         }
         with_texts(frame, set)
     }
