@@ -193,6 +193,13 @@ impl Shared {
             .map_err(|e| error::sqlite(e, "open the store", path))
     }
 
+    /// A connection to nothing, for plans that look at frames only while there is no file.
+    pub(crate) fn scratch(&self) -> Result<Handle> {
+        Connection::open_in_memory()
+            .and_then(Self::equip)
+            .map_err(|e| error::sqlite(e, "open a temporary store", &self.path))
+    }
+
     fn configure(&self, connection: Connection) -> rusqlite::Result<Handle> {
         connection.busy_timeout(self.config.lock_timeout)?;
         // The first look at the file: what is no database shows here, before anything is changed.
@@ -213,6 +220,10 @@ impl Shared {
         if let Some(pages) = self.config.max_pages {
             connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
+        Self::equip(connection)
+    }
+
+    fn equip(connection: Connection) -> rusqlite::Result<Handle> {
         let marks = Marks::default();
         functions::register(&connection, &marks)?;
         Ok(Handle { connection, marks })

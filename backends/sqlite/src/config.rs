@@ -25,7 +25,7 @@ pub enum Synchronous {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SqliteConfig {
-    /// The file, relative to the working directory; `:memory:` is a temporary file that is gone with the store.
+    /// The file; in a configuration file relative to its folder, otherwise to the working directory. `:memory:` is a temporary file that is gone with the store.
     pub database: PathBuf,
     /// What the names of feature tables start with.
     pub table_prefix: String,
@@ -89,6 +89,12 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     let access = request.access;
     let mut options = request.options;
     let mut config = SqliteConfig::new(options.string("database")?);
+    if config.database != Path::new(":memory:")
+        && let Some(folder) = &request.base_dir
+    {
+        // An absolute path stays as it is.
+        config.database = folder.join(&config.database);
+    }
     if let Some(prefix) = options.opt_string("table_prefix")? {
         config.table_prefix = prefix;
     }

@@ -54,7 +54,7 @@ impl Dialect for SqliteDialect {
     fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String> {
         Ok(match (value, compared_with) {
             (Value::Null, _) => "NULL".into(),
-            (Value::Bool(value), _) => if *value { "TRUE" } else { "FALSE" }.into(),
+            (Value::Bool(value), _) => self.boolean(*value).into(),
             (Value::Int(value), _) => integer(*value),
             (Value::Decimal(value), Some(DataType::Decimal128(..))) => integer(value.unscaled()),
             (Value::Decimal(value), _) => format!("{:e}", value.to_f64()),
@@ -149,6 +149,11 @@ impl Dialect for SqliteDialect {
 
     fn is_marked(&self, row: &str) -> String {
         format!("metaxy_marked({row})")
+    }
+
+    /// TRUE and FALSE are no keywords: they would be a column of that name.
+    fn boolean(&self, value: bool) -> &'static str {
+        if value { "1" } else { "0" }
     }
 
     fn distinct(&self, a: &str, b: &str) -> String {

@@ -33,21 +33,21 @@ pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
     let running = Running::default();
     let (shared, here) = (shared.clone(), running.clone());
     let work = move || {
-        let outcome = match shared.take() {
-            // No file: no table, so nothing that a plan could scan.
-            Ok(None) => Ok(()),
-            Ok(Some(mut handle)) => {
-                here.set(Some(handle.connection.get_interrupt_handle()));
-                let outcome = answer(&shared, &mut handle, plan, &mut sender);
-                // From here on the connection may be in other hands.
-                here.set(None);
-                if outcome.is_ok() {
-                    shared.give_back(handle);
-                }
-                outcome.map_err(|error| shared.explain(error, "answer a query"))
+        let outcome = shared.take().and_then(|found| {
+            // No file: no table to scan, but perhaps frames.
+            let (mut handle, stored) = match found {
+                Some(handle) => (handle, true),
+                None => (shared.scratch()?, false),
+            };
+            here.set(Some(handle.connection.get_interrupt_handle()));
+            let outcome = answer(&shared, &mut handle, plan, &mut sender);
+            // From here on the connection may be in other hands.
+            here.set(None);
+            if outcome.is_ok() && stored {
+                shared.give_back(handle);
             }
-            Err(error) => Err(error),
-        };
+            outcome.map_err(|error| shared.explain(error, "answer a query"))
+        });
         if let Err(error) = outcome {
             // Whoever asked may be gone.
             let _ = block_on(sender.send(Err(error)));

@@ -275,6 +275,32 @@ fn names_and_values_are_no_sql() {
 }
 
 #[test]
+fn columns_named_like_constants_are_columns() {
+    let backend = backend();
+    let bools = |values: Vec<bool>| -> ArrayRef { Arc::new(BooleanArray::from(values)) };
+    let rows = RecordBatch::try_from_iter([
+        ("true", bools(vec![false, true])),
+        ("FALSE", bools(vec![true, false])),
+        ("null", bools(vec![true, true])),
+        ("current_time", bools(vec![false, false])),
+    ])
+    .unwrap();
+    append(&backend, rows).unwrap();
+    for (filter, hits) in [
+        ("\"true\" = TRUE", 1),
+        ("\"true\" IS TRUE", 1),
+        ("\"true\" IS NOT TRUE", 1),
+        ("\"FALSE\" = FALSE", 1),
+        ("\"FALSE\" IN (FALSE)", 1),
+        ("\"null\" IS NULL", 0),
+        ("\"current_time\" OR FALSE", 0),
+    ] {
+        let rows = read(&backend, Some(Expr::parse(filter).unwrap())).unwrap();
+        assert_eq!(rows.num_rows(), hits, "{filter}");
+    }
+}
+
+#[test]
 fn names_that_differ_in_case_only_are_refused() {
     let backend = backend();
     let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));

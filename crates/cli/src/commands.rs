@@ -31,7 +31,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         _ => {}
     }
     let project = Project::load(cli.global)?;
-    let done = match cli.command {
+    match cli.command {
         Command::List(args) => list::run(&project, &args, &screen).await,
         Command::Status(args) => status::run(&project, &args, &screen).await,
         Command::Resolve(args) => resolve::run(&project, args, &screen).await,
@@ -40,8 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Delete(args) => delete::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) => Ok(()),
-    };
-    done.map_err(|error| project.explain(error))
+    }
 }
 
 /// Commands that make a project of their own have no use for another's store.

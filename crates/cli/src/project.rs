@@ -115,25 +115,6 @@ impl Project {
         Err(self.no_features(&store))
     }
 
-    /// The error with what to try when a relative path of the configuration does not lead anywhere.
-    pub(crate) fn explain(&self, error: Error) -> Error {
-        let elsewhere = self.folder().filter(|folder| {
-            let here = std::env::current_dir().and_then(|here| here.canonicalize());
-            here.is_ok_and(|here| here != *folder)
-        });
-        match elsewhere {
-            Some(folder) if error.kind() == ErrorKind::CannotOpen => {
-                Error::new(error.kind(), error.to_string())
-                    .with_hint(format!(
-                        "relative paths of stores start from the working directory: try it in {}",
-                        folder.display()
-                    ))
-                    .with_source(error)
-            }
-            _ => error,
-        }
-    }
-
     /// The folder of the configuration file.
     fn folder(&self) -> Option<&Path> {
         self.config.file().and_then(Path::parent)

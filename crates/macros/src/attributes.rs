@@ -140,7 +140,7 @@ pub(crate) fn library(input: &DeriveInput) -> syn::Result<Path> {
             attribute.parse_args_with(|tokens: ParseStream<'_>| {
                 each(tokens, |name, input| match name.to_string().as_str() {
                     "crate" => set(&mut library, name, path(input)?),
-                    _ => Err(unknown(name, "#[metaxy(…)] of a column type", &["crate"])),
+                    _ => Err(unknown(name, "`#[metaxy(…)]` of a column type", &["crate"])),
                 })
             })?;
         }
@@ -180,7 +180,7 @@ impl Options {
             "metadata" => set(&mut self.metadata, name, list(input)?),
             "register" => set(&mut self.register, name, value(input)?),
             "crate" => set(&mut self.library, name, path(input)?),
-            _ => Err(unknown(name, "#[metaxy(…)]", KNOWN)),
+            _ => Err(unknown(name, "`#[metaxy(…)]`", KNOWN)),
         })
     }
 }
@@ -211,7 +211,7 @@ impl Parse for Dep {
             "lineage" => set(&mut dep.lineage, name, value(input)?),
             "fields_mapping" => set(&mut dep.fields_mapping, name, value(input)?),
             "optional" => set(&mut dep.optional, name, ()),
-            _ => Err(unknown(name, "#[dep(…)]", KNOWN)),
+            _ => Err(unknown(name, "`#[dep(…)]`", KNOWN)),
         })?;
         Ok(dep)
     }
@@ -227,7 +227,7 @@ impl Parse for Field {
         each(input, |name, input| match name.to_string().as_str() {
             "code_version" => set(&mut field.code_version, name, value(input)?),
             "deps" => set(&mut field.deps, name, field_deps(input)?),
-            _ => Err(unknown(name, "#[field(…)]", &["code_version", "deps"])),
+            _ => Err(unknown(name, "`#[field(…)]`", &["code_version", "deps"])),
         })?;
         Ok(field)
     }
@@ -275,7 +275,7 @@ impl Parse for Lineage {
                 let mut pattern = None;
                 each(&content, |name, input| match name.to_string().as_str() {
                     "id_generation_pattern" => set(&mut pattern, name, value(input)?),
-                    _ => Err(unknown(name, "expansion(…)", &["id_generation_pattern"])),
+                    _ => Err(unknown(name, "`expansion(…)`", &["id_generation_pattern"])),
                 })?;
                 Ok(Self::Expansion(on, pattern))
             }
@@ -285,7 +285,7 @@ impl Parse for Lineage {
             )),
             _ => Err(unknown(
                 &word,
-                "lineage",
+                "`lineage`",
                 &["identity", "aggregation", "expansion"],
             )),
         }
@@ -308,7 +308,7 @@ impl Parse for Mapping {
                         "exclude_fields" => set(&mut exclude, name, list(input)?),
                         _ => Err(unknown(
                             name,
-                            "default(…)",
+                            "`default(…)`",
                             &["match_suffix", "exclude_fields"],
                         )),
                     })?;
@@ -327,7 +327,7 @@ impl Parse for Mapping {
             }
             _ => Err(unknown(
                 &word,
-                "fields_mapping",
+                "`fields_mapping`",
                 &["default", "specific", "all", "none"],
             )),
         }

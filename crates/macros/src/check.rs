@@ -132,7 +132,9 @@ fn names(dep: &Dep, errors: &mut Errors) {
         {
             errors.at(
                 name.span(),
-                format!("`{text}` is renamed to `{new}`\nhint: renames come first: use the new name"),
+                format!(
+                    "`{text}` is renamed to `{new}`\nhint: renames come first: use the new name"
+                ),
             );
         }
     }

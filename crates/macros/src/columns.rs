@@ -104,7 +104,7 @@ fn id(attributes: &[Attribute]) -> syn::Result<Option<Span>> {
                         id = Some(name.span());
                         Ok(())
                     }
-                    false => Err(unknown(name, "#[metaxy(…)] of a member", &["id"])),
+                    false => Err(unknown(name, "`#[metaxy(…)]` of a member", &["id"])),
                 })
             })?;
         } else if ["dep", "field"]

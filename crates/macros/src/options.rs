@@ -28,7 +28,7 @@ pub(crate) fn unknown(name: &Ident, place: &str, known: &[&str]) -> syn::Error {
     let hint = key::hint(&name.to_string(), known.iter().copied());
     syn::Error::new(
         name.span(),
-        format!("unknown option `{name}` in `{place}`{hint}"),
+        format!("unknown option `{name}` in {place}{hint}"),
     )
 }
 

@@ -67,7 +67,10 @@ pub use metaxy_core::*;
 /// The guide is in [`typed`].
 #[cfg(feature = "derive")]
 #[doc(inline)]
-pub use metaxy_core::typed::{ColumnType, Feature, Sample};
+pub use metaxy_core::typed::Feature;
+#[cfg(feature = "derive")]
+#[doc(inline)]
+pub use metaxy_core::typed::{ColumnType, Sample};
 #[cfg(feature = "derive")]
 pub use metaxy_macros::{ColumnType, Feature};
 

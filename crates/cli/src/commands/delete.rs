@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use metaxy_core::{
     Access, DeleteOptions, Error, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result,
+    col,
 };
 
 use crate::args::Delete;
@@ -77,17 +78,17 @@ async fn affected(
     let options = ReadOptions::default()
         .with_local_only(true)
         .with_filters(filters.to_vec())
-        .with_columns(ids)
+        .with_columns(ids.clone())
         .with_sample_history(hard)
         .with_soft_deleted(hard);
     match store.read(feature, options).await {
         Ok(rows) => count_rows(rows).await,
-        // The delete itself knows best what to say, or that there is nothing to do.
-        Err(error) if error.kind() == ErrorKind::FeatureNotFound && !hard => Err(store
-            .delete(feature, DeleteOptions::soft())
-            .await
-            .err()
-            .unwrap_or(error)),
+        // A delete knows best what to say, such as which other store has the feature. This one can meet no sample.
+        Err(error) if error.kind() == ErrorKind::FeatureNotFound && !hard => {
+            let nothing = ids.iter().map(|id| col(id).is_null());
+            let options = DeleteOptions::soft().with_filters(nothing);
+            Err(store.delete(feature, options).await.err().unwrap_or(error))
+        }
         Err(error) if error.kind() == ErrorKind::FeatureNotFound => Ok(0),
         Err(error) => Err(error),
     }

@@ -102,7 +102,6 @@ fn graph_and_samples_come_through_the_chain() {
 }
 
 #[test]
-#[ignore = "a SQLite store whose file does not exist answers nothing, not even about frames that are handed in"]
 fn a_store_that_is_not_there_yet_resolves() {
     let folder = chain();
     let todo = folder.rows(&in_chain(&["resolve", "video/transcript"]));

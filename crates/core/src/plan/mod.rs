@@ -447,7 +447,7 @@ fn plain_fields(relation: &Relation) -> Vec<Field> {
         .schema
         .fields()
         .iter()
-        .map(|f| f.as_ref().clone())
+        .map(|f| f.as_ref().clone().with_nullable(true))
         .collect()
 }
 

@@ -59,7 +59,7 @@ impl Condition<'_> {
                 "({} IS {}{})",
                 self.operand(operand, None)?,
                 not(*negated),
-                if *value { "TRUE" } else { "FALSE" }
+                self.dialect.boolean(*value)
             ),
             Expr::In {
                 operand,
@@ -67,14 +67,14 @@ impl Condition<'_> {
                 negated,
             } => self.render_in(operand, list, *negated)?,
             Expr::Not(inner) => format!("(NOT {})", self.render(inner)?),
-            Expr::And(all) => self.join(all, " AND ", "TRUE")?,
-            Expr::Or(any) => self.join(any, " OR ", "FALSE")?,
+            Expr::And(all) => self.join(all, " AND ", true)?,
+            Expr::Or(any) => self.join(any, " OR ", false)?,
         })
     }
 
     fn render_in(&self, operand: &Operand, list: &[Value], negated: bool) -> Result<String> {
         if list.is_empty() {
-            return Ok(if negated { "TRUE" } else { "FALSE" }.into());
+            return Ok(self.dialect.boolean(negated).into());
         }
         let data_type = self.type_of(operand)?;
         let values = list
@@ -89,9 +89,9 @@ impl Condition<'_> {
         ))
     }
 
-    fn join(&self, list: &[Expr], word: &str, empty: &str) -> Result<String> {
+    fn join(&self, list: &[Expr], word: &str, empty: bool) -> Result<String> {
         if list.is_empty() {
-            return Ok(empty.into());
+            return Ok(self.dialect.boolean(empty).into());
         }
         let list = list
             .iter()

@@ -104,6 +104,11 @@ pub trait Dialect: Send + Sync {
         String::new()
     }
 
+    /// True or false as a literal, also to be asked for with `IS`.
+    fn boolean(&self, value: bool) -> &'static str {
+        if value { "TRUE" } else { "FALSE" }
+    }
+
     /// `a` and `b` differ, null being equal to null.
     fn distinct(&self, a: &str, b: &str) -> String {
         format!("{a} IS DISTINCT FROM {b}")

@@ -543,7 +543,8 @@ impl Renderer<'_> {
         );
         if let Some(stale_if) = &compare.stale_if {
             let stale = self.scalar(stale_if, compare.stored.schema(), s)?;
-            changed = format!("({changed} OR COALESCE({stale}, FALSE))");
+            let no = self.dialect.boolean(false);
+            changed = format!("({changed} OR COALESCE({stale}, {no}))");
         }
         if let Some(leader) = &compare.leader {
             let flag = s.column(&leader.flag)?;

@@ -7,6 +7,7 @@ use crate::clock::Micros;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col, lit};
+use crate::frame::Frame;
 use crate::key::FeatureKey;
 use crate::plan::{Plan, ReadScope, read_current};
 
@@ -87,6 +88,34 @@ impl MetadataStore {
         deleted.map_err(|e| self.about(e, feature))
     }
 
+    /// Marks samples as deleted: those of `rows`, which carry the stored columns, such as the orphaned part of an increment or what
+    /// a read gave. Returns how many were marked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if the rows lack the ID columns or
+    /// the system columns of stored rows.
+    pub async fn delete_rows(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<u64> {
+        self.require_write("delete samples")?;
+        let rows = rows.into();
+        let ids = self.graph.require(feature)?.spec.id_columns().to_vec();
+        let system = [
+            columns::FEATURE_VERSION,
+            columns::CREATED_AT,
+            columns::UPDATED_AT,
+        ];
+        for name in ids.iter().map(String::as_str).chain(system) {
+            if rows.schema().field_with_name(name).is_err() {
+                return Err(Error::new(
+                    ErrorKind::InvalidFrame,
+                    format!("the rows of feature {feature} that are to be deleted have no column {name:?}"),
+                )
+                .with_hint("pass the orphaned part of an increment, or rows that were read with all columns"));
+            }
+        }
+        let marked = self.tombstones(feature, ids, rows, None).await;
+        marked.map_err(|e| self.about(e, feature))
+    }
+
     async fn delete_hard(&self, feature: &FeatureKey, options: &DeleteOptions) -> Result<u64> {
         let version = self.graph.feature_version(feature)?;
         let Some(schema) = self.inner.backend.schema(feature).await? else {
@@ -125,14 +154,24 @@ impl MetadataStore {
         };
         let relation = read_current(feature, &schema, ids, &scope, &options.filters)?;
         let rows = self.inner.backend.query(Plan::from(relation)).await?;
-        // The run that deleted is what marks a tombstone.
+        self.tombstones(feature, ids.to_vec(), rows, options.at)
+            .await
+    }
+
+    /// Appends the rows again, marked as deleted by this store's run.
+    async fn tombstones(
+        &self,
+        feature: &FeatureKey,
+        id_columns: Vec<String>,
+        rows: Frame,
+        at: Option<Micros>,
+    ) -> Result<u64> {
         let run = self.inner.materialization_id.clone();
-        let rows = with_texts(rows, vec![(columns::MATERIALIZATION_ID, run)]);
         let append = Append {
             table: feature.clone(),
-            id_columns: ids.to_vec(),
-            rows,
-            times: Times::Tombstone(self.stamp(options.at)),
+            id_columns,
+            rows: with_texts(rows, vec![(columns::MATERIALIZATION_ID, run)]),
+            times: Times::Tombstone(self.stamp(at)),
             create: false,
         };
         Ok(self.inner.backend.append(vec![append]).await?.rows)

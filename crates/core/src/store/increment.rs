@@ -14,7 +14,7 @@ use crate::plan::{IncrementPlan, LABEL, Label, Part, Plan, Relation, SplitBatch}
 /// The samples of a feature that need work.
 ///
 /// `new` and `stale` have the joined upstream columns and the four version columns, and can be written as they are once the work
-/// is done; `orphaned` has the stored columns.
+/// is done; `orphaned` has the stored columns, and is what [`MetadataStore::delete_rows`] takes.
 #[derive(Debug, Clone)]
 pub struct Increment {
     /// Samples that upstream has and the feature has not.

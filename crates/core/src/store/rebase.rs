@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::eq;
-use arrow::compute::{and_not, nullif, prep_null_mask_filter};
+use arrow::compute::{and_not, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use indexmap::IndexMap;
 
@@ -338,7 +338,11 @@ impl Before {
         };
         let data = text(column(columns::DATA_VERSION)?)?;
         let provenance = text(column(columns::PROVENANCE)?)?;
-        let derived = prep_null_mask_filter(&eq(&data, &provenance)?);
+        // Null equals nothing here: a data version without provenance was given.
+        let derived: BooleanArray = eq(data.as_string::<i32>(), provenance.as_string::<i32>())?
+            .iter()
+            .map(|same| Some(same == Some(true)))
+            .collect();
         let arrays = self
             .schema
             .fields()

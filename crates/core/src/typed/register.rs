@@ -71,7 +71,11 @@ impl fmt::Debug for FeatureRegistration {
 /// # Errors
 /// [`ErrorKind::InvalidDefinition`] when two types claim one key, and those of [`Feature::definition`].
 pub fn registered() -> Result<Vec<FeatureDefinition>> {
-    let all = FeatureRegistration::all();
+    definitions(&FeatureRegistration::all())
+}
+
+/// Those of `all`, which are in the order of their keys.
+fn definitions(all: &[&FeatureRegistration]) -> Result<Vec<FeatureDefinition>> {
     for pair in all.windows(2) {
         if let [a, b] = pair
             && a.key == b.key
@@ -90,9 +94,7 @@ pub fn registered() -> Result<Vec<FeatureDefinition>> {
             ));
         }
     }
-    all.into_iter()
-        .map(FeatureRegistration::definition)
-        .collect()
+    all.iter().map(|feature| feature.definition()).collect()
 }
 
 impl FeatureGraph {
@@ -102,5 +104,43 @@ impl FeatureGraph {
     /// Those of [`registered`] and of [`add`](Self::add).
     pub fn from_inventory() -> Result<Self> {
         Self::from_definitions(registered()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::FeatureSpec;
+    use crate::typed::{SchemaRef, column, schema_of};
+
+    struct Video<const N: usize>;
+
+    impl<const N: usize> Feature for Video<N> {
+        const KEY: &'static str = "video/raw";
+
+        fn definition() -> Result<FeatureDefinition> {
+            Ok(FeatureDefinition::new(
+                FeatureSpec::new(Self::KEY, ["id"])?,
+                "demo",
+            ))
+        }
+
+        fn schema() -> SchemaRef {
+            schema_of([column::<i64>("id")])
+        }
+    }
+
+    #[test]
+    fn two_types_cannot_claim_one_key() {
+        let (a, b) = (
+            FeatureRegistration::of::<Video<1>>(),
+            FeatureRegistration::of::<Video<2>>(),
+        );
+        assert_eq!(definitions(&[&a]).unwrap().len(), 1);
+        let error = definitions(&[&a, &b]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidDefinition);
+        for part in ["`video/raw`", "Video<1>", "Video<2>"] {
+            assert!(error.message().contains(part), "{error}");
+        }
     }
 }

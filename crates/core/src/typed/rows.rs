@@ -86,13 +86,11 @@ impl<T> Sample<T> {
 }
 
 impl Rows {
-    /// Rows with the columns of [`T::schema`](Feature::schema), in one batch: what [`ResolveOptions::with_samples`] takes once the provenance
-    /// is added, or what any other user of Arrow takes. To write samples, see [`from_samples`](Self::from_samples).
+    /// Rows with the columns of [`T::schema`](Feature::schema) and nothing else, in one batch, for any other user of Arrow. What a
+    /// store takes is made by [`from_samples`](Self::from_samples).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidFrame`] that names the feature and the column, when a value does not fit its column.
-    ///
-    /// [`ResolveOptions::with_samples`]: crate::ResolveOptions::with_samples
     pub fn serialize<T: Feature + Serialize>(rows: &[T]) -> Result<Self> {
         let rows: Vec<&T> = rows.iter().collect();
         let columns = arrays(T::schema().fields().iter().map(Arc::as_ref), &rows);
@@ -101,7 +99,8 @@ impl Rows {
     }
 
     /// Rows with the columns of [`T::schema`](Feature::schema) and `metaxy_provenance_by_field`, and with `metaxy_data_version_by_field` if any
-    /// sample has data versions of its own: what a write takes, and the samples of a root feature's resolve.
+    /// sample has data versions of its own: what a write takes, and the samples of a root feature's resolve. The columns may be null,
+    /// as those of a table: a row of another write may lack one (`semantics.md` §5).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidFrame`] that names the feature and the column, when a value does not fit its column or a version is
@@ -139,11 +138,12 @@ impl Rows {
         let mut columns =
             arrays(schema.fields().iter().map(Arc::as_ref), &rows).map_err(|e| unfit::<T>(&e))?;
         columns.extend(arrays(versions.iter(), &of_samples).map_err(|e| unfit::<T>(&e))?);
-        let fields = schema.fields().iter().map(|f| f.as_ref().clone());
-        batch(
-            Schema::new(fields.chain(versions).collect::<Vec<_>>()),
-            columns,
-        )
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(true));
+        let fields: Vec<Field> = fields.chain(versions).collect();
+        batch(Schema::new(fields), columns)
     }
 
     /// The rows as values of `T`. Columns that `T` has no member for are left out.

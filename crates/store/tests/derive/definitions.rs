@@ -26,7 +26,11 @@ struct Chunk {
 }
 
 #[derive(Feature)]
-#[metaxy(key = "video/transcript", project = "demo", description = "What is said.")]
+#[metaxy(
+    key = "video/transcript",
+    project = "demo",
+    description = "What is said."
+)]
 #[metaxy(metadata(owner = "speech", "tier/a" = -1, ratio = 0.5, live = true))]
 #[dep(
     "video/raw",
@@ -185,8 +189,8 @@ fn forms_of_dependencies() -> Result<()> {
 fn the_inventory_holds_what_is_registered() -> Result<()> {
     let all = FeatureRegistration::all();
     assert!(
-        all.iter().any(|f| f.key() == Raw::KEY
-            && f.type_name() == std::any::type_name::<Raw>())
+        all.iter()
+            .any(|f| f.key() == Raw::KEY && f.type_name() == std::any::type_name::<Raw>())
     );
     let graph = FeatureGraph::from_inventory()?;
     assert!(graph.contains(Transcript::KEY));

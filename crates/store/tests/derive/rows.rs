@@ -89,7 +89,8 @@ fn every_type_survives_a_round_trip() -> Result<()> {
     assert_eq!(rows.schema(), &All::schema());
     let names: Vec<_> = rows.schema().fields().iter().map(|f| f.name()).collect();
     let expected = [
-        "sampleId", "type", "move", "ratio", "names", "boxes", "first", "at", "local", "day", "time",
+        "sampleId", "type", "move", "ratio", "names", "boxes", "first", "at", "local", "day",
+        "time",
     ];
     assert_eq!(names, expected);
     assert_eq!(rows.deserialize::<All>()?, all());
@@ -198,18 +199,24 @@ fn a_pipeline_of_structs() -> Result<()> {
             .write(&Clip::key()?, Rows::from_samples(&clips)?)
             .await?;
 
-        let increment = store.resolve_update(&key, ResolveOptions::default()).await?;
+        let increment = store
+            .resolve_update(&key, ResolveOptions::default())
+            .await?;
         let samples = increment.new_and_stale().samples::<Input>()?;
         let done: Vec<_> = samples.into_iter().map(|s| s.map(work)).collect();
         assert_eq!(done.len(), 2);
         store.write(&key, Rows::from_samples(&done)?).await?;
-        let again = store.resolve_update(&key, ResolveOptions::default()).await?;
+        let again = store
+            .resolve_update(&key, ResolveOptions::default())
+            .await?;
         assert!(again.is_empty(), "{:?}", again.counts());
 
         store
             .write(&Clip::key()?, Rows::from_samples(&[clip(2, "b")])?)
             .await?;
-        let changed = store.resolve_update(&key, ResolveOptions::default()).await?;
+        let changed = store
+            .resolve_update(&key, ResolveOptions::default())
+            .await?;
         assert_eq!(changed.stale.deserialize::<Input>()?[0].clip_id, 2);
 
         let stored = store.read(&key, ReadOptions::default()).await?;

@@ -68,6 +68,12 @@ fn only_what_depends_on_the_change_is_stale() {
     .unwrap();
     assert_eq!(counts, transcript.counts());
 
+    // Writing what is new and stale and deleting what is orphaned leaves nothing to do.
+    apply(&store, "video/faces");
+    let deleted = block_on(store.delete_rows(&key("video/faces"), faces.orphaned)).unwrap();
+    assert_eq!(deleted, 1);
+    assert!(resolve(&store, "video/faces").is_empty());
+
     // Another process sees the same.
     let backend = SqliteConfig::new(folder.path().join("store.db")).open(Access::Read);
     let reader = MetadataStore::builder(Arc::new(backend))

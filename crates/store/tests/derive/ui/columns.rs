@@ -7,7 +7,7 @@ struct System {
     metaxy_provenance: String,
 }
 
-#[derive(Feature)]
+#[derive(Feature, serde::Serialize)]
 #[metaxy(key = "a", id = "id")]
 struct Same {
     id: i64,
