@@ -87,6 +87,12 @@
 //! }
 //! # fn main() {}
 //! ```
+//!
+//! [`FeatureGraph::from_inventory`]: crate::FeatureGraph::from_inventory
+//! [`Rows::serialize`]: crate::Rows::serialize
+//! [`Rows::deserialize`]: crate::Rows::deserialize
+//! [`Rows::samples`]: crate::Rows::samples
+//! [`Rows::from_samples`]: crate::Rows::from_samples
 
 mod column;
 mod register;

@@ -467,6 +467,7 @@ fn same_type(left: &Schema, right: &Schema, name: &str) -> Result<()> {
     .with_hint("write it with one type in all features that share it"))
 }
 
+/// The columns of a step. Joins and comparisons leave nulls, whatever the frames of a caller promise.
 fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
     let mut seen = std::collections::HashSet::new();
     if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name().clone())) {
@@ -475,7 +476,8 @@ fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
             twice.name()
         )));
     }
-    Ok(Arc::new(Schema::new(fields)))
+    let nullable = fields.into_iter().map(|f| f.with_nullable(true));
+    Ok(Arc::new(Schema::new(nullable.collect::<Vec<_>>())))
 }
 
 pub(crate) fn internal(message: String) -> Error {

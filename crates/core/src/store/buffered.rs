@@ -134,7 +134,7 @@ impl BufferedWriter {
     /// write failed with, and [`ErrorKind::InvalidArgument`] after [`close`](Self::close).
     pub async fn put(&mut self, feature: &FeatureKey, rows: impl Into<Frame> + Send) -> Result<()> {
         self.ready()?;
-        let rows = self.checked(feature, rows.into()).await;
+        let rows = checked(&self.store, &self.options.write, feature, rows.into()).await;
         let rows = rows.map_err(|e| self.store.about(e, feature))?;
         self.settle().await?;
         self.take(feature, &rows)?;
@@ -216,21 +216,6 @@ impl BufferedWriter {
             .with_hint("make another one"));
         }
         self.failed.take().map_or(Ok(()), Err)
-    }
-
-    /// The rows, if a write would take them.
-    async fn checked(&self, feature: &FeatureKey, rows: Frame) -> Result<Rows> {
-        self.store.require_write("be written to")?;
-        let nothing = Frame::from(Rows::empty(rows.schema().clone()));
-        let ids = self
-            .store
-            .append(feature, nothing, &self.options.write)?
-            .id_columns;
-        let rows = rows.collect().await?;
-        for batch in rows.batches() {
-            require_ids(feature, &ids, batch)?;
-        }
-        Ok(rows)
     }
 
     fn take(&mut self, feature: &FeatureKey, rows: &Rows) -> Result<()> {
@@ -334,6 +319,23 @@ impl BufferedWriter {
         }
         Ok(())
     }
+}
+
+/// The rows, if a write would take them.
+async fn checked(
+    store: &MetadataStore,
+    options: &WriteOptions,
+    feature: &FeatureKey,
+    rows: Frame,
+) -> Result<Rows> {
+    store.require_write("be written to")?;
+    let nothing = Frame::from(Rows::empty(rows.schema().clone()));
+    let ids = store.append(feature, nothing, options)?.id_columns;
+    let rows = rows.collect().await?;
+    for batch in rows.batches() {
+        require_ids(feature, &ids, batch)?;
+    }
+    Ok(rows)
 }
 
 impl Drop for BufferedWriter {

@@ -30,7 +30,7 @@ pub struct CopyOptions {
     /// Every row of each sample, and soft deletes, with their times. Otherwise a copy is a write: it takes the latest row of each
     /// living sample and stamps it anew.
     pub with_sample_history: bool,
-    /// Stamp the rows with exactly this time, in UTC microseconds: a replay.
+    /// Stamp the rows with exactly this time, in UTC microseconds: a replay. Rows that come with their times keep them.
     pub at: Option<Micros>,
 }
 

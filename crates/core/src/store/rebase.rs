@@ -128,10 +128,9 @@ impl MetadataStore {
             Some(version) if version != current => self.pushed_target(feature, version).await,
             _ => Ok(Target {
                 feature_version: current.to_owned(),
-                project_version: {
-                    let project = &self.graph.require(feature)?.project;
-                    self.graph.project_version(project).to_owned()
-                },
+                project_version: self
+                    .project_version(self.graph.require(feature)?)
+                    .to_owned(),
                 graph: self.graph.clone(),
             }),
         }

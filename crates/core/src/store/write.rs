@@ -12,6 +12,7 @@ use crate::append::{Append, Stamp, Times};
 use crate::backend::Appended;
 use crate::clock::Micros;
 use crate::columns;
+use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
@@ -131,7 +132,7 @@ impl MetadataStore {
                 true => None,
                 false => Some([
                     self.graph.feature_version(feature)?.to_owned(),
-                    self.graph.project_version(&definition.project).to_owned(),
+                    self.project_version(definition).to_owned(),
                 ]),
             },
             materialization_id: options
@@ -164,6 +165,13 @@ impl MetadataStore {
             times,
             create: self.inner.auto_create_tables,
         })
+    }
+
+    /// The project version of the rows of a feature: that of the configured project, also for features of others, as the
+    /// reference has it; of the feature's own where none is configured.
+    pub(super) fn project_version(&self, definition: &FeatureDefinition) -> &str {
+        let project = self.project().unwrap_or(&definition.project);
+        self.graph.project_version(project)
     }
 
     /// The stamp of a write: exactly `at`, or what the clock says.

@@ -147,3 +147,37 @@ fn a_result_that_is_not_read_to_its_end_harms_nobody() {
         assert_eq!(resolve(&store, "video/faces").new.num_rows(), 20_000);
     }
 }
+
+#[test]
+fn a_frame_that_promises_no_nulls_can_be_compared() {
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    let strict = |batch: arrow::array::RecordBatch| {
+        let fields = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(false))
+            .collect::<Vec<_>>();
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        arrow::array::RecordBatch::try_new(schema, batch.columns().to_vec()).unwrap()
+    };
+    block_on(store.write(
+        &key("video/raw"),
+        strict(raw(&[(1, "a", "f"), (2, "a", "f")])),
+    ))
+    .unwrap();
+    let samples =
+        ResolveOptions::default().with_samples(strict(raw(&[(2, "b", "f"), (3, "a", "f")])));
+    let increment = block_on(store.resolve_update(&key("video/raw"), samples)).unwrap();
+    assert_eq!(
+        (
+            ids(&increment.new),
+            ids(&increment.stale),
+            ids(&increment.orphaned)
+        ),
+        (vec![3], vec![2], vec![1])
+    );
+}

@@ -103,3 +103,24 @@ fn the_options_hold_for_every_feature() {
         assert_eq!(written, [Some("1970-01-01T00:00:05".into())]);
     }
 }
+
+#[test]
+fn every_operation_can_run_on_another_thread() {
+    fn send<T: Send>(_: &T) {}
+    let folder = tempfile::tempdir().unwrap();
+    let store = builder(folder.path(), "main").build().unwrap();
+    let (feature, rows) = (key("a"), || frame(&[("id", &[1])], &["p"]));
+    send(&store.write_multi(Vec::new(), WriteOptions::default()));
+    send(&store.copy_from(&store, metaxy_store::store::CopyOptions::default()));
+    send(&store.rebase(
+        &feature,
+        rows(),
+        metaxy_store::store::RebaseOptions::default(),
+    ));
+    send(&store.progress(&feature, ResolveOptions::default()));
+    let options = metaxy_store::store::BufferOptions::default();
+    let mut writer = metaxy_store::store::BufferedWriter::new(store.clone(), options);
+    send(&writer.put(&feature, rows()));
+    send(&writer.close());
+    send(&writer);
+}

@@ -116,10 +116,7 @@ fn a_rebase_saves_the_work_of_a_change_that_changes_no_result() {
         texts(&expected, "metaxy_provenance")
     );
     let version = new.graph().feature_version(FACES).unwrap().to_owned();
-    assert_eq!(
-        texts(&rebased, "metaxy_feature_version")[0],
-        Some(version)
-    );
+    assert_eq!(texts(&rebased, "metaxy_feature_version")[0], Some(version));
     let project = new.graph().project_version("demo").to_owned();
     assert_eq!(texts(&rebased, "metaxy_project_version")[0], Some(project));
 
@@ -290,6 +287,28 @@ fn a_snapshot_finds_the_foreign_features_it_was_pushed_with() {
             texts(&rebased, "metaxy_provenance"),
             texts(&expected.new, "metaxy_provenance")
         );
+    }
+}
+
+#[test]
+fn rows_carry_the_version_of_the_configured_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = foreign("1", "1");
+    let versions = ["media", "demo"].map(|p| graph.project_version(p).to_owned());
+    for (project, expected) in [(Some("media"), &versions[0]), (None, &versions[1])] {
+        let store = builder(folder.path(), project.unwrap_or("none"))
+            .with_graph(graph.clone())
+            .with_project(project)
+            .build()
+            .unwrap();
+        write(&store, RAW, raw(&[(1, "a", "f1")]));
+        apply(&store, FACES);
+        let rows = history(&store, FACES);
+        let rebased = rebase(&store, FACES, rows.clone(), RebaseOptions::default()).unwrap();
+        for rows in [rows, rebased] {
+            let version = texts(&rows, "metaxy_project_version");
+            assert_eq!(version, [Some(expected.clone())]);
+        }
     }
 }
 
