@@ -77,12 +77,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 fn all() -> Result<Vec<Stage>, String> {
     let mut stages = vec![
         Stage::cargo("formatting", "fmt --all -- --check -l"),
-        Stage::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
-        Stage::cargo("tests", "test --workspace"),
+        Stage::cargo("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
+        Stage::cargo("tests", "test --workspace --all-features"),
         Stage {
             name: "documentation".into(),
             work: Work::Cargo(
-                words("doc --workspace --no-deps"),
+                words("doc --workspace --no-deps --all-features"),
                 Some(("RUSTDOCFLAGS", "-D warnings")),
             ),
         },

@@ -18,6 +18,7 @@
 //! | [`Count`](Node::Count) | one per distinct value | the value and how often |
 //! | [`Limit`](Node::Limit) | the first few | unchanged |
 
+mod expected;
 mod increment;
 mod read;
 mod scalar;
@@ -26,11 +27,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-pub(crate) use increment::INTERNAL;
-pub(crate) use increment::member_column;
-pub use increment::{
-    Expected, IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch, Upstream,
-};
+pub use expected::{Expected, Upstream};
+pub(crate) use expected::{INTERNAL, member_column};
+pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
 pub use read::{ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 

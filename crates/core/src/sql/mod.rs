@@ -1,9 +1,12 @@
 //! Plans as SQL. What all engines share is here; what they do differently is a [`Dialect`].
 
+mod block;
+mod compare;
 mod condition;
 mod dialect;
 mod render;
 
+pub use block::column_at;
 pub use condition::condition;
 pub use dialect::{Dialect, HashArg, Matching, literal_text, quote};
-pub use render::{column_at, render};
+pub use render::render;

@@ -10,19 +10,14 @@ use std::fmt::Write;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
+use super::block::{Block, Column, ROW, column_at, equal, named, over, placed};
 use super::condition::condition;
 use super::dialect::{Dialect, HashArg, Matching, quote};
 use crate::clock::Micros;
 use crate::columns;
 use crate::error::Result;
 use crate::expr::Value;
-use crate::plan::{
-    Compare, Fold, HashPart, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar,
-    Scan, internal,
-};
-
-/// The hidden column that carries a stored row's storage order to where rows are marked.
-const ROW: &str = "r";
+use crate::plan::{Fold, HashPart, JoinKind, Leader, Node, Relation, Scalar, Scan, internal};
 
 /// The statement that computes `relation`: its columns have the names and the order of the relation's
 /// schema.
@@ -38,97 +33,19 @@ pub fn render(relation: &Relation, dialect: &dyn Dialect) -> Result<String> {
     block.select(relation.schema(), |_, name| quote(name), false)
 }
 
-/// The name of a column of a subquery, and of the table of a frame, by its position.
-#[must_use]
-pub fn column_at(position: usize) -> String {
-    format!("c{position}")
-}
-
-struct Renderer<'a> {
-    dialect: &'a dyn Dialect,
+/// What renders one statement.
+pub(super) struct Renderer<'a> {
+    pub(super) dialect: &'a dyn Dialect,
     aliases: usize,
 }
 
-/// A SELECT in the making.
-struct Block {
-    from: String,
-    conditions: Vec<String>,
-    /// The SQL of each column, and whether it is worth computing only once.
-    columns: HashMap<String, Column>,
-    /// The storage order of the one table that the rows come from.
-    row: Option<String>,
-    tail: String,
-    /// Some column is computed over all rows, so conditions must not leave rows out before that.
-    windowed: bool,
-}
-
-#[derive(Clone)]
-struct Column {
-    sql: String,
-    costly: bool,
-}
-
-impl Column {
-    const fn cheap(sql: String) -> Self {
-        Self { sql, costly: false }
-    }
-}
-
-impl Block {
-    fn column(&self, name: &str) -> Result<String> {
-        self.columns
-            .get(name)
-            .map(|column| column.sql.clone())
-            .ok_or_else(|| internal(format!("no column {name:?} to render")))
-    }
-
-    /// As a subquery.
-    fn inner(&self, schema: &SchemaRef) -> Result<String> {
-        self.select(schema, |position, _| column_at(position), true)
-    }
-
-    /// As an arm of a union.
-    fn arm(&self, schema: &SchemaRef) -> Result<String> {
-        self.select(schema, |position, _| column_at(position), false)
-    }
-
-    fn select(
-        &self,
-        schema: &SchemaRef,
-        name: impl Fn(usize, &str) -> String,
-        with_row: bool,
-    ) -> Result<String> {
-        let mut list: Vec<String> = schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(|(i, field)| {
-                let column = self.column(field.name())?;
-                Ok(format!("{column} AS {}", name(i, field.name())))
-            })
-            .collect::<Result<_>>()?;
-        if let (true, Some(row)) = (with_row, &self.row) {
-            list.push(format!("{row} AS {ROW}"));
-        }
-        if list.is_empty() {
-            list.push("1".into());
-        }
-        let mut sql = format!("SELECT {} FROM {}", list.join(", "), self.from);
-        if !self.conditions.is_empty() {
-            let _ = write!(sql, " WHERE {}", self.conditions.join(" AND "));
-        }
-        sql.push_str(&self.tail);
-        Ok(sql)
-    }
-}
-
 impl Renderer<'_> {
-    fn alias(&mut self) -> String {
+    pub(super) fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("t{}", self.aliases)
     }
 
-    fn relation(&mut self, relation: &Relation) -> Result<Block> {
+    pub(super) fn relation(&mut self, relation: &Relation) -> Result<Block> {
         match relation.node() {
             Node::Scan(scan) => Ok(self.scan(scan, relation.schema())),
             Node::Frame(position) => {
@@ -167,7 +84,12 @@ impl Renderer<'_> {
     }
 
     /// Makes a block a subquery, so that its columns are plain names.
-    fn close(&mut self, block: Block, schema: &SchemaRef, barrier: &str) -> Result<Block> {
+    pub(super) fn close(
+        &mut self,
+        block: Block,
+        schema: &SchemaRef,
+        barrier: &str,
+    ) -> Result<Block> {
         let alias = self.alias();
         let from = format!("({}{barrier}) AS {alias}", block.inner(schema)?);
         let mut closed = over(from, &alias, schema, placed);
@@ -175,7 +97,7 @@ impl Renderer<'_> {
         Ok(closed)
     }
 
-    fn closed(&mut self, relation: &Relation) -> Result<Block> {
+    pub(super) fn closed(&mut self, relation: &Relation) -> Result<Block> {
         let block = self.relation(relation)?;
         self.close(block, relation.schema(), "")
     }
@@ -285,7 +207,12 @@ impl Renderer<'_> {
         Ok(block)
     }
 
-    fn scalar(&self, scalar: &Scalar, schema: &SchemaRef, block: &Block) -> Result<String> {
+    pub(super) fn scalar(
+        &self,
+        scalar: &Scalar,
+        schema: &SchemaRef,
+        block: &Block,
+    ) -> Result<String> {
         Ok(match scalar {
             Scalar::Column(name) => block.column(name)?,
             Scalar::Text(text) => self.dialect.text(text),
@@ -465,167 +392,6 @@ impl Renderer<'_> {
         }
         Ok(over(format!("({sql}) AS {alias}"), &alias, schema, placed))
     }
-
-    fn compare(&mut self, compare: &Compare, schema: &SchemaRef) -> Result<Block> {
-        let marks = self.dialect.matching() == Matching::Marks;
-        // Where rows are not marked, a constant tells a row without a partner from one with nulls.
-        let present = |block: &mut Block| {
-            if !marks {
-                block.row = Some("1".into());
-            }
-        };
-        let mut expected = self.relation(&compare.expected)?;
-        present(&mut expected);
-        let e = self.close(expected, compare.expected.schema(), self.dialect.barrier())?;
-        let mut stored = self.relation(&compare.stored)?;
-        present(&mut stored);
-        let s = self.close(stored, compare.stored.schema(), "")?;
-
-        let changed = self.changed(compare, &e, &s)?;
-        let leads = match &compare.leader {
-            Some(leader) => Some(s.column(&leader.flag)?),
-            None => None,
-        };
-        let on = equal(&e, &s, &compare.on)?;
-        let row = s.row.clone().unwrap_or_else(|| "NULL".into());
-        let (word, label) = if marks {
-            (
-                "LEFT JOIN",
-                self.dialect.label(&row, &changed, leads.as_deref()),
-            )
-        } else {
-            let here = e.row.as_deref().unwrap_or("1");
-            let other = match leads {
-                Some(flag) => format!("WHEN {changed} THEN CASE WHEN {flag} THEN 2 ELSE 3 END"),
-                None => format!("WHEN {changed} THEN 2"),
-            };
-            let label = format!(
-                "CASE WHEN {row} IS NULL THEN 1 WHEN {here} IS NULL THEN 3 {other} ELSE 0 END"
-            );
-            ("FULL JOIN", label)
-        };
-        let mut columns = e.columns.clone();
-        for field in compare.stored.schema().fields() {
-            columns.insert(
-                format!("{STORED_PREFIX}{}", field.name()),
-                Column::cheap(s.column(field.name())?),
-            );
-        }
-        let matched = Block {
-            from: format!("{} {word} {} ON {on}", e.from, s.from),
-            conditions: vec![format!("({label}) <> {}", Label::Unchanged as i8)],
-            columns: {
-                columns.insert(LABEL.into(), Column::cheap(label));
-                columns
-            },
-            row: None,
-            tail: String::new(),
-            windowed: false,
-        };
-        let mut arms = vec![matched.arm(schema)?];
-        if marks && s.row.is_some() {
-            arms.push(self.unmarked(compare)?.arm(schema)?);
-        }
-        let alias = self.alias();
-        Ok(over(
-            format!("({}) AS {alias}", arms.join(" UNION ALL ")),
-            &alias,
-            schema,
-            placed,
-        ))
-    }
-
-    /// Whether a stored row differs from the expected one that it matched.
-    fn changed(&self, compare: &Compare, e: &Block, s: &Block) -> Result<String> {
-        let mut changed = self.dialect.distinct(
-            &e.column(&compare.expected_version)?,
-            &s.column(&compare.stored_version)?,
-        );
-        if let Some(stale_if) = &compare.stale_if {
-            let stale = self.scalar(stale_if, compare.stored.schema(), s)?;
-            let no = self.dialect.boolean(false);
-            changed = format!("({changed} OR COALESCE({stale}, {no}))");
-        }
-        if let Some(leader) = &compare.leader {
-            let flag = s.column(&leader.flag)?;
-            let other = self
-                .dialect
-                .distinct(&s.column(&leader.own)?, &s.column(&leader.value)?);
-            changed = format!("(CASE WHEN {flag} THEN {changed} ELSE {other} END)");
-        }
-        Ok(changed)
-    }
-
-    /// The stored rows that the first arm has not marked: the orphaned ones. An engine works off the arms of a union in
-    /// their order.
-    fn unmarked(&mut self, compare: &Compare) -> Result<Block> {
-        let mut rest = self.closed(&compare.stored)?;
-        let row = rest.row.clone().unwrap_or_else(|| "NULL".into());
-        rest.conditions
-            .push(format!("NOT {}", self.dialect.is_marked(&row)));
-        let mut columns = HashMap::new();
-        for field in compare.expected.schema().fields() {
-            let null = self.dialect.null(field.data_type());
-            columns.insert(field.name().clone(), Column::cheap(null));
-        }
-        for field in compare.stored.schema().fields() {
-            columns.insert(
-                format!("{STORED_PREFIX}{}", field.name()),
-                Column::cheap(rest.column(field.name())?),
-            );
-        }
-        let orphaned = Label::Orphaned as i8;
-        columns.insert(LABEL.into(), Column::cheap(orphaned.to_string()));
-        rest.columns = columns;
-        Ok(rest)
-    }
-}
-
-/// Plain columns of `alias`, whose names are those that `name` gives.
-fn over(
-    from: String,
-    alias: &str,
-    schema: &SchemaRef,
-    name: impl Fn(usize, &str) -> String,
-) -> Block {
-    Block {
-        from,
-        conditions: Vec::new(),
-        columns: schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(|(i, field)| {
-                let sql = format!("{alias}.{}", name(i, field.name()));
-                (field.name().clone(), Column::cheap(sql))
-            })
-            .collect(),
-        row: None,
-        tail: String::new(),
-        windowed: false,
-    }
-}
-
-/// A table's column.
-fn named(_: usize, name: &str) -> String {
-    quote(name)
-}
-
-/// A subquery's column.
-fn placed(position: usize, _: &str) -> String {
-    column_at(position)
-}
-
-fn equal(left: &Block, right: &Block, on: &[String]) -> Result<String> {
-    let pairs = on
-        .iter()
-        .map(|name| Ok(format!("{} = {}", left.column(name)?, right.column(name)?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(if pairs.is_empty() {
-        "1 = 1".into()
-    } else {
-        pairs.join(" AND ")
-    })
 }
 
 fn stamp(alias: &str) -> String {

@@ -77,10 +77,7 @@ fn a_copy_is_a_write_of_the_current_samples() {
         assert_eq!(texts(&here, column), texts(&there, column), "{column}");
     }
     let stamp = Some("1970-01-01T00:01:40".to_owned());
-    assert_eq!(
-        texts(&here, "metaxy_updated_at"),
-        [stamp.clone(), stamp]
-    );
+    assert_eq!(texts(&here, "metaxy_updated_at"), [stamp.clone(), stamp]);
     assert_eq!(
         texts(&here, "metaxy_materialization_id")[0].as_deref(),
         Some("copying")

@@ -119,7 +119,7 @@ fn every_operation_can_run_on_another_thread() {
     ));
     send(&store.progress(&feature, ResolveOptions::default()));
     let options = metaxy_store::store::BufferOptions::default();
-    let mut writer = metaxy_store::store::BufferedWriter::new(store.clone(), options);
+    let mut writer = metaxy_store::store::BufferedWriter::new(store, options);
     send(&writer.put(&feature, rows()));
     send(&writer.close());
     send(&writer);

@@ -1,0 +1,127 @@
+//! Expected rows against stored ones, as SQL: one full join, or a left join that marks what it meets.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::SchemaRef;
+
+use super::block::{Block, Column, equal, over, placed};
+use super::dialect::Matching;
+use super::render::Renderer;
+use crate::error::Result;
+use crate::plan::{Compare, LABEL, Label, STORED_PREFIX};
+
+impl Renderer<'_> {
+    pub(super) fn compare(&mut self, compare: &Compare, schema: &SchemaRef) -> Result<Block> {
+        let marks = self.dialect.matching() == Matching::Marks;
+        // Where rows are not marked, a constant tells a row without a partner from one with nulls.
+        let present = |block: &mut Block| {
+            if !marks {
+                block.row = Some("1".into());
+            }
+        };
+        let mut expected = self.relation(&compare.expected)?;
+        present(&mut expected);
+        let e = self.close(expected, compare.expected.schema(), self.dialect.barrier())?;
+        let mut stored = self.relation(&compare.stored)?;
+        present(&mut stored);
+        let s = self.close(stored, compare.stored.schema(), "")?;
+
+        let changed = self.changed(compare, &e, &s)?;
+        let leads = match &compare.leader {
+            Some(leader) => Some(s.column(&leader.flag)?),
+            None => None,
+        };
+        let on = equal(&e, &s, &compare.on)?;
+        let row = s.row.clone().unwrap_or_else(|| "NULL".into());
+        let (word, label) = if marks {
+            (
+                "LEFT JOIN",
+                self.dialect.label(&row, &changed, leads.as_deref()),
+            )
+        } else {
+            let here = e.row.as_deref().unwrap_or("1");
+            let other = match leads {
+                Some(flag) => format!("WHEN {changed} THEN CASE WHEN {flag} THEN 2 ELSE 3 END"),
+                None => format!("WHEN {changed} THEN 2"),
+            };
+            let label = format!(
+                "CASE WHEN {row} IS NULL THEN 1 WHEN {here} IS NULL THEN 3 {other} ELSE 0 END"
+            );
+            ("FULL JOIN", label)
+        };
+        let mut columns = e.columns.clone();
+        for field in compare.stored.schema().fields() {
+            columns.insert(
+                format!("{STORED_PREFIX}{}", field.name()),
+                Column::cheap(s.column(field.name())?),
+            );
+        }
+        let matched = Block {
+            from: format!("{} {word} {} ON {on}", e.from, s.from),
+            conditions: vec![format!("({label}) <> {}", Label::Unchanged as i8)],
+            columns: {
+                columns.insert(LABEL.into(), Column::cheap(label));
+                columns
+            },
+            row: None,
+            tail: String::new(),
+            windowed: false,
+        };
+        let mut arms = vec![matched.arm(schema)?];
+        if marks && s.row.is_some() {
+            arms.push(self.unmarked(compare)?.arm(schema)?);
+        }
+        let alias = self.alias();
+        Ok(over(
+            format!("({}) AS {alias}", arms.join(" UNION ALL ")),
+            &alias,
+            schema,
+            placed,
+        ))
+    }
+
+    /// Whether a stored row differs from the expected one that it matched.
+    fn changed(&self, compare: &Compare, e: &Block, s: &Block) -> Result<String> {
+        let mut changed = self.dialect.distinct(
+            &e.column(&compare.expected_version)?,
+            &s.column(&compare.stored_version)?,
+        );
+        if let Some(stale_if) = &compare.stale_if {
+            let stale = self.scalar(stale_if, compare.stored.schema(), s)?;
+            let no = self.dialect.boolean(false);
+            changed = format!("({changed} OR COALESCE({stale}, {no}))");
+        }
+        if let Some(leader) = &compare.leader {
+            let flag = s.column(&leader.flag)?;
+            let other = self
+                .dialect
+                .distinct(&s.column(&leader.own)?, &s.column(&leader.value)?);
+            changed = format!("(CASE WHEN {flag} THEN {changed} ELSE {other} END)");
+        }
+        Ok(changed)
+    }
+
+    /// The stored rows that the first arm has not marked: the orphaned ones. An engine works off the arms of a union in
+    /// their order.
+    fn unmarked(&mut self, compare: &Compare) -> Result<Block> {
+        let mut rest = self.closed(&compare.stored)?;
+        let row = rest.row.clone().unwrap_or_else(|| "NULL".into());
+        rest.conditions
+            .push(format!("NOT {}", self.dialect.is_marked(&row)));
+        let mut columns = HashMap::new();
+        for field in compare.expected.schema().fields() {
+            let null = self.dialect.null(field.data_type());
+            columns.insert(field.name().clone(), Column::cheap(null));
+        }
+        for field in compare.stored.schema().fields() {
+            columns.insert(
+                format!("{STORED_PREFIX}{}", field.name()),
+                Column::cheap(rest.column(field.name())?),
+            );
+        }
+        let orphaned = Label::Orphaned as i8;
+        columns.insert(LABEL.into(), Column::cheap(orphaned.to_string()));
+        rest.columns = columns;
+        Ok(rest)
+    }
+}
