@@ -1,5 +1,6 @@
 //! Running plans: one statement, in one read transaction, on a thread of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -33,20 +34,30 @@ pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
     let running = Running::default();
     let (shared, here) = (shared.clone(), running.clone());
     let work = move || {
-        let outcome = shared.take().and_then(|found| {
-            // No file: no table to scan, but perhaps frames.
-            let (mut handle, stored) = match found {
-                Some(handle) => (handle, true),
-                None => (shared.scratch()?, false),
-            };
-            here.set(Some(handle.connection.get_interrupt_handle()));
-            let outcome = answer(&shared, &mut handle, plan, &mut sender);
-            // From here on the connection may be in other hands.
+        let run = || {
+            shared.take().and_then(|found| {
+                // No file: no table to scan, but perhaps frames.
+                let (mut handle, stored) = match found {
+                    Some(handle) => (handle, true),
+                    None => (shared.scratch()?, false),
+                };
+                here.set(Some(handle.connection.get_interrupt_handle()));
+                let outcome = answer(&shared, &mut handle, plan, &mut sender);
+                // From here on the connection may be in other hands.
+                here.set(None);
+                if outcome.is_ok() && stored {
+                    shared.give_back(handle);
+                }
+                outcome.map_err(|error| shared.explain(error, "answer a query"))
+            })
+        };
+        // A panic, perhaps of whoever produces a frame, must not look like the end of the result.
+        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
             here.set(None);
-            if outcome.is_ok() && stored {
-                shared.give_back(handle);
-            }
-            outcome.map_err(|error| shared.explain(error, "answer a query"))
+            Err(Error::new(
+                ErrorKind::Internal,
+                "a query of the SQLite store panicked",
+            ))
         });
         if let Err(error) = outcome {
             // Whoever asked may be gone.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use futures::StreamExt;
 use futures::executor::block_on;
 use metaxy_core::append::{Append, Stamp, Times};
 use metaxy_core::plan::{Plan, Relation, Scan};
@@ -232,4 +233,21 @@ fn a_memory_store_is_gone_with_its_backend() {
     assert_eq!(stored_rows(&first), 3);
     let second = SqliteConfig::new(":memory:").open(Access::Write);
     assert_eq!(stored_rows(&second), 0);
+}
+
+#[test]
+fn a_panic_of_a_producer_is_no_end_of_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(&folder.path().join("store.db"), Access::Write);
+    write(&backend, 3).unwrap();
+    let schema = batch(0).schema();
+    let rows = futures::stream::iter([0])
+        .map(|_| -> Result<RecordBatch, Error> { panic!("no rows today") });
+    let plan = Plan {
+        relation: Relation::frame(0, schema.clone()),
+        frames: vec![Frame::new(schema, rows)],
+    };
+    let result = block_on(async { backend.query(plan).await?.collect().await });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(stored_rows(&backend), 3);
 }

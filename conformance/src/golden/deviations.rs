@@ -5,6 +5,7 @@
 //! and fails the replay.
 
 mod case;
+mod ops;
 mod shapes;
 mod tally;
 
@@ -14,6 +15,7 @@ use metaxy_store::json::Json;
 use super::file::{Outcome, opt_text};
 use super::increments::Part;
 pub(super) use case::{Case, Repair};
+pub(super) use ops::{Expect, Scene, of_step};
 use shapes::{
     definition_is_invalid, no_false_stale, null_provenance, only_null_provenance, parents_collide,
     struct_keys_collide, tables_collide, tombstones_keep_versions, versions_differ,
@@ -40,6 +42,8 @@ pub(super) enum When {
     Shape(fn(&Case<'_>, &Json) -> bool),
     /// The scenario and the step have this shape, which may make a difference.
     MayShape(fn(&Case<'_>, &Json) -> bool),
+    /// The step of `ops.json` and its stores are like this.
+    Scene(fn(Scene, &Json) -> bool),
     /// By code elsewhere.
     Code,
 }
@@ -55,6 +59,8 @@ pub(super) enum Instead {
     Without(&'static [&'static str]),
     /// The rows differ, as this says.
     Rows(fn(&[Part]) -> Outcome),
+    /// The step of `ops.json` gives this.
+    As(Expect),
 }
 
 /// Deliberate differences of steps of `increments.json`.
@@ -214,7 +220,7 @@ impl Deviation {
     pub(super) fn is_certain(&self, step: &Json) -> bool {
         match self.when {
             When::MayShape(_) => opt_text(step, "ref_bug") == Some(self.name),
-            When::RefBug(_) | When::Shape(_) | When::Code => true,
+            When::RefBug(_) | When::Shape(_) | When::Scene(_) | When::Code => true,
         }
     }
 }

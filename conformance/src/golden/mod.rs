@@ -4,6 +4,7 @@
 //! with other names, data and graphs, are replayed by the same code: nothing here knows the names of a set. Where this
 //! library differs from the reference on purpose, [`deviations`] says so, and the replay checks that it does.
 
+mod arguments;
 pub mod deviations;
 mod factory;
 mod file;
@@ -11,6 +12,7 @@ mod filters;
 mod frame;
 mod hashes;
 mod increments;
+mod ops;
 mod report;
 mod rows;
 mod versions;
@@ -38,6 +40,7 @@ enum Replay {
     Hashes,
     Filters,
     Increments,
+    Ops,
     /// Not replayed; why.
     Not(&'static str),
 }
@@ -48,7 +51,7 @@ pub const KINDS: [Kind; 6] = [
     Kind::new("hashes", "hashes.json", Replay::Hashes),
     Kind::new("filters", "filters.json", Replay::Filters),
     Kind::new("increments", "increments.json", Replay::Increments),
-    Kind::new("ops", "ops.json", Replay::Not("not replayed yet")),
+    Kind::new("ops", "ops.json", Replay::Ops),
     Kind::new(
         "stores",
         "stores",
@@ -135,6 +138,7 @@ pub async fn replay_with_progress(
             Replay::Increments => {
                 increments::replay(factory, &content, &mut report, &mut tally).await
             }
+            Replay::Ops => ops::replay(factory, &content, &mut report, &mut tally).await,
             Replay::Not(_) => Ok(()),
         };
         if let Err(why) = replayed {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use chrono::DateTime;
 use indexmap::IndexMap;
 use metaxy_store::Rows;
 use metaxy_store::columns;
@@ -39,14 +40,19 @@ const DELETED: &str = "__deleted__";
 
 /// The rows with the columns that are compared.
 pub(super) fn rows(rows: &Rows, shown: Shown) -> Outcome<Vec<Row>> {
+    rows_with(rows, shown, &[])
+}
+
+/// The rows with the columns that are compared, and the system columns `also`.
+pub(super) fn rows_with(rows: &Rows, shown: Shown, also: &[&str]) -> Outcome<Vec<Row>> {
     let mut out = Vec::with_capacity(rows.num_rows());
     for batch in rows.batches() {
-        batch_rows(batch, shown, &mut out)?;
+        batch_rows(batch, shown, also, &mut out)?;
     }
     Ok(out)
 }
 
-fn batch_rows(batch: &RecordBatch, shown: Shown, out: &mut Vec<Row>) -> Outcome {
+fn batch_rows(batch: &RecordBatch, shown: Shown, also: &[&str], out: &mut Vec<Row>) -> Outcome {
     let start = out.len();
     out.resize_with(start + batch.num_rows(), Row::new);
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
@@ -56,7 +62,7 @@ fn batch_rows(batch: &RecordBatch, shown: Shown, out: &mut Vec<Row>) -> Outcome 
                 cells.insert(DELETED.into(), Json::Bool(column.is_valid(row)));
             }
         }
-        if !is_shown(name, shown) {
+        if !is_shown(name, shown) && !also.contains(&name.as_str()) {
             continue;
         }
         let cells = cells(column).map_err(|why| format!("column {name:?}: {why}"))?;
@@ -99,6 +105,13 @@ fn cells(column: &ArrayRef) -> Outcome<Vec<Json>> {
             .iter()
             .map(|v| v.map_or(Json::Null, Json::Bool))
             .collect()
+    } else if let DataType::Timestamp(..) = data_type {
+        let array = plain(&DataType::Timestamp(TimeUnit::Microsecond, None))?;
+        array
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .map(|v| v.map_or(Json::Null, |micros| Json::from(time(micros))))
+            .collect()
     } else if let DataType::Null = data_type {
         vec![Json::Null; column.len()]
     } else if let DataType::Struct(fields) = data_type {
@@ -125,6 +138,13 @@ fn cells(column: &ArrayRef) -> Outcome<Vec<Json>> {
             .map(|v| v.map_or(Json::Null, Json::from))
             .collect()
     })
+}
+
+/// A time as golden files have it.
+pub(super) fn time(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros)
+        .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+        .unwrap_or_default()
 }
 
 /// The rows of a golden file.

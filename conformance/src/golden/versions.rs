@@ -1,6 +1,6 @@
 //! Replays `versions.json`: versions of the definitions of many graphs. Needs no store.
 
-use metaxy_store::definition::{External, FeatureDefinition};
+use metaxy_store::definition::{External, FeatureDefinition, OnVersionMismatch};
 use metaxy_store::json::Json;
 use metaxy_store::spec::FeatureSpec;
 use metaxy_store::{ErrorKind, FeatureGraph, FeatureKey, FieldKey, Result};
@@ -148,7 +148,8 @@ fn graph(case: &Json) -> Outcome<FeatureGraph> {
     Ok(graph)
 }
 
-fn wrap(case: &Json, spec: &Json) -> Outcome<FeatureDefinition> {
+/// A spec with the rest of its definition, which `case` has among its `definitions`.
+pub(super) fn wrap(case: &Json, spec: &Json) -> Outcome<FeatureDefinition> {
     let spec = FeatureSpec::from_recorded(spec).map_err(|e| e.to_string())?;
     let wrapped = definition(case, spec.key().as_str());
     let project = text(wrapped, "project")?;
@@ -159,7 +160,11 @@ fn wrap(case: &Json, spec: &Json) -> Outcome<FeatureDefinition> {
             .with_schema(schema)
             .with_class_path(path));
     }
-    let mut external = External::default();
+    let on_mismatch = match opt_text(wrapped, "on_version_mismatch") {
+        Some("error") => OnVersionMismatch::Error,
+        _ => OnVersionMismatch::Warn,
+    };
+    let mut external = External::default().with_on_version_mismatch(on_mismatch);
     for (field, version) in members(wrapped, "provenance_by_field") {
         let field = FieldKey::new(field).map_err(|e| e.to_string())?;
         external = external.with_provenance(field, version.as_str().unwrap_or_default());

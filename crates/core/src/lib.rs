@@ -49,4 +49,7 @@ pub use hash::HashAlgorithm;
 pub use key::{FeatureKey, FieldKey};
 pub use plan::ReadOptions;
 pub use spec::{FeatureDep, FeatureSpec, FieldSpec};
-pub use store::{DeleteOptions, Increment, MetadataStore, ResolveOptions, WriteOptions};
+pub use store::{
+    BufferOptions, BufferedWriter, CopyOptions, DeleteOptions, Increment, MetadataStore,
+    RebaseOptions, ResolveOptions, WriteOptions,
+};

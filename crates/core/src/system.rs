@@ -3,7 +3,7 @@
 //! A push records every feature of a project as it is defined now. What was pushed can be listed, and a graph rebuilt
 //! from it; where a project names no feature files, the graph pushed last is the one that is used.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -270,8 +270,8 @@ impl MetadataStore {
         Ok(snapshots.into_iter().next().map(|s| s.project_version))
     }
 
-    /// The graph of a pushed project version (`None`: the one pushed last), with what it depends on in other projects, taken from
-    /// their latest pushes. `None` if there is no such version.
+    /// The graph of a pushed project version (`None`: the one pushed last), with what it depends on in other projects as that was
+    /// at the time. `None` if there is no such version.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if what was pushed is not a graph.
@@ -287,31 +287,47 @@ impl MetadataStore {
         let Some(snapshot) = snapshot else {
             return Ok(None);
         };
-        // A version that was pushed twice is recorded twice: the last row of each feature counts.
-        let mut chosen: IndexMap<FeatureKey, &PushedFeature> = IndexMap::new();
-        for feature in &history {
-            if feature.project == snapshot.project
+        // A version that was pushed twice is recorded twice: the last push counts.
+        let last = history.iter().rfind(|feature| {
+            feature.project == snapshot.project
                 && feature.project_version == snapshot.project_version
+        });
+        last.map(|row| self.pushed_graph(&history, row, row.recorded_at))
+            .transpose()
+    }
+
+    /// The graph that `row` was pushed with, and the features of other projects that it needs: of each the newest that was
+    /// recorded at or before `until`, or else the first.
+    pub(crate) fn pushed_graph(
+        &self,
+        history: &[PushedFeature],
+        row: &PushedFeature,
+        until: i64,
+    ) -> Result<FeatureGraph> {
+        let mut chosen: IndexMap<&FeatureKey, &PushedFeature> = IndexMap::new();
+        for other in history {
+            if other.project == row.project
+                && other.project_version == row.project_version
+                && other.recorded_at <= row.recorded_at
             {
-                chosen.insert(feature.feature_key.clone(), feature);
+                chosen.insert(&other.feature_key, other);
             }
         }
+        let mut seen: HashSet<FeatureKey> = chosen.keys().map(|key| (*key).clone()).collect();
+        let mut pending: VecDeque<&PushedFeature> = chosen.into_values().collect();
         let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
-        let mut pending: Vec<&PushedFeature> = chosen.values().copied().collect();
-        let mut seen: HashSet<FeatureKey> = chosen.keys().cloned().collect();
-        while let Some(feature) = pending.pop() {
+        while let Some(feature) = pending.pop_front() {
             let definition = feature.definition()?;
             for dep in definition.spec.deps() {
-                if seen.insert(dep.feature.clone())
-                    && let Some(foreign) =
-                        history.iter().rev().find(|f| f.feature_key == dep.feature)
-                {
-                    pending.push(foreign);
+                if seen.insert(dep.feature.clone()) {
+                    let named = || history.iter().filter(|f| f.feature_key == dep.feature);
+                    let then = named().rfind(|f| f.recorded_at <= until);
+                    pending.extend(then.or_else(|| named().next()));
                 }
             }
             graph.add(definition)?;
         }
-        Ok(Some(graph))
+        Ok(graph)
     }
 
     fn project_to_push(&self, project: Option<&str>) -> Result<String> {

@@ -40,11 +40,13 @@ impl<'a> Case<'a> {
         let shows = |deviation: &&'static Deviation| match deviation.when {
             When::RefBug(name) => opt_text(step, "ref_bug") == Some(name),
             When::Shape(test) | When::MayShape(test) => test(self, step),
-            When::Code => false,
+            When::Scene(_) | When::Code => false,
         };
         let fits = |deviation: &&'static Deviation| match deviation.instead {
             Instead::Succeeds => failed_there,
-            Instead::Refuses | Instead::Without(_) | Instead::Rows(_) => !failed_there,
+            Instead::Refuses | Instead::Without(_) | Instead::Rows(_) | Instead::As(_) => {
+                !failed_there
+            }
         };
         let mut shown: Vec<_> = STEPS.iter().filter(fits).filter(shows).collect();
         if shown

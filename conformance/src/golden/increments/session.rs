@@ -3,18 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::DateTime;
 use metaxy_store::backend::Backend;
 use metaxy_store::definition::FeatureDefinition;
 use metaxy_store::json::Json;
 use metaxy_store::spec::FeatureSpec;
-use metaxy_store::{
-    DeleteOptions, Expr, FeatureGraph, FeatureKey, Increment, MetadataStore, ReadOptions,
-    ResolveOptions, Rows, WriteOptions,
-};
+use metaxy_store::{FeatureGraph, FeatureKey, Increment, MetadataStore, Rows, WriteOptions};
 
+use super::super::arguments::{self, at, shown};
 use super::super::factory::StoreRequest;
-use super::super::file::{Outcome, flag, members, opt_text, size, text, texts};
+use super::super::file::{Outcome, size, text};
 use super::super::frame::frame;
 use super::super::rows::{Row, Shown, rows};
 
@@ -122,19 +119,7 @@ impl Session {
     }
 
     async fn resolve(&self, feature: &FeatureKey, step: &Json) -> Outcome<Increment> {
-        let mut options = ResolveOptions::default()
-            .with_global_filters(filters(step, "global_filters")?)
-            .with_target_filters(filters(step, "target_filters")?)
-            .with_staleness_predicates(filters(step, "staleness_predicates")?)
-            .with_skip_comparison(flag(step, "skip_comparison"));
-        for (of, _) in members(step, "filters") {
-            let of_feature = FeatureKey::new(of).map_err(shown)?;
-            let own = step.get("filters").unwrap_or(&Json::Null);
-            options = options.with_filters(of_feature, filters(own, of)?);
-        }
-        if let Some(samples) = step.get("samples").filter(|samples| !samples.is_null()) {
-            options = options.with_samples(frame(samples)?);
-        }
+        let options = arguments::resolve(step)?;
         self.store
             .resolve_update(feature, options)
             .await
@@ -142,61 +127,14 @@ impl Session {
     }
 
     async fn read(&self, feature: &FeatureKey, step: &Json) -> Outcome<Found> {
-        let given = step.get("options").unwrap_or(&Json::Null);
-        let deleted = flag(given, "include_soft_deleted");
-        let mut options = ReadOptions::default()
-            .with_filters(filters(given, "filters")?)
-            .with_feature_history(flag(given, "with_feature_history"))
-            .with_sample_history(flag(given, "with_sample_history"))
-            .with_soft_deleted(deleted);
-        if let Some(version) = opt_text(given, "feature_version") {
-            options = options.with_feature_version(version);
-        }
-        let mut columns = Shown::Read { deleted };
-        if given
-            .get("columns")
-            .is_some_and(|columns| !columns.is_null())
-        {
-            options = options.with_columns(texts(given, "columns"));
-            columns = Shown::Asked;
-        }
+        let (options, columns) = arguments::read(step.get("options").unwrap_or(&Json::Null))?;
         let read = self.store.read(feature, options).await.map_err(shown)?;
         let read = read.collect().await.map_err(shown)?;
         Ok(Found::Rows(rows(&read, columns)?))
     }
 
     async fn delete(&self, feature: &FeatureKey, step: &Json) -> Outcome<Found> {
-        let options = match flag(step, "soft") {
-            true => DeleteOptions::soft(),
-            false => DeleteOptions::hard(),
-        };
-        let options = options
-            .with_filters(filters(step, "filters")?)
-            .with_feature_history(flag(step, "with_feature_history"))
-            .with_sample_history(flag(step, "with_sample_history"))
-            .with_at(at(step)?);
-        let deleted = self.store.delete(feature, options).await;
+        let deleted = self.store.delete(feature, arguments::delete(step)?).await;
         deleted.map(|_| Found::Nothing).map_err(shown)
     }
-}
-
-fn filters(value: &Json, name: &str) -> Outcome<Vec<Expr>> {
-    texts(value, name)
-        .into_iter()
-        .map(|filter| Expr::parse(filter).map_err(shown))
-        .collect()
-}
-
-fn at(step: &Json) -> Outcome<i64> {
-    let at = text(step, "at")?;
-    let parsed = DateTime::parse_from_rfc3339(at).map_err(|e| format!("{at}: {e}"))?;
-    Ok(parsed.timestamp_micros())
-}
-
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "it is what map_err hands over"
-)]
-fn shown(error: metaxy_store::Error) -> String {
-    error.to_string()
 }

@@ -1,6 +1,6 @@
 //! Carrying rows over to another version of their feature without computing them anew.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, StructArray};
@@ -8,7 +8,6 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{and_not, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use indexmap::IndexMap;
 
 use super::MetadataStore;
 use super::progress::compared;
@@ -173,40 +172,6 @@ impl MetadataStore {
             ),
         )
         .with_hint("push the other projects that the feature depends on, as they were then, and the project again"))
-    }
-
-    /// The graph that `row` was pushed with, and the features of other projects that it needs: of each the newest that was
-    /// recorded at or before `until`, or else the first.
-    fn pushed_graph(
-        &self,
-        history: &[PushedFeature],
-        row: &PushedFeature,
-        until: i64,
-    ) -> Result<FeatureGraph> {
-        let mut chosen: IndexMap<&FeatureKey, &PushedFeature> = IndexMap::new();
-        for other in history {
-            if other.project == row.project
-                && other.project_version == row.project_version
-                && other.recorded_at <= row.recorded_at
-            {
-                chosen.insert(&other.feature_key, other);
-            }
-        }
-        let mut seen: HashSet<FeatureKey> = chosen.keys().map(|key| (*key).clone()).collect();
-        let mut pending: Vec<&PushedFeature> = chosen.into_values().collect();
-        let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
-        while let Some(feature) = pending.pop() {
-            let definition = feature.definition()?;
-            for dep in definition.spec.deps() {
-                if seen.insert(dep.feature.clone()) {
-                    let named = || history.iter().filter(|f| f.feature_key == dep.feature);
-                    let then = named().rfind(|f| f.recorded_at <= until);
-                    pending.extend(then.or_else(|| named().next()));
-                }
-            }
-            graph.add(definition)?;
-        }
-        Ok(graph)
     }
 }
 

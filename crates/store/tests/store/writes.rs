@@ -237,10 +237,9 @@ fn without_leave_to_make_tables_the_statement_is_shown() {
     let error = block_on(store.write(&key(RAW), raw(&[(1, "a", "f")]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TableNotFound);
     assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains("CREATE TABLE \"video__raw\" (\"id\" INTEGER"),
+        error.hint().unwrap().contains(
+            "CREATE TABLE \"video__raw\" (\"metaxy.row\" INTEGER PRIMARY KEY, \"id\" INTEGER"
+        ),
         "{error}"
     );
 }
