@@ -61,7 +61,10 @@ impl Answer {
             "read" | "rebase" | "compute_provenance" | "features" => match expect {
                 Json::Array(rows) => Ok(Self::rows(golden(rows)?)),
                 _ => Ok(Self {
-                    value: Some(Json::object([("store", expect.get("store").cloned())])),
+                    value: Some(Json::object([(
+                        "store",
+                        Json::from(expect.get("store").cloned()),
+                    )])),
                     ..Self::rows(golden(list(expect, "rows")?)?)
                 }),
             },
@@ -84,7 +87,8 @@ impl Answer {
             self.value.as_ref().unwrap_or(&Json::Null),
             found.value.as_ref().unwrap_or(&Json::Null),
         ) {
-            let show = |value: &Option<Json>| value.as_ref().map_or_else(String::new, Json::to_compact);
+            let show =
+                |value: &Option<Json>| value.as_ref().map_or_else(String::new, Json::to_compact);
             wrong.push(format!(
                 "expected {}, found {}",
                 show(&self.value),
@@ -127,7 +131,10 @@ fn same(expected: &Json, found: &Json) -> bool {
         }
         (Json::Array(expected), Json::Array(found)) => {
             expected.len() == found.len()
-                && expected.iter().zip(found).all(|(one, other)| same(one, other))
+                && expected
+                    .iter()
+                    .zip(found)
+                    .all(|(one, other)| same(one, other))
         }
         _ => match (number(expected), number(found)) {
             (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs().max(1.0),

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use metaxy_store::json::Json;
 use metaxy_store::store::{CopyOptions, RebaseOptions, StatusCategory};
 use metaxy_store::{
-    Access, FeatureGraph, FeatureKey, Frame, MetadataStore, Rows, WriteOptions,
+    Access, FeatureGraph, FeatureKey, Frame, Increment, MetadataStore, Rows, WriteOptions,
 };
 
 use super::super::arguments::{self, at, filters, shown};
@@ -85,7 +85,9 @@ impl World<'_> {
                 dropped.map(|_| Answer::default()).map_err(shown)
             }
             "has_feature" => {
-                let has = store.has_feature(feature, flag(step, "check_fallback")).await;
+                let has = store
+                    .has_feature(feature, flag(step, "check_fallback"))
+                    .await;
                 has.map(Answer::value).map_err(shown)
             }
             "find_store" => {
@@ -153,7 +155,11 @@ impl World<'_> {
             writes.push((self.feature(text(write, "feature")?)?, frame(write)?.into()));
         }
         let order = store.write_multi(writes, write_options(step)?).await;
-        let order: Json = order.map_err(shown)?.iter().map(FeatureKey::as_str).collect();
+        let order: Json = order
+            .map_err(shown)?
+            .iter()
+            .map(FeatureKey::as_str)
+            .collect();
         Ok(Answer::value(Json::object([("order", order)])))
     }
 
@@ -182,18 +188,51 @@ impl World<'_> {
         index: usize,
         step: &Json,
     ) -> Outcome<Answer> {
+        let increment = self.increment(store, feature, step).await?;
+        let answer = parts(&increment)?;
+        self.increments.insert(index, increment);
+        Ok(answer)
+    }
+
+    async fn increment(
+        &self,
+        store: &MetadataStore,
+        feature: &FeatureKey,
+        step: &Json,
+    ) -> Outcome<Increment> {
         let mut options = arguments::resolve(step)?;
         if step.get("samples_from").is_some() {
             options = options.with_samples(self.frame_of(step, "samples_from")?.clone());
         }
-        let increment = store.resolve_update(feature, options).await.map_err(shown)?;
-        let found = [&increment.new, &increment.stale, &increment.orphaned];
-        let mut answer = Answer::default();
-        for (name, part) in PARTS.into_iter().zip(found) {
-            answer.parts.push((name, rows(part, Shown::Increment)?));
-        }
-        self.increments.insert(index, increment);
-        Ok(answer)
+        store.resolve_update(feature, options).await.map_err(shown)
+    }
+
+    /// What the resolve of a step would give in `store`.
+    pub(super) async fn resolved_in(
+        &self,
+        store: &MetadataStore,
+        feature: &FeatureKey,
+        step: &Json,
+    ) -> Outcome<Answer> {
+        parts(&self.increment(store, feature, step).await?)
+    }
+
+    /// What the read of a step would give in `store`.
+    pub(super) async fn read_in(
+        &self,
+        store: &MetadataStore,
+        feature: &FeatureKey,
+        step: &Json,
+    ) -> Outcome<Answer> {
+        let given = step.get("options").unwrap_or(&Json::Null);
+        let (options, columns) = arguments::read(given)?;
+        let read = store.read(feature, options).await.map_err(shown)?;
+        let read = read.collect().await.map_err(shown)?;
+        Ok(Answer::rows(rows_with(
+            &read,
+            columns,
+            &texts(step, "show"),
+        )?))
     }
 
     /// The rows that a step gave, kept for later steps.
@@ -245,10 +284,10 @@ impl World<'_> {
 
     /// What was pushed of one project version, or of the graph as it is now; of each feature the last row.
     async fn features(&self, store: &MetadataStore, step: &Json) -> Outcome<Answer> {
-        let project = opt_text(step, "project").or(store.project());
+        let mut project = opt_text(step, "project");
         let version = if flag(step, "current") {
-            let project = project.ok_or("no project")?;
-            self.graph.project_version(project)
+            project = project.or(store.project());
+            self.graph.project_version(project.ok_or("no project")?)
         } else {
             opt_text(step, "project_version").ok_or("no project version")?
         };
@@ -282,6 +321,15 @@ impl World<'_> {
         let rows: Vec<Json> = features.into_values().collect();
         Ok(Answer::rows(super::super::rows::golden(&rows)?))
     }
+}
+
+fn parts(increment: &Increment) -> Outcome<Answer> {
+    let found = [&increment.new, &increment.stale, &increment.orphaned];
+    let mut answer = Answer::default();
+    for (name, part) in PARTS.into_iter().zip(found) {
+        answer.parts.push((name, rows(part, Shown::Increment)?));
+    }
+    Ok(answer)
 }
 
 fn write_options(step: &Json) -> Outcome<WriteOptions> {
@@ -333,7 +381,13 @@ async fn status(store: &MetadataStore, feature: &FeatureKey, step: &Json) -> Out
     let filters = filters(step, "global_filters")?;
     let status = store.status(feature, &filters).await.map_err(shown)?;
     let root = status.category == StatusCategory::Root
-        || store.graph().require(feature).map_err(shown)?.spec.deps().is_empty();
+        || store
+            .graph()
+            .require(feature)
+            .map_err(shown)?
+            .spec
+            .deps()
+            .is_empty();
     let progress = match flag(step, "compute_progress") && !root {
         true => {
             let progress = store.progress(feature, arguments::resolve(step)?).await;

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use indexmap::IndexMap;
 use metaxy_store::backend::Backend;
+use metaxy_store::json::Json;
 use metaxy_store::{
     Access, Clock, FeatureGraph, FeatureKey, HashAlgorithm, Increment, MetadataStore, ReadOptions,
     Rows,
 };
-use metaxy_store::json::Json;
 
 use super::super::deviations::Scene;
 use super::super::factory::{StoreFactory, StoreRequest};
@@ -45,6 +45,12 @@ pub(super) struct World<'a> {
     pub(super) pushes: Pushes,
     /// The tables that were written to, by store.
     written: HashSet<(String, FeatureKey)>,
+    /// Features of which a store refused a soft delete that the reference did.
+    undeleted: HashSet<(String, FeatureKey)>,
+    /// The step was a push that was recorded here only.
+    pub(super) pushed_here: bool,
+    /// The graph refused a placeholder and was made of definitions as they were recorded.
+    pub(super) recorded: bool,
 }
 
 impl<'a> World<'a> {
@@ -87,6 +93,9 @@ impl<'a> World<'a> {
             frames: HashMap::new(),
             pushes: Pushes::default(),
             written: HashSet::new(),
+            undeleted: HashSet::new(),
+            pushed_here: false,
+            recorded: false,
         };
         world.configure(config);
         world.define(scenario)?;
@@ -106,19 +115,32 @@ impl<'a> World<'a> {
 
     /// Replaces the graph. A feature that is refused fails in the steps that use it.
     pub(super) fn define(&mut self, given: &Json) -> Outcome {
-        let graph = FeatureGraph::new().with_truncation_length(self.length);
+        let refused = self.define_in(FeatureGraph::new(), given)?;
+        if refused {
+            self.recorded = true;
+            self.define_in(FeatureGraph::recorded(), given)?;
+        }
+        self.connect();
+        Ok(())
+    }
+
+    /// Whether a placeholder was refused: it stands for a definition that is not the graph's to judge.
+    fn define_in(&mut self, graph: FeatureGraph, given: &Json) -> Outcome<bool> {
+        let graph = graph.with_truncation_length(self.length);
         let mut graph = graph.map_err(|e| e.to_string())?;
         self.refused.clear();
+        let mut placeholder = false;
         for spec in list(given, "features")? {
-            let added = versions::wrap(given, spec)
-                .and_then(|definition| graph.add(definition).map_err(|e| e.to_string()));
-            if let Err(why) = added {
-                self.refused.insert(text(spec, "key")?.to_owned(), why);
+            let definition = versions::wrap(given, spec)?;
+            let external = definition.is_external();
+            if let Err(why) = graph.add(definition) {
+                placeholder |= external;
+                self.refused
+                    .insert(text(spec, "key")?.to_owned(), why.to_string());
             }
         }
         self.graph = graph;
-        self.connect();
-        Ok(())
+        Ok(placeholder)
     }
 
     /// Makes the stores anew over their backends.
@@ -225,6 +247,8 @@ impl<'a> World<'a> {
                     .iter()
                     .any(|key| !self.graph.contains(key)),
             pushed_again: self.pushes.repeated(name),
+            undeleted: false,
+            pushed_before: op == "push" && self.pushes.any(name),
             projects: op == "write" && self.project.is_none() && projects.len() > 1,
             emptied: false,
         };
@@ -232,12 +256,25 @@ impl<'a> World<'a> {
             let mut involved = self.graph.upstream(std::slice::from_ref(&feature));
             involved.push(feature);
             for feature in &involved {
-                let written = self.written.contains(&(name.to_owned(), feature.clone()));
+                let place = (name.to_owned(), feature.clone());
+                let written = self.written.contains(&place);
+                scene.undeleted |= self.undeleted.contains(&place);
                 let kept = self.kept(name, feature).await;
                 scene.emptied |= written && kept.is_none_or(|rows| rows.is_empty());
             }
         }
         scene
+    }
+
+    /// Takes note of a soft delete that was refused.
+    pub(super) fn note_undeleted(&mut self, step: &Json) {
+        if let (Some("delete"), Some(store), Some(Ok(feature))) = (
+            opt_text(step, "op"),
+            opt_text(step, "store"),
+            opt_text(step, "feature").map(FeatureKey::new),
+        ) {
+            self.undeleted.insert((store.to_owned(), feature));
+        }
     }
 
     /// Takes note of what a step that was done has written.
@@ -250,7 +287,14 @@ impl<'a> World<'a> {
             self.written.insert((store.to_owned(), feature));
         }
         if opt_text(step, "op") == Some("push") {
-            self.pushes.note(step);
+            let keys = self.graph.keys();
+            let versions = keys.filter_map(|key| {
+                let version = self.graph.feature_version(key).ok()?;
+                Some((key.as_str().to_owned(), version.to_owned()))
+            });
+            let versions = versions.collect();
+            let here = std::mem::take(&mut self.pushed_here);
+            self.pushes.note(step, here, versions);
         }
     }
 
@@ -280,12 +324,23 @@ impl<'a> World<'a> {
     }
 
     /// One store without fallback stores that holds what `name` should see: each feature from its owner, `own` from `name` only.
-    pub(super) async fn twin(&self, name: &str, own: Option<&FeatureKey>) -> Outcome<MetadataStore> {
+    pub(super) async fn twin(
+        &self,
+        name: &str,
+        own: Option<&FeatureKey>,
+    ) -> Outcome<MetadataStore> {
         use metaxy_store::store::CopyOptions;
         let link = self.link(name)?;
-        let request =
-            StoreRequest::new(format!("{}/{name}-twin", self.case), link.algorithm, self.length);
-        let backend = self.factory.open(&request).await.map_err(|e| e.to_string())?;
+        let request = StoreRequest::new(
+            format!("{}/{name}-twin", self.case),
+            link.algorithm,
+            self.length,
+        );
+        let backend = self
+            .factory
+            .open(&request)
+            .await
+            .map_err(|e| e.to_string())?;
         let twin = MetadataStore::builder(backend)
             .with_name("twin")
             .with_graph(self.graph.clone())
