@@ -77,7 +77,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 fn all() -> Result<Vec<Stage>, String> {
     let mut stages = vec![
         Stage::cargo("formatting", "fmt --all -- --check -l"),
-        Stage::cargo("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
+        Stage::cargo(
+            "clippy",
+            "clippy --workspace --all-targets --all-features -- -D warnings",
+        ),
         Stage::cargo("tests", "test --workspace --all-features"),
         Stage {
             name: "documentation".into(),

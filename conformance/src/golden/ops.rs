@@ -68,25 +68,11 @@ pub(super) async fn replay(
         }
         let mut wrong = Vec::new();
         let mut differs = false;
-        let mut recorded = false;
-        let steps = run(
-            factory,
-            &name,
-            scenario,
-            tally,
-            &mut wrong,
-            &mut differs,
-            &mut recorded,
-        );
+        let steps = run(factory, &name, scenario, tally, &mut wrong, &mut differs);
         match AssertUnwindSafe(steps).catch_unwind().await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => wrong.push(why),
             Err(_) => wrong.push("panicked".into()),
-        }
-        if recorded {
-            report.note(format!(
-                "{name}: the graph refuses a placeholder; replayed with definitions as they were recorded"
-            ));
         }
         report.count(name, wrong, differs);
     }
@@ -148,7 +134,6 @@ async fn run(
     tally: &mut Tally,
     wrong: &mut Vec<String>,
     differs: &mut bool,
-    recorded: &mut bool,
 ) -> Outcome {
     let mut world = World::new(factory, name, scenario).await?;
     for (index, step) in list(scenario, "steps")?.iter().enumerate() {
@@ -190,7 +175,6 @@ async fn run(
             }
         }
         world.note(step);
-        *recorded = world.recorded;
         // As the reference has it, but not as the steps that follow need it.
         let must = plain.is_ok() && !whys.is_empty();
         if let (false, Err(why)) = (explained, &plain) {

@@ -131,7 +131,11 @@ impl FeatureDefinition {
                 "give a JSON schema, or leave it out",
             );
         }
-        self.spec.validate()
+        self.spec.validate()?;
+        match self.external {
+            Some(_) => Ok(()),
+            None => crate::spec::check::roots_depend_on_nothing(&self.spec),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! A push records every feature of a project as it is defined now. What was pushed can be listed, and a graph rebuilt
 //! from it; where a project names no feature files, the graph pushed last is the one that is used.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -115,7 +115,10 @@ pub struct Pushed {
     pub project_version: String,
     /// It is the one that was pushed last, so there was nothing to record (but new tags, if any).
     pub already_pushed: bool,
-    /// Features whose definition or version differs from what was pushed last.
+    /// Features whose definition or version differs from what was pushed last, also new ones; of a first push none.
+    pub changed_features: Vec<FeatureKey>,
+    /// Those of them that changed although the version of the project did not, because of an upstream in another project. It
+    /// is all that the reference reports.
     pub updated_features: Vec<FeatureKey>,
 }
 
@@ -158,6 +161,18 @@ impl MetadataStore {
                 deleted_at: None,
             });
         }
+        if now.is_empty() {
+            let known: BTreeSet<&str> = graph.definitions().map(|d| d.project.as_str()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("the graph has no features of project {project:?} to push"),
+            )
+            .with_hint(match known.as_slice() {
+                [] => "define features first".to_owned(),
+                known => format!("it has features of {}", known.join(", ")),
+            }));
+        }
         let updated: Vec<FeatureKey> = now
             .iter()
             .filter(|feature| {
@@ -183,13 +198,17 @@ impl MetadataStore {
             }
             self.record(&now).await?;
         }
+        let same_version = last.first().is_some_and(|f| f.project_version == version);
         Ok(Pushed {
             project,
             project_version: version,
-            updated_features: if already_pushed || last.is_empty() {
-                Vec::new()
-            } else {
-                updated
+            updated_features: match same_version {
+                true => updated.clone(),
+                false => Vec::new(),
+            },
+            changed_features: match last.is_empty() {
+                true => Vec::new(),
+                false => updated,
             },
             already_pushed,
         })

@@ -18,8 +18,6 @@ pub(in crate::golden) struct Scene {
     pub(in crate::golden) pushed_again: bool,
     /// No project is configured, and the graph has several.
     pub(in crate::golden) projects: bool,
-    /// Something was pushed to the store before.
-    pub(in crate::golden) pushed_before: bool,
     /// A soft delete of the feature, or of one that it needs, was refused before.
     pub(in crate::golden) undeleted: bool,
     /// The feature, or one that it needs, has lost all rows of a table.
@@ -63,8 +61,6 @@ pub(in crate::golden) enum Expect {
     UpstreamMissing,
     /// What the last push recorded.
     LastPush,
-    /// The features whose versions are not those that were pushed last.
-    Updated,
     /// A new record of the same project version, with those features.
     PushedHere,
     /// What was pushed of the configured project.
@@ -79,12 +75,12 @@ impl Expect {
 
     /// Whether a step that shows it must differ from the reference.
     pub(in crate::golden) fn is_certain(self) -> bool {
-        !matches!(self, Self::NoTable | Self::LastPush | Self::Updated)
+        !matches!(self, Self::NoTable | Self::LastPush)
     }
 }
 
 /// Where the stores of a scenario, or their steps, do something else.
-pub(super) static OPS: [Deviation; 21] = [
+pub(super) static OPS: [Deviation; 20] = [
     Deviation {
         name: "hash_mismatch_late",
         reason: "algorithms are compared late and one level deep there (62); here the whole chain is compared when it is built",
@@ -208,12 +204,6 @@ pub(super) static OPS: [Deviation; 21] = [
         reason: "reading what was pushed needs a project where the graph has several there (85); here the configured one is taken",
         when: When::RefBug("features_without_project"),
         instead: Instead::As(Expect::OfProject),
-    },
-    Deviation {
-        name: "updated_features",
-        reason: "a push never names updated features there (48); here it names those that changed since the last one",
-        when: When::Scene(|scene, _| scene.pushed_before),
-        instead: Instead::As(Expect::Updated),
     },
 ];
 

@@ -55,7 +55,6 @@ impl World<'_> {
                 self.note_undeleted(step);
                 Ok(())
             }
-            Expect::Updated => self.updated(step, ok(found)?).await,
             Expect::PushedHere => {
                 let expect = step.get("expect").unwrap_or(&Json::Null);
                 let recorded = with(expect, [("already_pushed", Json::from(false))]);

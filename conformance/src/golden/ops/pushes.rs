@@ -58,11 +58,6 @@ impl Pushes {
         }
     }
 
-    /// Whether something was pushed to the store.
-    pub(super) fn any(&self, store: &str) -> bool {
-        self.0.iter().any(|push| push.store == store)
-    }
-
     fn last(&self, store: &str, version: &str) -> Option<&Recorded> {
         self.0
             .iter()

@@ -49,8 +49,6 @@ pub(super) struct World<'a> {
     undeleted: HashSet<(String, FeatureKey)>,
     /// The step was a push that was recorded here only.
     pub(super) pushed_here: bool,
-    /// The graph refused a placeholder and was made of definitions as they were recorded.
-    pub(super) recorded: bool,
 }
 
 impl<'a> World<'a> {
@@ -95,7 +93,6 @@ impl<'a> World<'a> {
             written: HashSet::new(),
             undeleted: HashSet::new(),
             pushed_here: false,
-            recorded: false,
         };
         world.configure(config);
         world.define(scenario)?;
@@ -115,32 +112,18 @@ impl<'a> World<'a> {
 
     /// Replaces the graph. A feature that is refused fails in the steps that use it.
     pub(super) fn define(&mut self, given: &Json) -> Outcome {
-        let refused = self.define_in(FeatureGraph::new(), given)?;
-        if refused {
-            self.recorded = true;
-            self.define_in(FeatureGraph::recorded(), given)?;
-        }
-        self.connect();
-        Ok(())
-    }
-
-    /// Whether a placeholder was refused: it stands for a definition that is not the graph's to judge.
-    fn define_in(&mut self, graph: FeatureGraph, given: &Json) -> Outcome<bool> {
-        let graph = graph.with_truncation_length(self.length);
+        let graph = FeatureGraph::new().with_truncation_length(self.length);
         let mut graph = graph.map_err(|e| e.to_string())?;
         self.refused.clear();
-        let mut placeholder = false;
         for spec in list(given, "features")? {
-            let definition = versions::wrap(given, spec)?;
-            let external = definition.is_external();
-            if let Err(why) = graph.add(definition) {
-                placeholder |= external;
+            if let Err(why) = graph.add(versions::wrap(given, spec)?) {
                 self.refused
                     .insert(text(spec, "key")?.to_owned(), why.to_string());
             }
         }
         self.graph = graph;
-        Ok(placeholder)
+        self.connect();
+        Ok(())
     }
 
     /// Makes the stores anew over their backends.
@@ -248,7 +231,6 @@ impl<'a> World<'a> {
                     .any(|key| !self.graph.contains(key)),
             pushed_again: self.pushes.repeated(name),
             undeleted: false,
-            pushed_before: op == "push" && self.pushes.any(name),
             projects: op == "write" && self.project.is_none() && projects.len() > 1,
             emptied: false,
         };

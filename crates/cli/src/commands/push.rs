@@ -35,7 +35,7 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
     screen.line(format_args!(
         "{name} {version} pushed to store {to}: {features}"
     ))?;
-    for feature in &pushed.updated_features {
+    for feature in &pushed.changed_features {
         screen.line(format_args!("  changed: {feature}"))?;
     }
     Ok(())

@@ -43,6 +43,26 @@ pub(super) fn id_columns(key: &FeatureKey, columns: &[String]) -> Result<()> {
     names(key, "ID columns", columns)
 }
 
+/// Fields of a feature without deps depend on nothing. A placeholder may leave out the deps that its fields name: it stands for a
+/// definition that is not ours to judge.
+pub(crate) fn roots_depend_on_nothing(spec: &FeatureSpec) -> Result<()> {
+    for field in &spec.fields {
+        if let (true, FieldDeps::List(deps)) = (spec.is_root(), &field.deps)
+            && let [dep, ..] = deps.as_slice()
+        {
+            return refuse(
+                &spec.key,
+                format!(
+                    "field `{}` depends on `{}`, but the feature has no deps",
+                    field.key, dep.feature
+                ),
+                "add the upstream feature to the feature's deps",
+            );
+        }
+    }
+    Ok(())
+}
+
 fn fields(spec: &FeatureSpec) -> Result<()> {
     let key = &spec.key;
     if spec.fields.is_empty() {
@@ -74,18 +94,6 @@ fn fields(spec: &FeatureSpec) -> Result<()> {
                 );
             }
             None => {}
-        }
-        if let (true, FieldDeps::List(deps)) = (spec.is_root(), &field.deps)
-            && let [dep, ..] = deps.as_slice()
-        {
-            return refuse(
-                key,
-                format!(
-                    "field `{}` depends on `{}`, but the feature has no deps",
-                    field.key, dep.feature
-                ),
-                "add the upstream feature to the feature's deps",
-            );
         }
     }
     Ok(())

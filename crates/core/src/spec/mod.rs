@@ -1,6 +1,6 @@
 //! What a feature is: its key, ID columns, upstream features and fields (`semantics.md` §2).
 
-mod check;
+pub(crate) mod check;
 mod dep;
 mod field;
 mod lineage;

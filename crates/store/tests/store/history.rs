@@ -33,10 +33,14 @@ fn the_last_push_is_the_newest_even_of_an_old_graph() {
     } = fixture();
     let second = first.with_graph(changed());
     let v1 = push(&first, &[]);
-    assert!(!v1.already_pushed && v1.updated_features.is_empty());
+    assert!(!v1.already_pushed && v1.changed_features.is_empty());
     assert!(push(&first, &[]).already_pushed);
     let v2 = push(&second, &[]);
-    assert_eq!(v2.updated_features, [key("video/faces")]);
+    assert_eq!(v2.changed_features, [key("video/faces")]);
+    assert!(
+        v2.updated_features.is_empty(),
+        "the version of the project changed as well"
+    );
     assert!(!push(&first, &[]).already_pushed);
 
     let snapshots = block_on(first.snapshots(Some("demo"))).unwrap();
@@ -127,4 +131,19 @@ fn a_status_says_what_is_to_be_done() {
         (StatusCategory::NeedsUpdate, 2)
     );
     assert_eq!(faces.counts.unwrap().stale, 1);
+}
+
+#[test]
+fn a_project_without_features_cannot_be_pushed() {
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    let error = block_on(store.push_graph(Some("dmeo"), &IndexMap::new())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(
+        error.to_string().contains("\"dmeo\"") && error.hint().unwrap().contains("demo"),
+        "{error}"
+    );
+    assert!(block_on(store.pushed_features()).unwrap().is_empty());
 }
