@@ -10,6 +10,7 @@
 //! | [`backend`], [`append`], [`frame`] | what a backend implements |
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
+//! | `typed` (Cargo feature) | structs as features and rows |
 
 pub mod append;
 pub mod backend;
