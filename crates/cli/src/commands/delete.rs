@@ -6,7 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use metaxy_core::{
     Access, DeleteOptions, Error, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result,
-    col,
+    Rows, col,
 };
 
 use crate::args::Delete;
@@ -20,12 +20,12 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
     let work = if args.orphaned {
         let samples = args.samples.as_deref();
         let samples = super::resolve::samples_of(&store, &feature, samples, args.samples_format);
-        orphans::find(&store, &feature, samples.await?).await?
+        orphans::find(&store, &feature, samples.await?, args.hard).await?
     } else {
         let filters = filters(&args.filters)?;
         Work {
             samples: affected(&store, &feature, &filters, args.hard).await?,
-            deletes: vec![filters],
+            target: Target::Matching(vec![filters]),
         }
     };
     let rows = match args.hard {
@@ -45,26 +45,39 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
             return screen.line("Nothing was deleted.");
         }
     }
-    let mut deleted = 0;
-    for filters in work.deletes {
-        let options = match args.hard {
-            true => DeleteOptions::hard(),
-            false => DeleteOptions::soft(),
-        };
-        deleted += store
-            .delete(&feature, options.with_filters(filters))
-            .await?;
-    }
+    let deleted = match work.target {
+        Target::Rows(rows) => store.delete_rows(&feature, rows).await?,
+        Target::Matching(deletes) => {
+            let mut deleted = 0;
+            for filters in deletes {
+                let options = match args.hard {
+                    true => DeleteOptions::hard(),
+                    false => DeleteOptions::soft(),
+                };
+                deleted += store
+                    .delete(&feature, options.with_filters(filters))
+                    .await?;
+            }
+            deleted
+        }
+    };
     screen.line(match args.hard {
         true => format!("{feature}: {} removed for good", count(deleted, "row")),
         false => format!("{feature}: {} deleted", count(deleted, "sample")),
     })
 }
 
-/// What is to be deleted: all samples that the filters of one of the deletes let through.
+/// What is to be deleted.
 struct Work {
     samples: u64,
-    deletes: Vec<Vec<Expr>>,
+    target: Target,
+}
+
+enum Target {
+    /// These rows, as they are stored: all at once.
+    Rows(Rows),
+    /// All samples that the filters of one of the deletes let through.
+    Matching(Vec<Vec<Expr>>),
 }
 
 /// How many rows a delete with these filters meets.

@@ -1,32 +1,28 @@
 //! Samples that upstream no longer has.
 
-use futures::StreamExt;
 use metaxy_core::{FeatureKey, Frame, MetadataStore, ResolveOptions, Result};
 
-use super::Work;
+use super::{Target, Work};
 use crate::rows::with_ids;
 
-/// The orphaned samples of a feature. Only their IDs are held in memory.
+/// The orphaned samples of a feature, in memory.
 pub(super) async fn find(
     store: &MetadataStore,
     feature: &FeatureKey,
     samples: Option<Frame>,
+    hard: bool,
 ) -> Result<Work> {
     let mut options = ResolveOptions::default();
     options.samples = samples;
-    let ids = store.graph().require(feature)?.spec.id_columns();
-    let increment = store.resolve_lazy(feature, options).await?;
-    let mut batches = increment.stream().await?;
-    let mut work = Work {
-        samples: 0,
-        deletes: Vec::new(),
+    let orphaned = store.resolve_update(feature, options).await?.orphaned;
+    let samples = orphaned.num_rows() as u64;
+    let target = if hard {
+        // What is removed for good goes with all its history, so it is named by its IDs.
+        let ids = store.graph().require(feature)?.spec.id_columns();
+        let conditions = with_ids(ids, orphaned.batches())?;
+        Target::Matching(conditions.into_iter().map(|c| vec![c]).collect())
+    } else {
+        Target::Rows(orphaned)
     };
-    while let Some(split) = batches.next().await {
-        let orphaned = split?.orphaned;
-        work.samples += orphaned.num_rows() as u64;
-        let conditions = with_ids(ids, &[orphaned])?;
-        work.deletes
-            .extend(conditions.into_iter().map(|condition| vec![condition]));
-    }
-    Ok(work)
+    Ok(Work { samples, target })
 }
