@@ -207,7 +207,9 @@ impl FrameWriter {
             }
             Encoder::Json(mut writer) => {
                 writer.finish().map_err(|e| failed(name, e))?;
-                writer.into_inner()
+                let mut out = writer.into_inner();
+                out.write_all(b"\n")?;
+                out
             }
         };
         Ok(Finished {

@@ -143,7 +143,7 @@ fn frames_without_rows_are_written_whole() {
     for (format, text) in [
         (Format::Csv, "id\n"),
         (Format::Ndjson, ""),
-        (Format::Json, "[]"),
+        (Format::Json, "[]\n"),
     ] {
         let path = folder.path().join("empty");
         FrameWriter::create(&path, Some(format), schema.clone())
