@@ -181,3 +181,54 @@ fn a_frame_that_promises_no_nulls_can_be_compared() {
         (vec![3], vec![2], vec![1])
     );
 }
+
+#[test]
+fn without_a_comparison_the_stored_columns_do_not_matter() {
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    block_on(store.write(&key("video/raw"), raw(&[(1, "a", "f"), (2, "a", "f")]))).unwrap();
+    apply(&store, "video/faces");
+    let options = || ResolveOptions::default().with_target_filters([col("elsewhere").eq(1)]);
+    let error = block_on(store.resolve_update(&key("video/faces"), options())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidFilter);
+    let skipped = options().with_skip_comparison(true);
+    let increment = block_on(store.resolve_update(&key("video/faces"), skipped)).unwrap();
+    assert_eq!(ids(&increment.new), [1, 2]);
+}
+
+#[test]
+fn a_field_that_upstream_was_never_written_with_is_named() {
+    let Fixture {
+        store,
+        folder: _folder,
+    } = fixture();
+    block_on(store.write(&key("video/raw"), raw(&[(1, "a", "f")]))).unwrap();
+    let mut graph = graph();
+    let raw_spec = FeatureSpec::new("video/raw", ["id"]).unwrap();
+    let fields = ["audio", "frames", "depth"].map(|name| FieldSpec::new(name).unwrap());
+    let raw_spec = fields.into_iter().fold(raw_spec, FeatureSpec::with_field);
+    graph
+        .replace(FeatureDefinition::new(raw_spec, "demo"))
+        .unwrap();
+    let faces = FeatureSpec::new("video/faces", ["id"])
+        .unwrap()
+        .with_dep(FeatureDep::new("video/raw").unwrap());
+    graph
+        .replace(FeatureDefinition::new(faces, "demo"))
+        .unwrap();
+    let store = store.with_graph(graph);
+    let error =
+        block_on(store.resolve_update(&key("video/faces"), ResolveOptions::default())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidFrame);
+    assert!(
+        error.to_string().contains("\"depth\"") && error.hint().unwrap().contains("video/raw"),
+        "{error}"
+    );
+    // What does not ask for it goes on: nothing upstream is of the current version.
+    let transcript =
+        block_on(store.resolve_update(&key("video/transcript"), ResolveOptions::default()))
+            .unwrap();
+    assert!(transcript.is_empty());
+}
