@@ -1,7 +1,5 @@
 //! What is known of the tables: their Arrow types, their latest stamps, and which feature versions were written once.
 
-use std::collections::HashSet;
-
 use arrow::datatypes::Schema;
 use metaxy_core::{Error, ErrorKind, Result};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -141,11 +139,11 @@ pub(crate) fn written_once(
     connection: &Connection,
     name: &str,
     version: &str,
-    ids: &str,
+    ids: &[String],
 ) -> Result<Option<bool>, CatalogError> {
     let sql = "SELECT written_once AND id_columns = ?3 FROM \"metaxy.versions\" WHERE name = ?1 AND feature_version = ?2";
     Ok(connection
-        .query_row(sql, params![name, version, ids], |row| row.get(0))
+        .query_row(sql, params![name, version, recorded(ids)], |row| row.get(0))
         .optional()?)
 }
 
@@ -154,34 +152,18 @@ pub(crate) fn record_version(
     connection: &Connection,
     name: &str,
     version: &str,
-    ids: &str,
+    ids: &[String],
     written_once: bool,
 ) -> Result<(), CatalogError> {
     connection.execute(
         "INSERT INTO \"metaxy.versions\" (name, feature_version, id_columns, written_once) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (name, feature_version) DO UPDATE SET written_once = excluded.written_once",
-        params![name, version, ids, written_once],
+        params![name, version, recorded(ids), written_once],
     )?;
     Ok(())
 }
 
-/// All feature versions whose samples were written once: table, version, ID columns.
-pub(crate) fn all_written_once(
-    connection: &Connection,
-) -> Result<HashSet<(String, String, Vec<String>)>, CatalogError> {
-    if !exists(connection)? {
-        return Ok(HashSet::new());
-    }
-    let sql =
-        "SELECT name, feature_version, id_columns FROM \"metaxy.versions\" WHERE written_once";
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| {
-        let ids: String = row.get(2)?;
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            serde_json::from_str(&ids).unwrap_or_default(),
-        ))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// ID columns as they are recorded.
+fn recorded(ids: &[String]) -> String {
+    serde_json::Value::from(ids.to_vec()).to_string()
 }

@@ -285,6 +285,28 @@ enum Values {
     Json(String, Vec<bool>),
 }
 
+impl Values {
+    fn push_null(&mut self) {
+        match self {
+            Self::Boolean(b) => b.append_null(),
+            Self::Integer(b) => b.append_null(),
+            Self::Unsigned(b) => b.append_null(),
+            Self::Float(b) => b.append_null(),
+            Self::Text(b) => b.append_null(),
+            Self::Blob(b) => b.append_null(),
+            Self::Decimal(b) => b.append_null(),
+            Self::Texts(builders, _, valid) => {
+                builders.iter_mut().for_each(StringBuilder::append_null);
+                valid.push(false);
+            }
+            Self::Json(json, valid) => {
+                json.push_str("null\n");
+                valid.push(false);
+            }
+        }
+    }
+}
+
 impl Decoder {
     /// # Errors
     /// [`ErrorKind::Unsupported`] for types that SQLite cannot hold.
@@ -317,31 +339,23 @@ impl Decoder {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is not what the column should hold.
     pub(crate) fn push(&mut self, value: ValueRef<'_>) -> Result<()> {
+        if value == ValueRef::Null {
+            self.values.push_null();
+            return Ok(());
+        }
         let ok = match (&mut self.values, value) {
             (Values::Boolean(b), ValueRef::Integer(v)) => {
                 b.append_value(v != 0);
-                true
-            }
-            (Values::Boolean(b), ValueRef::Null) => {
-                b.append_null();
                 true
             }
             (Values::Integer(b), ValueRef::Integer(v)) => {
                 b.append_value(v);
                 true
             }
-            (Values::Integer(b), ValueRef::Null) => {
-                b.append_null();
-                true
-            }
             (Values::Unsigned(b), ValueRef::Integer(v)) => {
                 let value = u64::try_from(v);
                 b.append_option(value.ok());
                 value.is_ok()
-            }
-            (Values::Unsigned(b), ValueRef::Null) => {
-                b.append_null();
-                true
             }
             (Values::Float(b), ValueRef::Real(v)) => {
                 b.append_value(v);
@@ -351,10 +365,6 @@ impl Decoder {
                 b.append_value(f64::NAN);
                 bytes == NAN
             }
-            (Values::Float(b), ValueRef::Null) => {
-                b.append_null();
-                true
-            }
             (Values::Text(b), ValueRef::Text(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => {
                     b.append_value(text);
@@ -362,16 +372,8 @@ impl Decoder {
                 }
                 Err(_) => false,
             },
-            (Values::Text(b), ValueRef::Null) => {
-                b.append_null();
-                true
-            }
             (Values::Blob(b), ValueRef::Blob(bytes)) => {
                 b.append_value(bytes);
-                true
-            }
-            (Values::Blob(b), ValueRef::Null) => {
-                b.append_null();
                 true
             }
             (Values::Decimal(b), ValueRef::Integer(v)) => {
@@ -382,10 +384,6 @@ impl Decoder {
                 let value = std::str::from_utf8(bytes).ok().and_then(|t| t.parse().ok());
                 b.append_option(value);
                 value.is_some()
-            }
-            (Values::Decimal(b), ValueRef::Null) => {
-                b.append_null();
-                true
             }
             (Values::Texts(builders, members, valid), value) => {
                 push_texts(builders, members, valid, value)
@@ -400,11 +398,6 @@ impl Decoder {
                     }
                     Err(_) => false,
                 }
-            }
-            (Values::Json(json, valid), ValueRef::Null) => {
-                json.push_str("null\n");
-                valid.push(false);
-                true
             }
             _ => false,
         };
@@ -467,7 +460,6 @@ fn push_texts(
 ) -> bool {
     let rows = valid.len();
     let ok = match value {
-        ValueRef::Null => true,
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).is_ok_and(|json| {
             for_each_member(json, |name, value| {
                 let index = members.iter().position(|m| m.name() == name.as_ref());
@@ -486,7 +478,7 @@ fn push_texts(
             builder.append_null();
         }
     }
-    valid.push(!matches!(value, ValueRef::Null));
+    valid.push(true);
     ok
 }
 

@@ -89,6 +89,8 @@ struct Recipe {
     length: usize,
     parts: Vec<RecipePart>,
     members: Vec<RecipeMember>,
+    /// The arguments that members are taken from, each once.
+    structs: Vec<usize>,
 }
 
 enum RecipePart {
@@ -166,17 +168,16 @@ impl Recipe {
                 }
             });
         }
+        let mut structs: Vec<usize> = members.iter().map(|m| m.argument).collect();
+        structs.sort_unstable();
+        structs.dedup();
         Ok(Self {
             hasher: Mutex::new(Hasher::new(algorithm)),
             length,
             parts,
             members,
+            structs,
         })
-    }
-
-    fn arguments(&self) -> impl Iterator<Item = usize> {
-        let last = self.members.iter().map(|m| m.argument).max().unwrap_or(0);
-        (1..=last).filter(|i| self.members.iter().any(|m| m.argument == *i))
     }
 }
 
@@ -185,7 +186,7 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
     let recipe = ctx.get_or_create_aux(0, Recipe::parse)?;
     let mut hasher = recipe.hasher.lock().unwrap_or_else(PoisonError::into_inner);
     let mut slots: Vec<Option<Cow<'_, str>>> = vec![None; recipe.members.len()];
-    for argument in recipe.arguments() {
+    for &argument in &recipe.structs {
         let json = match ctx.get_raw(argument) {
             ValueRef::Null => continue,
             value => as_text(value)?,

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::{SinkExt, Stream};
-use metaxy_core::plan::Plan;
+use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::sql::{column_at, quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use rusqlite::InterruptHandle;
@@ -16,7 +16,7 @@ use rusqlite::InterruptHandle;
 use crate::backend::{Handle, Shared};
 use crate::catalog::{self, CatalogError};
 use crate::codec::{Decoder, column_type};
-use crate::dialect::frame_name;
+use crate::dialect::{SqliteDialect, frame_name};
 use crate::write::insert_batch;
 
 /// Rows per batch of a result.
@@ -120,7 +120,7 @@ fn answer(
 ) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    dialect.written_once = catalog::all_written_once(&transaction)?;
+    note_written_once(&transaction, &plan.relation, &mut dialect)?;
     let frames = plan.frames.len();
     load_frames(&transaction, plan.frames)?;
     let sql = render(&plan.relation, &dialect)?;
@@ -130,6 +130,30 @@ fn answer(
         transaction.execute_batch(&format!("DROP TABLE temp.{}", quote(&frame_name(position))))?;
     }
     transaction.commit()?;
+    Ok(())
+}
+
+/// Tells the dialect which scans of the plan have nothing to replace.
+fn note_written_once(
+    connection: &rusqlite::Connection,
+    relation: &Relation,
+    dialect: &mut SqliteDialect,
+) -> Result<(), CatalogError> {
+    if !catalog::exists(connection)? {
+        return Ok(());
+    }
+    let mut scans = Vec::new();
+    relation.scans(&mut |scan| scans.push(scan));
+    for scan in scans {
+        let (Some(version), Some(ids)) = (&scan.feature_version, &scan.latest_per) else {
+            continue;
+        };
+        let name = dialect.table_name(&scan.table);
+        if catalog::written_once(connection, &name, version, ids)? == Some(true) {
+            let key = (name, version.clone(), ids.clone());
+            dialect.written_once.insert(key);
+        }
+    }
     Ok(())
 }
 

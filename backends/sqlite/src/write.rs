@@ -281,10 +281,9 @@ fn note_writes(
     if ids.is_empty() {
         return Ok(());
     }
-    let recorded = serde_json::Value::from(ids.to_vec()).to_string();
-    let known = catalog::written_once(connection, name, version, &recorded)?;
+    let known = catalog::written_once(connection, name, version, ids)?;
     if known == Some(false) {
-        return catalog::record_version(connection, name, version, &recorded, false);
+        return catalog::record_version(connection, name, version, ids, false);
     }
     let (fv, row) = (quote(columns::FEATURE_VERSION), quote(ROW));
     let same: Vec<String> = ids
@@ -301,7 +300,7 @@ fn note_writes(
     let again = connection
         .query_row(&sql, rusqlite::params![before, version], |_| Ok(()))
         .optional()?;
-    catalog::record_version(connection, name, version, &recorded, again.is_none())
+    catalog::record_version(connection, name, version, ids, again.is_none())
 }
 
 /// Removes the rows for which `filter` is true, or all.

@@ -1,10 +1,12 @@
 //! The arguments of a step, as options of the store.
 
+use std::collections::HashMap;
+
 use chrono::DateTime;
 use metaxy_store::json::Json;
-use metaxy_store::{DeleteOptions, Expr, FeatureKey, ReadOptions, ResolveOptions};
+use metaxy_store::{DeleteOptions, Expr, FeatureKey, Increment, ReadOptions, ResolveOptions, Rows};
 
-use super::file::{Outcome, flag, members, opt_text, text, texts};
+use super::file::{Outcome, flag, members, opt_text, size, text, texts};
 use super::frame::frame;
 use super::rows::Shown;
 
@@ -46,6 +48,19 @@ pub(super) fn read(given: &Json) -> Outcome<(ReadOptions, Shown)> {
         return Ok((options, Shown::Asked));
     }
     Ok((options, Shown::Read { deleted }))
+}
+
+/// The rows of `write_increment`: a part of what an earlier resolve gave. `increments` are by the index of their step.
+pub(super) fn increment_part(increments: &HashMap<usize, Increment>, step: &Json) -> Outcome<Rows> {
+    let from = size(step, "from")?;
+    let increment = increments.get(&from);
+    let increment = increment.ok_or_else(|| format!("step {from} gave no increment"))?;
+    match text(step, "part")? {
+        "new" => Ok(increment.new.clone()),
+        "stale" => Ok(increment.stale.clone()),
+        "both" => Ok(increment.new_and_stale()),
+        other => Err(format!("unknown part {other:?}")),
+    }
 }
 
 /// The arguments of a delete.

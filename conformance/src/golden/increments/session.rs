@@ -11,7 +11,7 @@ use metaxy_store::{FeatureGraph, FeatureKey, Increment, MetadataStore, Rows, Wri
 
 use super::super::arguments::{self, at, shown};
 use super::super::factory::StoreRequest;
-use super::super::file::{Outcome, size, text};
+use super::super::file::{Outcome, text};
 use super::super::frame::frame;
 use super::super::rows::{Row, Shown, rows};
 
@@ -83,16 +83,7 @@ impl Session {
                 self.write(&feature, rows.into(), step).await
             }
             "write_increment" => {
-                let from = size(step, "from")?;
-                let increment = self.increments.get(&from);
-                let increment =
-                    increment.ok_or_else(|| format!("step {from} gave no increment"))?;
-                let rows = match text(step, "part")? {
-                    "new" => increment.new.clone(),
-                    "stale" => increment.stale.clone(),
-                    "both" => increment.new_and_stale(),
-                    other => return Err(format!("unknown part {other:?}")),
-                };
+                let rows = arguments::increment_part(&self.increments, step)?;
                 self.write(&feature, rows, step).await
             }
             "resolve" => {

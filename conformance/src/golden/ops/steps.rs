@@ -58,16 +58,7 @@ impl World<'_> {
         match text(step, "op")? {
             "write" => self.write(store, feature, frame(step)?.into(), step).await,
             "write_increment" => {
-                let from = size(step, "from")?;
-                let increment = self.increments.get(&from);
-                let increment =
-                    increment.ok_or_else(|| format!("step {from} gave no increment"))?;
-                let rows = match text(step, "part")? {
-                    "new" => increment.new.clone(),
-                    "stale" => increment.stale.clone(),
-                    "both" => increment.new_and_stale(),
-                    other => return Err(format!("unknown part {other:?}")),
-                };
+                let rows = arguments::increment_part(&self.increments, step)?;
                 self.write(store, feature, rows.into(), step).await
             }
             "write_frame" => {

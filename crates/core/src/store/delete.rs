@@ -137,15 +137,13 @@ impl MetadataStore {
         let version = self.graph.feature_version(feature)?;
         let definition = self.graph.require(feature)?;
         let ids = definition.spec.id_columns();
-        let schema = match self.inner.backend.schema(feature).await? {
-            Some(schema) => schema,
-            None => return Err(self.not_here(feature).await?),
-        };
         if !self.has_feature_here(feature).await?
             && let Some(owner) = self.find_store(feature).await?
         {
             return Err(self.lives_elsewhere(feature, &owner));
         }
+        let schema = self.inner.backend.schema(feature).await?;
+        let schema = schema.ok_or_else(|| self.never_written(feature))?;
         let scope = ReadScope {
             feature_version: (!options.with_feature_history).then(|| version.to_owned()),
             sample_history: options.with_sample_history,
@@ -175,13 +173,6 @@ impl MetadataStore {
             create: false,
         };
         Ok(self.inner.backend.append(vec![append]).await?.rows)
-    }
-
-    async fn not_here(&self, feature: &FeatureKey) -> Result<Error> {
-        Ok(match self.find_store(feature).await? {
-            Some(owner) => self.lives_elsewhere(feature, &owner),
-            None => self.never_written(feature),
-        })
     }
 
     fn lives_elsewhere(&self, feature: &FeatureKey, owner: &Self) -> Error {

@@ -68,6 +68,33 @@ impl Counts {
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
+
+    /// What was counted by [`LABEL`] ([`Relation::count`]).
+    pub(super) fn of(rows: &Rows) -> Result<Self> {
+        let broken = || {
+            Error::new(
+                ErrorKind::Internal,
+                "an increment was counted without labels",
+            )
+        };
+        let mut counts = Self::default();
+        for batch in rows.batches() {
+            let labels = batch.column_by_name(LABEL).ok_or_else(broken)?;
+            let numbers = batch.column_by_name("count").ok_or_else(broken)?;
+            let labels = labels.as_primitive_opt::<Int8Type>().ok_or_else(broken)?;
+            let numbers = numbers.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+            for (label, number) in labels.iter().zip(numbers) {
+                let number = u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+                match label {
+                    Some(l) if l == Label::New as i8 => counts.new += number,
+                    Some(l) if l == Label::Stale as i8 => counts.stale += number,
+                    Some(l) if l == Label::Orphaned as i8 => counts.orphaned += number,
+                    _ => {}
+                }
+            }
+        }
+        Ok(counts)
+    }
 }
 
 /// An increment that is yet to be computed: to be collected, streamed or counted.
@@ -153,29 +180,7 @@ impl LazyIncrement {
     pub async fn counts(self) -> Result<Counts> {
         let relation = self.plan.counts()?;
         let rows = self.query(relation).await?.collect().await?;
-        let mut counts = Counts::default();
-        for batch in rows.batches() {
-            let broken = || {
-                Error::new(
-                    ErrorKind::Internal,
-                    "an increment was counted without labels",
-                )
-            };
-            let labels = batch.column_by_name(LABEL).ok_or_else(broken)?;
-            let numbers = batch.column_by_name("count").ok_or_else(broken)?;
-            let labels = labels.as_primitive_opt::<Int8Type>().ok_or_else(broken)?;
-            let numbers = numbers.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
-            for (label, number) in labels.iter().zip(numbers) {
-                let number = u64::try_from(number.unwrap_or_default()).unwrap_or_default();
-                match label {
-                    Some(l) if l == Label::New as i8 => counts.new += number,
-                    Some(l) if l == Label::Stale as i8 => counts.stale += number,
-                    Some(l) if l == Label::Orphaned as i8 => counts.orphaned += number,
-                    _ => {}
-                }
-            }
-        }
-        Ok(counts)
+        Counts::of(&rows)
     }
 
     pub(super) async fn query(self, relation: Relation) -> Result<Frame> {

@@ -159,11 +159,7 @@ impl MetadataStore {
         if check_fallbacks {
             return Ok(self.find_store(feature).await?.is_some());
         }
-        self.inner
-            .backend
-            .has_rows(feature)
-            .await
-            .map_err(|e| self.about(e, feature))
+        self.has_feature_here(feature).await
     }
 
     /// The first store of the chain, depth first, that has the feature.

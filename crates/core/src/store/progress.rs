@@ -1,7 +1,7 @@
 //! How much of a feature is done, and how many samples need work: counts over an increment.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int8Type, Int64Type};
+use arrow::datatypes::Int64Type;
 
 use super::MetadataStore;
 use super::increment::{Counts, LazyIncrement};
@@ -67,20 +67,7 @@ impl LazyIncrement {
             self.store.graph().require(&self.feature)?.spec.id_columns(),
         )?;
         let rows = self.query(relation).await?.collect().await?;
-        let mut counts = Counts::default();
-        for batch in rows.batches() {
-            let labels = batch.column(0).as_primitive_opt::<Int8Type>();
-            let labels = labels.ok_or_else(uncounted)?;
-            for (row, number) in numbers(batch.column(1))?.into_iter().enumerate() {
-                match labels.is_valid(row).then(|| labels.value(row)) {
-                    Some(l) if l == Label::New as i8 => counts.new += number,
-                    Some(l) if l == Label::Stale as i8 => counts.stale += number,
-                    Some(l) if l == Label::Orphaned as i8 => counts.orphaned += number,
-                    _ => {}
-                }
-            }
-        }
-        Ok(counts)
+        Counts::of(&rows)
     }
 }
 
