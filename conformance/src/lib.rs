@@ -2,6 +2,40 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) against any backend |
+//! | [`suite`] | [`Suite`]: runs the cases against a backend, one outcome each |
+//! | [`cases`] | the cases: one named function per behaviour |
+//! | [`bed`] | [`TestBed`]: what a case works with |
+//! | [`outcome`] | how a case ends |
+//! | [`laws`] | the algebra's laws over random histories, against a model in memory |
+//! | [`mutants`] | backends with one fault each: the suite must find it |
+//! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) |
+//! | [`factory`] | where the stores come from |
+//!
+//! A backend's crate runs it in a test of its own, with `harness = false` in its manifest:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::Arc;
+//! use metaxy_conformance::{Embedded, Suite};
+//! use metaxy_store::sqlite::SqliteConfig;
+//!
+//! fn main() -> ExitCode {
+//!     let stores = Embedded::new("sqlite", |directory, request| {
+//!         Ok(Arc::new(SqliteConfig::new(directory.join("store.db")).open(request.access)))
+//!     });
+//!     Suite::main(stores)
+//! }
+//! ```
 
+pub mod bed;
+pub mod cases;
+pub mod factory;
 pub mod golden;
+pub mod laws;
+pub mod mutants;
+pub mod outcome;
+pub mod suite;
+
+pub use bed::TestBed;
+pub use factory::{Availability, Embedded, Settings, StoreFactory, StoreRequest};
+pub use suite::{Case, Suite, SuiteReport};

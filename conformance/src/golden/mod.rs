@@ -6,7 +6,7 @@
 
 mod arguments;
 pub mod deviations;
-mod factory;
+
 mod file;
 mod filters;
 mod frame;
@@ -19,7 +19,9 @@ mod versions;
 
 use std::path::Path;
 
-pub use factory::{Embedded, StoreFactory, StoreRequest};
+pub use crate::factory::{Embedded, StoreFactory, StoreRequest};
+
+use crate::factory;
 pub use report::{Failure, Report};
 
 use deviations::Tally;

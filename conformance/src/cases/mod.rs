@@ -1,0 +1,57 @@
+//! The cases: one named function per behaviour, each on stores of its own.
+//!
+//! Each function can also be called by itself. What it proves stands in its documentation, with the section of the semantics; it
+//! ends as an [`Outcome`](crate::outcome::Outcome): an error says what the backend did instead.
+
+use crate::suite::Case;
+
+/// Lists the cases of a module: its path within [`cases`](self), then the names of its functions.
+macro_rules! cases {
+    ($module:literal: $($name:ident),+ $(,)?) => {
+        /// The cases of this module.
+        pub(super) const CASES: &[$crate::suite::Case] = &[$(
+            $crate::suite::Case::new(
+                concat!($module, "::", stringify!($name)),
+                |bed| Box::pin($name(bed)),
+            )
+        ),+];
+    };
+}
+pub(crate) use cases;
+
+pub mod history;
+pub mod read;
+pub mod delete;
+pub mod types;
+pub mod materialization;
+pub mod times;
+pub mod write;
+pub mod filters;
+pub mod increments;
+pub mod lineage;
+pub mod status;
+pub mod progress;
+pub mod provenance;
+pub mod staleness;
+pub mod joins;
+pub mod optional;
+pub mod samples;
+pub mod versions;
+pub mod backend;
+pub mod buffered;
+pub mod capabilities;
+pub mod concurrency;
+pub mod copy;
+pub mod display;
+pub mod fallback;
+pub mod multi;
+pub mod push;
+pub mod rebase;
+pub mod registration;
+
+/// Every case, in the order in which they are listed.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let modules: &[&[Case]] = &[history::CASES, read::CASES, delete::CASES, types::CASES, materialization::CASES, times::CASES, write::CASES, filters::CASES, increments::CASES, lineage::CASES, status::CASES, progress::CASES, provenance::CASES, staleness::CASES, joins::CASES, optional::CASES, samples::CASES, versions::CASES, crate::laws::CASES, backend::CASES, buffered::CASES, capabilities::CASES, concurrency::CASES, copy::CASES, display::CASES, fallback::CASES, multi::CASES, push::CASES, rebase::CASES, registration::CASES];
+    modules.concat()
+}

@@ -1,0 +1,258 @@
+//! Carrying rows over to another version of their feature (`semantics.md` §10 (69) to (72)).
+
+use arrow::array::RecordBatch;
+use indexmap::IndexMap;
+use metaxy_store::spec::Lineage;
+use metaxy_store::store::RebaseOptions;
+use metaxy_store::{
+    DeleteOptions, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec, MetadataStore,
+    ReadOptions, ResolveOptions, Result, WriteOptions, col,
+};
+
+use crate::bed::TestBed;
+use crate::bed::frames::{Table, by_field, frame, ints, read, samples, stored, with_column};
+use crate::bed::graphs::{graph, key, pair_of};
+use crate::bed::increments::{compute, resolve, resolve_with};
+use crate::outcome::{Outcome, check, check_eq, names, refused};
+
+cases! { "rebase":
+    keeps_samples_current_under_a_new_version,
+    keeps_data_versions_of_the_user,
+    drops_samples_without_upstream,
+    gives_one_row_per_aggregated_sample,
+    carries_children_of_an_expansion,
+    leads_to_a_version_that_was_pushed,
+    refuses_a_version_that_was_never_pushed,
+    refuses_a_root,
+}
+
+const PROVENANCE: &str = "metaxy_provenance";
+const DATA_VERSION: &str = "metaxy_data_version";
+
+/// Rows of all versions, as they are rebased.
+async fn history(store: &MetadataStore, feature: &str) -> Outcome<RecordBatch> {
+    let all = ReadOptions::default().with_feature_history(true);
+    Ok(read(store, feature, all).await?.batch().clone())
+}
+
+/// Rebases all rows and writes them; gives what was written.
+async fn rebase(store: &MetadataStore, feature: &str, options: RebaseOptions) -> Outcome<Table> {
+    let rows = history(store, feature).await?;
+    let rebased = store.rebase(&key(feature)?, rows, options).await?;
+    let rebased = rebased.collect().await?;
+    let keep = WriteOptions::default().with_preserve_feature_version(true);
+    store
+        .write_with(&key(feature)?, rebased.clone(), keep)
+        .await?;
+    Table::of(rebased).await
+}
+
+/// Samples 1 and 2, computed with version 1 of `b`; now it has version 2.
+async fn changed(bed: &TestBed) -> Outcome<MetadataStore> {
+    let store = bed.store(pair_of("1", "1")?).await?;
+    let rows = samples(&[(1, "x"), (2, "y")])?;
+    store.write(&key("a")?, rows).await?;
+    compute(&store, "b").await?;
+    Ok(store.with_graph(pair_of("1", "2")?))
+}
+
+/// Rows that are as good under the new version get its versions, and nothing is left to compute once they are written.
+pub async fn keeps_samples_current_under_a_new_version(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?;
+    let expected = resolve(&store, "b").await?;
+    expected.are(&[1, 2], &[], &[])?;
+    let before = Table::of(history(&store, "b").await?).await?;
+    let rebased = rebase(&store, "b", RebaseOptions::default()).await?;
+    let rows = read(&store, "b", ReadOptions::default()).await?;
+    for (found, what) in [(&rebased, "rebased"), (&rows, "read")] {
+        check_eq(found.ids()?, [1, 2], format!("samples that were {what}"))?;
+        for column in [PROVENANCE, "metaxy_provenance_by_field.default"] {
+            check_eq(found.words(column)?, expected.new.words(column)?, column)?;
+        }
+    }
+    let version = store.graph().feature_version("b")?.to_owned();
+    let found = rows.words("metaxy_feature_version")?;
+    check_eq(found, [version.clone(), version], "the feature version")?;
+    let (then, now) = (before.words(PROVENANCE)?, rows.words(PROVENANCE)?);
+    check(then != now, "another provenance than before")?;
+    let created = "metaxy_created_at";
+    check_eq(rows.words(created)?, before.words(created)?, created)?;
+    let data = rows.words(DATA_VERSION)?;
+    check_eq(data, now, "data versions follow the provenance")?;
+    resolve(&store, "b").await?.nothing()
+}
+
+/// A data version that the user set stays, one that was the provenance follows it (§4).
+pub async fn keeps_data_versions_of_the_user(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?.with_graph(pair_of("1", "1")?);
+    let rows = samples(&[(1, "p"), (2, "p")])?;
+    let given = by_field(&[("default", &["mine", "mine too"])])?;
+    let rows = with_column(&rows, "metaxy_data_version_by_field", given)?;
+    store.write(&key("b")?, rows.slice(0, 1)).await?;
+    let before = Table::of(history(&store, "b").await?).await?;
+    let store = store.with_graph(pair_of("1", "2")?);
+    rebase(&store, "b", RebaseOptions::default()).await?;
+    let after = read(&store, "b", ReadOptions::default()).await?;
+    let (then, now) = (before.words(DATA_VERSION)?, after.words(DATA_VERSION)?);
+    check_eq(&now[0], &then[0], "the data version that was set")?;
+    let members = after.words("metaxy_data_version_by_field.default")?;
+    check_eq(members[0].as_str(), "mine", "its member")?;
+    let provenance = after.words(PROVENANCE)?;
+    check_eq(&now[1], &provenance[1], "the one that was not set")?;
+    check(now[0] != provenance[0], "set apart from the provenance")?;
+    resolve(&store, "b").await?.nothing()
+}
+
+/// Rows whose upstream is gone are left out.
+pub async fn drops_samples_without_upstream(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?;
+    let one = DeleteOptions::soft().with_filters([col("id").eq(1)]);
+    store.delete(&key("a")?, one).await?;
+    let rebased = rebase(&store, "b", RebaseOptions::default()).await?;
+    check_eq(rebased.ids()?, [2], "samples that were rebased")?;
+    let rows = read(&store, "b", ReadOptions::default()).await?;
+    check_eq(rows.ids()?, [2], "samples of the new version")?;
+    resolve(&store, "b").await?.nothing()
+}
+
+/// Clips make summaries of videos, videos make crops; the version is that of the code of both.
+fn lineages(code: &str) -> Result<FeatureGraph> {
+    let made = |name: &str, ids: &[&str], from: &str, lineage: Lineage| -> Result<FeatureSpec> {
+        let spec = FeatureSpec::new(name, ids.iter().copied())?;
+        let field = FieldSpec::new("default")?.with_code_version(code);
+        Ok(spec
+            .with_field(field)
+            .with_dep(FeatureDep::new(from)?.with_lineage(lineage)))
+    };
+    graph([
+        FeatureSpec::new("clip", ["clip", "video"])?,
+        FeatureSpec::new("video", ["video"])?,
+        made(
+            "summary",
+            &["video"],
+            "clip",
+            Lineage::aggregation(["video"]),
+        )?,
+        made(
+            "crop",
+            &["video", "crop"],
+            "video",
+            Lineage::expansion(["video"]),
+        )?,
+    ])
+}
+
+/// A sample made of several upstream rows stays one row (§10 (69)).
+pub async fn gives_one_row_per_aggregated_sample(bed: &TestBed) -> Outcome {
+    let store = bed.store(lineages("1")?).await?;
+    let clips = frame([
+        ("clip", ints([1, 2, 3, 4])),
+        ("video", ints([1, 1, 1, 2])),
+        (
+            "metaxy_provenance_by_field",
+            by_field(&[("default", &["a", "b", "c", "d"])])?,
+        ),
+    ])?;
+    store.write(&key("clip")?, clips).await?;
+    compute(&store, "summary").await?;
+    let store = store.with_graph(lineages("2")?);
+    let expected = resolve(&store, "summary").await?;
+    let mut expected = expected.new.lines(&["video", PROVENANCE])?;
+    expected.dedup();
+    let rebased = rebase(&store, "summary", RebaseOptions::default()).await?;
+    let found = rebased.lines(&["video", PROVENANCE])?;
+    // A write of the increment keeps one row per video, or several of one version; each of them is carried over.
+    check_eq(dedup(found), expected, "one version per video")?;
+    let rows = read(&store, "summary", ReadOptions::default()).await?;
+    check_eq(rows.lines(&["video"])?, ["1", "2"], "samples")?;
+    let times = rebased.len();
+    let distinct = Table::of(history(&store, "summary").await?)
+        .await?
+        .lines(&["video"])?;
+    check_eq((times, distinct.len()), (2, 2), "rows that were rebased")?;
+    resolve(&store, "summary").await?.nothing()
+}
+
+/// Children of an expansion get the provenance of their parent (§10 (70)).
+pub async fn carries_children_of_an_expansion(bed: &TestBed) -> Outcome {
+    let store = bed.store(lineages("1")?).await?;
+    let videos = frame([
+        ("video", ints([1, 2])),
+        (
+            "metaxy_provenance_by_field",
+            by_field(&[("default", &["a", "b"])])?,
+        ),
+    ])?;
+    store.write(&key("video")?, videos).await?;
+    let crop = key("crop")?;
+    let parents = resolve(&store, "crop").await?.new;
+    for child in [1, 2, 3] {
+        let children = ints(vec![child; parents.len()]);
+        let rows = with_column(parents.batch(), "crop", children)?;
+        store.write(&crop, rows).await?;
+    }
+    let store = store.with_graph(lineages("2")?);
+    let expected = resolve(&store, "crop").await?.new;
+    let parents = expected.lines(&["video", PROVENANCE])?;
+    let rebased = rebase(&store, "crop", RebaseOptions::default()).await?;
+    let children = rebased.lines(&["video", "crop"])?;
+    let all = ["1 1", "1 2", "1 3", "2 1", "2 2", "2 3"];
+    check_eq(children, all, "the children")?;
+    let versions = dedup(rebased.lines(&["video", PROVENANCE])?);
+    check_eq(versions, parents, "the versions of the parents")?;
+    resolve(&store, "crop").await?.nothing()
+}
+
+/// The target may be any version that was pushed; the rows are then what that graph would compute.
+pub async fn leads_to_a_version_that_was_pushed(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?;
+    let older = store.clone();
+    older.push_graph(None, &IndexMap::new()).await?;
+    let store = store.with_graph(pair_of("1", "3")?);
+    store.push_graph(None, &IndexMap::new()).await?;
+    let version = older.graph().feature_version("b")?.to_owned();
+    let skip = ResolveOptions::default().with_skip_comparison(true);
+    let expected = resolve_with(&older, "b", skip).await?.new;
+    let options = RebaseOptions::default().with_to_feature_version(&version);
+    let rebased = rebase(&store, "b", options).await?;
+    let found = rebased.words(PROVENANCE)?;
+    check_eq(found, expected.words(PROVENANCE)?, "the provenance")?;
+    let found = rebased.words("metaxy_feature_version")?;
+    check_eq(found, vec![version; 2], "the feature version")?;
+    let project = older.graph().project_version("demo").to_owned();
+    let found = rebased.words("metaxy_project_version")?;
+    check_eq(found, vec![project; 2], "the project version")?;
+    resolve(&older, "b").await?.nothing()
+}
+
+/// A version that no push recorded is refused by name; nothing is written.
+pub async fn refuses_a_version_that_was_never_pushed(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    let before = stored(&store, "b").await?;
+    let rows = history(&store, "b").await?;
+    let options = RebaseOptions::default().with_to_feature_version("nosuchversion");
+    let error = refused(
+        store.rebase(&key("b")?, rows, options).await,
+        ErrorKind::InvalidArgument,
+    )?;
+    names(&error, &["nosuchversion", "feature b", "main"])?;
+    check_eq(stored(&store, "b").await?, before, "what is stored")
+}
+
+/// The provenance of a root is the user's: there is nothing to compute it from.
+pub async fn refuses_a_root(bed: &TestBed) -> Outcome {
+    let store = changed(bed).await?;
+    let rows = history(&store, "a").await?;
+    let options = RebaseOptions::default();
+    let error = refused(
+        store.rebase(&key("a")?, rows, options).await,
+        ErrorKind::InvalidArgument,
+    )?;
+    names(&error, &["feature a", "main"])
+}
+
+fn dedup(mut sorted: Vec<String>) -> Vec<String> {
+    sorted.dedup();
+    sorted
+}

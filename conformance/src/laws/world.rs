@@ -1,0 +1,631 @@
+//! A store and the model beside it: what is done to one is done to the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field as Column};
+use metaxy_store::spec::{FieldDep, FieldDeps, Lineage as Lines};
+use metaxy_store::{
+    DeleteOptions, ErrorKind, Expr, FeatureDep, FeatureKey, FeatureSpec, FieldSpec, Frame,
+    HashAlgorithm, Increment, MetadataStore, ReadOptions, ResolveOptions, Result, Rows, col,
+};
+
+use super::generate::{History, Operation};
+use super::model::{Asks, Expected, Feature, Graph, Id, Lineage, Model, Row, Sample, Versions};
+use crate::bed::TestBed;
+use crate::bed::frames::{Table, frame, ints, texts};
+use crate::bed::graphs::{graph, key};
+use crate::outcome::{Outcome, Stop, refused};
+
+/// What the positions of a part stand for: ordered, as numbers not as text, and as bytes not as words.
+const INTEGERS: [i64; 4] = [2, 9, 10, 100];
+const TEXTS: [&str; 4] = ["B", "a", "z", "é"];
+
+/// A store, and what it should be like.
+pub(super) struct World<'a> {
+    pub bed: &'a TestBed,
+    pub store: MetadataStore,
+    pub model: Model,
+}
+
+/// A row as a store and the model both tell it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Seen {
+    pub id: Id,
+    pub provenance: Versions,
+    pub data: Versions,
+}
+
+/// The parts of an increment, each sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SeenParts {
+    pub new: Vec<Seen>,
+    pub stale: Vec<Seen>,
+    pub orphaned: Vec<Seen>,
+}
+
+impl<'a> World<'a> {
+    /// A new store, empty, over the graph.
+    pub(super) async fn new(bed: &'a TestBed, name: &str, graph: &Graph) -> Outcome<Self> {
+        let builder = bed
+            .builder(name)
+            .await?
+            .with_hash_algorithm(HashAlgorithm::Md5);
+        let store = builder.with_graph(definitions(graph)?).build()?;
+        if !store
+            .capabilities()
+            .hash_algorithms
+            .contains(&HashAlgorithm::Md5)
+        {
+            return Err(Stop::ignored(
+                "the model hashes with MD5, which the backend does not",
+            ));
+        }
+        Ok(Self {
+            bed,
+            store,
+            model: Model::new(graph.clone()),
+        })
+    }
+
+    /// A new store after all of a history.
+    pub(super) async fn after(bed: &'a TestBed, name: &str, history: &History) -> Outcome<Self> {
+        let mut world = Self::new(bed, name, &history.graph).await?;
+        for operation in &history.operations {
+            world.play(operation).await?;
+        }
+        Ok(world)
+    }
+
+    /// The key of a feature.
+    pub(super) fn key(&self, feature: usize) -> Result<FeatureKey> {
+        key(self.model.graph.features[feature].name)
+    }
+
+    /// The features that have upstreams.
+    pub(super) fn dependents(&self) -> Vec<usize> {
+        let features = self.model.graph.features.iter().enumerate();
+        features
+            .filter(|(_, f)| !f.deps.is_empty())
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    /// Does to both what the operation says; what the store has to refuse changes neither.
+    pub(super) async fn play(&mut self, operation: &Operation) -> Outcome {
+        match operation {
+            Operation::Write {
+                feature,
+                samples,
+                batches,
+            } => {
+                self.write(*feature, samples, *batches).await?;
+            }
+            Operation::Apply {
+                feature,
+                children,
+                data,
+            } => {
+                self.apply(*feature, *children, data.as_deref()).await?;
+            }
+            Operation::Redefine {
+                feature,
+                field,
+                code,
+            } => {
+                self.model.graph.features[*feature].fields[*field].code = *code;
+                let definitions = definitions(&self.model.graph)?;
+                self.store = self.store.with_graph(definitions);
+            }
+            Operation::Delete {
+                feature,
+                xs,
+                part,
+                hard,
+                of_all_versions,
+            } => {
+                self.delete(*feature, xs, *part, *hard, *of_all_versions)
+                    .await?;
+            }
+            Operation::Drop { feature } => {
+                self.store.drop_feature(&self.key(*feature)?).await?;
+                self.model.drop_table(*feature);
+            }
+            Operation::TurnBackClock => {
+                let clock = self.bed.clock();
+                clock.set(clock.peek() - 3_600_000_000);
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves a feature and does what the increment says: writes new and stale samples, deletes orphaned ones.
+    pub(super) async fn apply(&mut self, feature: usize, children: usize, data: Option<&str>) -> Outcome {
+        let key = self.key(feature)?;
+        let resolved = self
+            .store
+            .resolve_update(&key, ResolveOptions::default())
+            .await;
+        let Some(parts) = self.model.increment(feature) else {
+            refused(resolved, ErrorKind::FeatureNotFound)?;
+            return Ok(());
+        };
+        let increment = resolved?;
+        let graph = &self.model.graph;
+        let of = &graph.features[feature];
+        let expands = of.parts && !graph.identified_by_parts(feature);
+        let data = data.map(|data| vec![data.to_owned(); of.fields.len()]);
+        let samples = |rows: Vec<(Id, Vec<String>)>| -> Vec<Sample> {
+            let sample = |id: Id, provenance: &Vec<String>| Sample {
+                id,
+                provenance: provenance.clone(),
+                data: data.clone(),
+            };
+            let each = rows.iter().flat_map(|(id, provenance)| match expands {
+                true => (0..children)
+                    .map(|y| sample(Id { y: Some(y), ..*id }, provenance))
+                    .collect(),
+                false => vec![sample(*id, provenance)],
+            });
+            each.collect()
+        };
+        let rows: Frame = if expands || data.is_some() {
+            let todo = self
+                .seen(
+                    feature,
+                    &increment.new_and_stale(),
+                    graph.identified_by_parts(feature),
+                )
+                .await?;
+            let todo = todo
+                .into_iter()
+                .map(|row| (row.id, row.provenance.by_field))
+                .collect();
+            self.frame(of, &samples(todo))?.into()
+        } else {
+            increment.new_and_stale().into()
+        };
+        let todo = parts.new.into_iter().chain(parts.stale);
+        let todo = samples(todo.map(|row| (row.id, row.provenance.by_field)).collect());
+        // Whoever has nothing to write does not write.
+        if !increment.new_and_stale().is_empty() {
+            self.store.write(&key, rows).await?;
+        }
+        if !todo.is_empty() {
+            self.model.write(feature, &todo);
+        }
+        self.store.delete_rows(&key, increment.orphaned).await?;
+        self.model.mark_deleted(feature, parts.orphaned);
+        Ok(())
+    }
+
+    /// Writes samples to both, as so many batches.
+    pub(super) async fn write(&mut self, feature: usize, samples: &[Sample], batches: usize) -> Outcome {
+        let rows = self.frame(&self.model.graph.features[feature], samples)?;
+        self.store
+            .write(&self.key(feature)?, in_batches(&rows, batches))
+            .await?;
+        self.model.write(feature, samples);
+        Ok(())
+    }
+
+    /// Writes samples in another order, in some writes and batches, after older versions of some of them.
+    pub(super) async fn write_scattered(
+        &mut self,
+        feature: usize,
+        samples: &[Sample],
+        pick: usize,
+    ) -> Outcome {
+        let mut scattered: Vec<(usize, Sample)> = samples.iter().cloned().enumerate().collect();
+        scattered.sort_by_key(|(i, _)| (i + 1).wrapping_mul(pick | 1) % 17);
+        let scattered: Vec<Sample> = scattered.into_iter().map(|(_, sample)| sample).collect();
+        let older = scattered.iter().step_by(2).map(|sample| Sample {
+            provenance: vec!["older".into(); sample.provenance.len()],
+            data: None,
+            ..*sample
+        });
+        let older: Vec<Sample> = older.collect();
+        self.write(feature, &older, 1).await?;
+        for write in scattered.chunks(1 + pick % 5) {
+            self.write(feature, write, 1 + pick % 3).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &mut self,
+        feature: usize,
+        xs: &[i64],
+        part: Option<usize>,
+        hard: bool,
+        of_all_versions: bool,
+    ) -> Outcome {
+        if hard && !self.store.capabilities().hard_delete {
+            return Ok(());
+        }
+        let mut filters = vec![col("x").is_in(xs.iter().copied())];
+        if let Some(part) = part {
+            filters.push(match self.model.graph.text_parts {
+                true => col("y").eq(TEXTS[part]),
+                false => col("y").eq(INTEGERS[part]),
+            });
+        }
+        let which = |id: Id| xs.contains(&id.x) && part.is_none_or(|part| id.y == Some(part));
+        let options = if hard {
+            DeleteOptions::hard()
+        } else {
+            DeleteOptions::soft()
+        };
+        let options = options
+            .with_filters(filters)
+            .with_feature_history(of_all_versions);
+        let deleted = self.store.delete(&self.key(feature)?, options).await;
+        if hard {
+            deleted?;
+            self.model.remove(feature, of_all_versions, which);
+        } else if self.model.has_table(feature) {
+            deleted?;
+            let mut rows = self.model.read(feature, of_all_versions);
+            rows.retain(|row| which(row.id));
+            self.model.mark_deleted(feature, rows);
+        } else {
+            refused(deleted, ErrorKind::FeatureNotFound)?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless the current rows of every feature and the increment of every one that has upstreams are those of the model.
+    pub(super) async fn agree(&self) -> Outcome {
+        for (feature, of) in self.model.graph.features.iter().enumerate() {
+            let expected = self
+                .model
+                .read(feature, false)
+                .iter()
+                .map(Seen::from)
+                .collect();
+            same(
+                &self.read(feature).await?,
+                &sorted(expected),
+                &format!("rows of {}", of.name),
+            )?;
+        }
+        for feature in self.dependents() {
+            let found = self.resolve(feature, ResolveOptions::default()).await?;
+            let expected = self.model.increment(feature).map(|parts| SeenParts {
+                new: sorted(parts.new.iter().map(Seen::from).collect()),
+                stale: sorted(parts.stale.iter().map(Seen::from).collect()),
+                orphaned: sorted(parts.orphaned.iter().map(Seen::from).collect()),
+            });
+            let name = self.model.graph.features[feature].name;
+            if let (Some(found), Some(expected)) = (found, expected) {
+                found.same(&expected, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The current rows of a feature, sorted; none if it has no table, which the store has to say.
+    pub(super) async fn read(&self, feature: usize) -> Outcome<Vec<Seen>> {
+        self.read_where(feature, Vec::new()).await
+    }
+
+    /// As [`read`](Self::read), of the rows that pass.
+    pub(super) async fn read_where(&self, feature: usize, filters: Vec<Expr>) -> Outcome<Vec<Seen>> {
+        let options = ReadOptions::default().with_filters(filters);
+        let rows = self.store.read(&self.key(feature)?, options).await;
+        if !self.model.has_table(feature) {
+            refused(rows, ErrorKind::FeatureNotFound)?;
+            return Ok(Vec::new());
+        }
+        let rows = rows?.collect().await?;
+        self.seen(feature, &rows, self.model.graph.features[feature].parts)
+            .await
+    }
+
+    /// The increment of a feature; `None` if an upstream that is needed was never written, which the store has to say.
+    pub(super) async fn resolve(
+        &self,
+        feature: usize,
+        options: ResolveOptions,
+    ) -> Outcome<Option<SeenParts>> {
+        let resolved = self
+            .store
+            .resolve_update(&self.key(feature)?, options)
+            .await;
+        if self.model.expected(feature).is_none() {
+            refused(resolved, ErrorKind::FeatureNotFound)?;
+            return Ok(None);
+        }
+        Ok(Some(self.parts(feature, &resolved?).await?))
+    }
+
+    /// The rows of each feature.
+    pub(super) async fn rows(&self) -> Outcome<Vec<Vec<Seen>>> {
+        let mut rows = Vec::new();
+        for feature in 0..self.model.graph.features.len() {
+            rows.push(self.read(feature).await?);
+        }
+        Ok(rows)
+    }
+
+    /// The increments of the features that have upstreams.
+    pub(super) async fn increments(&self) -> Outcome<Vec<(usize, Option<SeenParts>)>> {
+        let mut increments = Vec::new();
+        for feature in self.dependents() {
+            increments.push((
+                feature,
+                self.resolve(feature, ResolveOptions::default()).await?,
+            ));
+        }
+        Ok(increments)
+    }
+
+    /// The parts of an increment as they compare.
+    async fn parts(&self, feature: usize, increment: &Increment) -> Outcome<SeenParts> {
+        let by_parts = self.model.graph.identified_by_parts(feature);
+        let stored = self.model.graph.features[feature].parts;
+        Ok(SeenParts {
+            new: self.seen(feature, &increment.new, by_parts).await?,
+            stale: self.seen(feature, &increment.stale, by_parts).await?,
+            // A table that does not exist has no columns to show.
+            orphaned: match increment.orphaned.is_empty() {
+                true => Vec::new(),
+                false => self.seen(feature, &increment.orphaned, stored).await?,
+            },
+        })
+    }
+
+    /// Samples as they are written.
+    fn frame(&self, of: &Feature, samples: &[Sample]) -> Outcome<RecordBatch> {
+        let mut columns = vec![("x", ints(samples.iter().map(|sample| sample.id.x)))];
+        if of.parts {
+            let parts = samples.iter().map(|sample| sample.id.y.unwrap_or_default());
+            columns.push((
+                "y",
+                match self.model.graph.text_parts {
+                    true => texts(parts.map(|part| TEXTS[part])),
+                    false => ints(parts.map(|part| INTEGERS[part])),
+                },
+            ));
+        }
+        let provenance: Vec<_> = samples
+            .iter()
+            .map(|sample| Some(&sample.provenance))
+            .collect();
+        columns.push(("metaxy_provenance_by_field", by_field(of, &provenance)?));
+        let data: Vec<_> = samples.iter().map(|sample| sample.data.as_ref()).collect();
+        if data.iter().any(Option::is_some) {
+            columns.push(("metaxy_data_version_by_field", by_field(of, &data)?));
+        }
+        Ok(frame(columns)?)
+    }
+
+    async fn seen(&self, feature: usize, rows: &Rows, with_parts: bool) -> Outcome<Vec<Seen>> {
+        let of = &self.model.graph.features[feature];
+        let rows = Table::of(rows).await?;
+        let xs = rows.ints("x")?;
+        let ys: Vec<Option<String>> = match with_parts {
+            true => rows.texts("y")?,
+            false => vec![None; rows.len()],
+        };
+        let provenance = versions(of, &rows, "metaxy_provenance")?;
+        let data = versions(of, &rows, "metaxy_data_version")?;
+        let mut seen = Vec::with_capacity(rows.len());
+        for (((x, y), provenance), data) in xs.into_iter().zip(ys).zip(provenance).zip(data) {
+            let x = x.ok_or_else(|| Stop::failed(format!("an ID of {} is null", of.name)))?;
+            let y = match (with_parts, y) {
+                (true, y) => Some(self.part(y)?),
+                (false, _) => None,
+            };
+            seen.push(Seen {
+                id: Id { x, y },
+                provenance,
+                data,
+            });
+        }
+        Ok(sorted(seen))
+    }
+
+    fn part(&self, y: Option<String>) -> Outcome<usize> {
+        let y = y.ok_or_else(|| Stop::failed("an ID is null"))?;
+        let found = match self.model.graph.text_parts {
+            true => TEXTS.iter().position(|text| **text == y),
+            false => INTEGERS.iter().position(|number| number.to_string() == y),
+        };
+        found.ok_or_else(|| Stop::failed(format!("an ID is {y:?}, which was never written")))
+    }
+}
+
+impl SeenParts {
+    /// Fails unless these are the parts that are expected.
+    pub(super) fn same(&self, expected: &Self, feature: &str) -> Outcome {
+        same(
+            &self.new,
+            &expected.new,
+            &format!("new samples of {feature}"),
+        )?;
+        same(
+            &self.stale,
+            &expected.stale,
+            &format!("stale samples of {feature}"),
+        )?;
+        same(
+            &self.orphaned,
+            &expected.orphaned,
+            &format!("orphaned samples of {feature}"),
+        )
+    }
+}
+
+impl From<&Row> for Seen {
+    fn from(row: &Row) -> Self {
+        Self {
+            id: row.id,
+            provenance: row.provenance.clone(),
+            data: row.data.clone(),
+        }
+    }
+}
+
+/// The data versions of what was not written yet are its provenance.
+impl From<&Expected> for Seen {
+    fn from(row: &Expected) -> Self {
+        Self {
+            id: row.id,
+            provenance: row.provenance.clone(),
+            data: row.provenance.clone(),
+        }
+    }
+}
+
+/// Fails unless two sorted lists of rows are equal; says what only one of them has.
+pub(super) fn same(found: &[Seen], expected: &[Seen], what: &str) -> Outcome {
+    let (more, less) = (without(found, expected), without(expected, found));
+    if more.is_empty() && less.is_empty() {
+        return Ok(());
+    }
+    let list =
+        |rows: Vec<Seen>| -> String { rows.iter().map(|row| format!("\n    {row}")).collect() };
+    Err(Stop::failed(format!(
+        "{what}: {} found, {} expected\n  found, not expected:{}\n  expected, not found:{}",
+        found.len(),
+        expected.len(),
+        list(more),
+        list(less)
+    )))
+}
+
+/// The rows of `all` that `others` does not have, each as often as it is missing.
+pub(super) fn without(all: &[Seen], others: &[Seen]) -> Vec<Seen> {
+    let mut left: BTreeMap<&Seen, usize> = BTreeMap::new();
+    for row in others {
+        *left.entry(row).or_default() += 1;
+    }
+    let missing = all.iter().filter(|row| match left.get_mut(row) {
+        Some(n) if *n > 0 => {
+            *n -= 1;
+            false
+        }
+        _ => true,
+    });
+    missing.cloned().collect()
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            id,
+            provenance,
+            data,
+        } = self;
+        write!(
+            f,
+            "{id}: provenance {} [{}]",
+            provenance.whole,
+            provenance.by_field.join(" ")
+        )?;
+        if data != provenance {
+            write!(f, ", data {} [{}]", data.whole, data.by_field.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The definitions as the library takes them.
+fn definitions(of: &Graph) -> Result<metaxy_store::FeatureGraph> {
+    let specs = of.features.iter().map(|feature| spec(of, feature));
+    graph(specs.collect::<Result<Vec<_>>>()?)?.with_truncation_length(of.length)
+}
+
+fn spec(graph: &Graph, feature: &Feature) -> Result<FeatureSpec> {
+    let ids: &[&str] = if feature.parts { &["x", "y"] } else { &["x"] };
+    let mut spec = FeatureSpec::new(feature.name, ids.iter().copied())?;
+    for dep in &feature.deps {
+        let lineage = match dep.lineage {
+            Lineage::Identity => Lines::Identity,
+            // By default a group has the feature's IDs; then `select` keeps those of the upstream.
+            Lineage::Aggregation if !feature.parts && !dep.select => {
+                Lines::Aggregation { on: None }
+            }
+            Lineage::Aggregation => Lines::aggregation(["x"]),
+            Lineage::Expansion => Lines::expansion(["x"]),
+        };
+        let mut made = FeatureDep::new(graph.features[dep.upstream].name)?.with_lineage(lineage);
+        if let Some(most) = dep.up_to {
+            made = made.with_filter(format!("x <= {most}"));
+        }
+        if dep.select {
+            made = made.with_select(["x"]);
+        }
+        if dep.optional {
+            made = made.optional();
+        }
+        spec = spec.with_dep(made);
+    }
+    for field in &feature.fields {
+        let mut made = FieldSpec::new(field.name)?.with_code_version(field.code.to_string());
+        match &field.asks {
+            Asks::Mapped => {}
+            Asks::All => made = made.with_deps(FieldDeps::All),
+            Asks::These(these) => {
+                for (upstream, field) in these {
+                    let upstream = &graph.features[*upstream];
+                    made = made.with_dep(FieldDep::new(
+                        upstream.name,
+                        [upstream.fields[*field].name],
+                    )?);
+                }
+            }
+        }
+        spec = spec.with_field(made);
+    }
+    Ok(spec)
+}
+
+fn struct_key(field: &str) -> String {
+    field.replace('/', "_")
+}
+
+/// A struct of text with a member per field; null where nothing is given.
+fn by_field(of: &Feature, rows: &[Option<&Vec<String>>]) -> Result<ArrayRef> {
+    let members = of
+        .fields
+        .iter()
+        .map(|field| Column::new(struct_key(field.name), DataType::Utf8, true));
+    let values = (0..of.fields.len()).map(|field| -> ArrayRef {
+        Arc::new(StringArray::from_iter(
+            rows.iter().map(|row| row.map(|row| row[field].as_str())),
+        ))
+    });
+    let given = rows.iter().map(Option::is_some).collect::<Vec<_>>();
+    let array = StructArray::try_new(members.collect(), values.collect(), Some(given.into()))?;
+    Ok(Arc::new(array))
+}
+
+fn versions(of: &Feature, rows: &Table, column: &str) -> Outcome<Vec<Versions>> {
+    let member = |name| rows.words(&format!("{column}_by_field.{}", struct_key(name)));
+    let members = of
+        .fields
+        .iter()
+        .map(|field| member(field.name))
+        .collect::<Outcome<Vec<_>>>()?;
+    let whole = rows.words(column)?.into_iter().enumerate();
+    let versions = whole.map(|(row, whole)| Versions {
+        by_field: members.iter().map(|member| member[row].clone()).collect(),
+        whole,
+    });
+    Ok(versions.collect())
+}
+
+fn in_batches(rows: &RecordBatch, batches: usize) -> Rows {
+    let size = rows.num_rows().div_ceil(batches.max(1)).max(1);
+    let starts = (0..rows.num_rows()).step_by(size);
+    let parts = starts.map(|start| rows.slice(start, size.min(rows.num_rows() - start)));
+    Rows::new(rows.schema(), parts.collect())
+}
+
+fn sorted(mut rows: Vec<Seen>) -> Vec<Seen> {
+    rows.sort();
+    rows
+}
