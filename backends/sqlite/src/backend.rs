@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -24,6 +25,9 @@ use crate::{error, query, write};
 
 /// Bytes per page of a new file.
 const PAGE_SIZE: u32 = 16_384;
+
+/// Between two attempts to make a file a store, where SQLite itself does not wait.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// A store in one SQLite file. Made by [`SqliteConfig::open`].
 #[derive(Clone)]
@@ -207,7 +211,7 @@ impl Shared {
         if self.access == Access::Write && !connection.is_readonly("main")? {
             // Only a file that is made now takes it: scans and searches of wide rows read fewer, larger pages.
             connection.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}"))?;
-            connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+            self.keep_log(&connection)?;
             let synchronous = match self.config.synchronous {
                 Synchronous::Full => "FULL",
                 Synchronous::Normal => "NORMAL",
@@ -221,6 +225,22 @@ impl Shared {
             connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
         Self::equip(connection)
+    }
+
+    /// Makes the file one with a write-ahead log, if it is none yet. SQLite refuses at once when another process writes to the file
+    /// at that moment, as each of several that make the store together does: it fears that both wait for each other.
+    fn keep_log(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let start = Instant::now();
+        loop {
+            let outcome = connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()));
+            let busy = outcome.as_ref().is_err_and(|error| {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+            });
+            if !busy || start.elapsed() >= self.config.lock_timeout {
+                return outcome;
+            }
+            std::thread::sleep(RETRY);
+        }
     }
 
     fn equip(connection: Connection) -> rusqlite::Result<Handle> {
@@ -262,7 +282,9 @@ impl Backend for SqliteBackend {
         self.run("read the catalog", move |_, handle| match handle {
             None => Ok(None),
             Some(handle) => {
-                let entry = catalog::table(&handle.connection, &name)?;
+                // One moment for all that is looked up: another process may drop the table.
+                let transaction = handle.connection.unchecked_transaction()?;
+                let entry = catalog::table(&transaction, &name)?;
                 Ok(entry.map(|entry| Arc::new(entry.schema)))
             }
         })
@@ -275,11 +297,12 @@ impl Backend for SqliteBackend {
             let Some(handle) = handle else {
                 return Ok(false);
             };
-            if catalog::table(&handle.connection, &name)?.is_none() {
+            let transaction = handle.connection.unchecked_transaction()?;
+            if !catalog::has(&transaction, &name)? {
                 return Ok(false);
             }
             let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{})", quote(&name));
-            Ok(handle.connection.query_row(&sql, [], |row| row.get(0))?)
+            Ok(transaction.query_row(&sql, [], |row| row.get(0))?)
         })
         .await
     }

@@ -70,6 +70,12 @@ pub(crate) fn create(connection: &Connection) -> Result<(), CatalogError> {
     Ok(())
 }
 
+/// Whether there is a table of this name.
+pub(crate) fn has(connection: &Connection, name: &str) -> Result<bool, CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM \"metaxy.tables\" WHERE name = ?1)";
+    Ok(exists(connection)? && connection.query_row(sql, [name], |row| row.get(0))?)
+}
+
 /// What is known of a table, `None` if there is none.
 pub(crate) fn table(
     connection: &Connection,

@@ -120,7 +120,7 @@ fn answer(
 ) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    note_written_once(&transaction, &plan.relation, &mut dialect)?;
+    look_up(&transaction, &plan.relation, &mut dialect)?;
     let frames = plan.frames.len();
     load_frames(&transaction, plan.frames)?;
     let sql = render(&plan.relation, &dialect)?;
@@ -133,22 +133,30 @@ fn answer(
     Ok(())
 }
 
-/// Tells the dialect which scans of the plan have nothing to replace.
-fn note_written_once(
+/// Makes sure that the tables of the plan are still there, and tells the dialect which of its scans have nothing to replace.
+fn look_up(
     connection: &rusqlite::Connection,
     relation: &Relation,
     dialect: &mut SqliteDialect,
 ) -> Result<(), CatalogError> {
-    if !catalog::exists(connection)? {
-        return Ok(());
-    }
     let mut scans = Vec::new();
     relation.scans(&mut |scan| scans.push(scan));
     for scan in scans {
+        let name = dialect.table_name(&scan.table);
+        if !catalog::has(connection, &name)? {
+            return Err(Error::new(
+                ErrorKind::TableNotFound,
+                format!(
+                    "the table of feature {} is gone: another process dropped it meanwhile",
+                    scan.table
+                ),
+            )
+            .with_hint("try again, to be told what is there now")
+            .into());
+        }
         let (Some(version), Some(ids)) = (&scan.feature_version, &scan.latest_per) else {
             continue;
         };
-        let name = dialect.table_name(&scan.table);
         if catalog::written_once(connection, &name, version, ids)? == Some(true) {
             let key = (name, version.clone(), ids.clone());
             dialect.written_once.insert(key);
