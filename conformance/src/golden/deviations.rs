@@ -5,6 +5,7 @@
 //! and fails the replay.
 
 mod case;
+mod externals;
 mod ops;
 mod shapes;
 mod tally;
@@ -15,6 +16,7 @@ use metaxy_store::json::Json;
 use super::file::{Outcome, opt_text};
 use super::increments::Part;
 pub(super) use case::{Case, Repair};
+pub(super) use externals::{Ahead, External};
 pub(super) use ops::{Expect, Scene, of_step};
 use shapes::{
     definition_is_invalid, no_false_stale, null_provenance, only_null_provenance, parents_collide,

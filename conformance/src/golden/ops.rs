@@ -8,7 +8,7 @@ use metaxy_store::json::Json;
 
 use super::deviations::{Tally, of_step};
 use super::factory::StoreFactory;
-use super::file::{Outcome, cases, flag, list, members, opt_list, opt_text};
+use super::file::{Outcome, cases, list, opt_list, opt_text};
 use super::report::Report;
 use answer::compare;
 use world::World;
@@ -16,13 +16,15 @@ use world::World;
 mod answer;
 mod copies;
 mod expectations;
+mod externals;
+mod graphs;
 mod pushes;
 mod rebases;
 mod steps;
 mod world;
 
 /// The operations that are replayed.
-const REPLAYED: [&str; 23] = [
+const REPLAYED: &[&str] = &[
     "write",
     "write_increment",
     "write_frame",
@@ -46,6 +48,13 @@ const REPLAYED: [&str; 23] = [
     "redefine",
     "configure",
     "graph",
+    "describe",
+    "dependencies",
+    "dependents",
+    "diff",
+    "sync",
+    "lock",
+    "load_lock",
 ];
 
 pub(super) async fn replay(
@@ -88,40 +97,12 @@ pub(super) async fn replay(
 /// What a scenario needs that is not there. It is replayed completely or not at all.
 fn needs(scenario: &Json) -> BTreeSet<String> {
     let mut needs = BTreeSet::new();
-    let syncs = scenario
-        .get("config")
-        .is_none_or(|config| config.get("sync") != Some(&Json::Bool(false)));
-    let external = |graph: &Json| {
-        members(graph, "definitions").any(|(_, definition)| flag(definition, "external"))
-    };
-    let mut graph = scenario;
     for step in [scenario].into_iter().chain(opt_list(scenario, "steps")) {
-        if step.get("definitions").is_some() {
-            graph = step;
-            // The reference syncs before it reads or resolves.
-            if syncs && external(step) {
-                needs.insert("sync".to_owned());
-            }
-        }
         let Some(op) = opt_text(step, "op") else {
             continue;
         };
         if !REPLAYED.contains(&op) {
             needs.insert(op.to_owned());
-        }
-        if op == "status" {
-            for given in ["target_filters", "staleness_predicates"] {
-                if !opt_list(step, given).is_empty() {
-                    needs.insert(format!("status with {given}"));
-                }
-            }
-            let spec = opt_list(graph, "features")
-                .iter()
-                .find(|spec| opt_text(spec, "key") == opt_text(step, "feature"));
-            let root = spec.is_some_and(|spec| opt_list(spec, "deps").is_empty());
-            if step.get("use_fallback") == Some(&Json::Bool(false)) && !root {
-                needs.insert("status without fallback stores".to_owned());
-            }
         }
     }
     needs

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use glob::Pattern;
-use metaxy_core::config::{ConfigLoader, ConfigOverrides};
+use metaxy_core::config::{ConfigLoader, ConfigOverrides, Origin};
+use metaxy_core::system::LockFile;
 use metaxy_core::toml_features::read_features;
 use metaxy_core::{
     Access, Config, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, MetadataStore, Result,
@@ -91,11 +92,20 @@ impl Project {
         Ok(Some(graph))
     }
 
-    /// The store with the project's graph: the defined one, or where no feature files are named the one that was last pushed
-    /// to the store or to one it falls back to.
+    /// The store with the project's graph, and with what other projects have pushed in place of external features, as far as the
+    /// configuration (`sync`, `extra_features`, `locked`) wants it.
     pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
+        let store = self.open_unsynced(access).await?;
+        let synced = store.sync_from_config(&self.config).await?;
+        Ok(store.with_graph(synced.graph))
+    }
+
+    /// The store with the project's graph: the defined one with what its lock file adds, or where no feature files are named the
+    /// one that was last pushed to the store or to one it falls back to.
+    pub(crate) async fn open_unsynced(&self, access: Access) -> Result<MetadataStore> {
         let name = Some(self.store_name());
         if let Some(graph) = self.defined_graph()? {
+            let graph = self.with_locked(graph)?;
             return MetadataStore::from_config(&self.config, name, access, &graph);
         }
         let store = MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)?;
@@ -113,6 +123,21 @@ impl Project {
             pending.extend(fallbacks);
         }
         Err(self.no_features(&store))
+    }
+
+    /// The graph with the external features of the lock file, if there is one.
+    fn with_locked(&self, graph: FeatureGraph) -> Result<FeatureGraph> {
+        let Some(path) = self.config.lock_file() else {
+            return Ok(graph);
+        };
+        if let Some(locked) = LockFile::read(&path)? {
+            return locked.add_to(&graph);
+        }
+        let origin = self.config.origin("metaxy_lock_path");
+        if origin.is_some_and(|origin| *origin != Origin::Default) {
+            tracing::warn!(file = %path.display(), "there is no lock file at `metaxy_lock_path`");
+        }
+        Ok(graph)
     }
 
     /// The folder of the configuration file.

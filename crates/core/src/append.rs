@@ -422,7 +422,11 @@ fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayR
     })
 }
 
-fn as_stamps(
+/// The times of a column in UTC microseconds.
+///
+/// # Errors
+/// [`ErrorKind::InvalidFrame`] if it holds no times.
+pub(crate) fn as_stamps(
     table: &FeatureKey,
     name: &str,
     array: &ArrayRef,

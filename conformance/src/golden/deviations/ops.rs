@@ -2,6 +2,7 @@
 
 use metaxy_store::json::Json;
 
+use super::externals::{Ahead, EXTERNALS, External};
 use super::{Deviation, Instead, When};
 use crate::golden::file::{flag, opt_text};
 
@@ -18,10 +19,26 @@ pub(in crate::golden) struct Scene {
     pub(in crate::golden) pushed_again: bool,
     /// No project is configured, and the graph has several.
     pub(in crate::golden) projects: bool,
+    /// No project is configured, and the features of the graph are not of one.
+    pub(in crate::golden) versionless: bool,
+    /// The graph does not know the feature, nor does any of its features name it.
+    pub(in crate::golden) stranger: bool,
     /// A soft delete of the feature, or of one that it needs, was refused before.
     pub(in crate::golden) undeleted: bool,
     /// The feature, or one that it needs, has lost all rows of a table.
     pub(in crate::golden) emptied: bool,
+    /// The reference's graph has features that ours has not.
+    pub(in crate::golden) ahead: Option<Ahead>,
+    /// The reference syncs external features.
+    pub(in crate::golden) syncs: bool,
+    /// A sync or a lock names keys or projects that were not pushed.
+    pub(in crate::golden) unselected: bool,
+    /// A sync or a lock needs features that were removed from their project.
+    pub(in crate::golden) removed: bool,
+    /// A sync or a lock needs features that were pushed to a fallback store only.
+    pub(in crate::golden) far: bool,
+    /// A feature of the lock file has the same definition, but another version than before.
+    pub(in crate::golden) relocked: bool,
 }
 
 /// What is expected of a step where the reference is not followed.
@@ -65,6 +82,10 @@ pub(in crate::golden) enum Expect {
     PushedHere,
     /// What was pushed of the configured project.
     OfProject,
+    /// That of external features.
+    External(External),
+    /// A description of a graph without a version of the whole.
+    Described,
 }
 
 impl Expect {
@@ -215,11 +236,37 @@ pub(super) static PROJECT_UNDEFINED: Deviation = Deviation {
     instead: Instead::As(Expect::ProjectOfFeature),
 };
 
+/// Where facts of graphs are told otherwise.
+static GRAPHS: [Deviation; 2] = [
+    Deviation {
+        name: "describe_without_project",
+        reason: "a description fails there where the graph has several projects and none is configured (85); here each project has its version",
+        when: When::Scene(|scene, step| {
+            scene.versionless
+                && opt_text(step, "op") == Some("describe")
+                && flag(step, "expect_error")
+        }),
+        instead: Instead::As(Expect::Described),
+    },
+    Deviation {
+        name: "dependents_of_unknown",
+        reason: "a feature that nobody knows has no dependents there; here it is an error, as for dependencies",
+        when: When::Scene(|scene, step| {
+            scene.stranger
+                && opt_text(step, "op") == Some("dependents")
+                && !flag(step, "expect_error")
+        }),
+        instead: Instead::As(Expect::Refused),
+    },
+];
+
 /// The deviations that a step shows.
 pub(in crate::golden) fn of_step(scene: Scene, step: &Json) -> Vec<(&'static Deviation, Expect)> {
     let shown = OPS
         .iter()
         .chain([&PROJECT_UNDEFINED])
+        .chain(&EXTERNALS)
+        .chain(&GRAPHS)
         .filter(|deviation| match deviation.when {
             When::RefBug(name) => opt_text(step, "ref_bug") == Some(name),
             When::Scene(test) => test(scene, step),

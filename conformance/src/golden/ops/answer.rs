@@ -58,6 +58,12 @@ impl Answer {
                     parts: parts?,
                 })
             }
+            // How a lock file is laid out does not matter.
+            "lock" => {
+                let part = |name| (name, Json::from(expect.get(name).cloned()));
+                let parts = ["result", "parsed"].map(part);
+                Ok(Self::value(Json::object(parts)))
+            }
             "read" | "rebase" | "compute_provenance" | "features" => match expect {
                 Json::Array(rows) => Ok(Self::rows(golden(rows)?)),
                 _ => Ok(Self {

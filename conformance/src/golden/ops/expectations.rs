@@ -48,7 +48,7 @@ impl World<'_> {
         found: &Outcome<Answer>,
         before: &Kept,
     ) -> Outcome {
-        let store = text(step, "store")?;
+        let store = opt_text(step, "store").unwrap_or_default();
         match expect {
             Expect::Refused => {
                 self.refused(step, found, before).await?;
@@ -64,6 +64,8 @@ impl World<'_> {
                 Ok(())
             }
             Expect::OfProject => self.of_project(ok(found)?),
+            Expect::External(expect) => self.external_as_expected(expect, step, found).await,
+            Expect::Described => self.described(ok(found)?),
             Expect::RefusedThenByHand => {
                 self.refused(step, found, before).await?;
                 self.copy_by_hand(step).await
@@ -103,7 +105,10 @@ impl World<'_> {
                 let store = self.store(store)?;
                 self.rebased(&store, step, ok(found)?).await
             }
-            Expect::Rebased => self.rebased_to_snapshot(step, ok(found)?).await,
+            Expect::Rebased => match text(step, "op")? {
+                "diff" => self.diffed(step, ok(found)?).await,
+                _ => self.rebased_to_snapshot(step, ok(found)?).await,
+            },
             Expect::DependentsFirst => self.dependents_first(step, ok(found)?),
             Expect::Samples => self.samples(step, ok(found)?).await,
             Expect::UpstreamMissing => self.upstream_missing(step, ok(found)?).await,
@@ -198,7 +203,9 @@ impl World<'_> {
                 if self.upstream_missing(step, found).await.is_ok() {
                     return Ok(());
                 }
-                if self.owner(store, &feature).await.is_some() {
+                let local = step.get("use_fallback") == Some(&Json::Bool(false));
+                let owner = self.owner(store, &feature).await;
+                if owner.is_some_and(|owner| !local || owner == store) {
                     return Err("a store of the chain keeps rows of it".into());
                 }
                 let expect = step.get("expect").unwrap_or(&Json::Null);

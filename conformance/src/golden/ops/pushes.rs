@@ -136,7 +136,7 @@ impl World<'_> {
         let mut updated = Vec::new();
         for definition in self.graph.definitions().filter(|d| !d.is_external()) {
             let key = definition.key();
-            let version = self.graph.feature_version(key).ok();
+            let version = self.as_pushed().feature_version(key).ok();
             let recorded = self.graph.definition_version(key).ok();
             let unchanged = before.iter().any(|f| {
                 f.feature_key == *key

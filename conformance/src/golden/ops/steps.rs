@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use metaxy_store::json::Json;
-use metaxy_store::store::{CopyOptions, RebaseOptions, StatusCategory};
+use metaxy_store::store::{CopyOptions, RebaseOptions, StatusCategory, StatusOptions};
 use metaxy_store::{
     Access, FeatureGraph, FeatureKey, Frame, Increment, MetadataStore, Rows, WriteOptions,
 };
@@ -22,13 +22,24 @@ impl World<'_> {
         }
         let op = text(step, "op")?;
         if op == "graph" {
-            return graph(&self.graph).map(Answer::value);
+            return graph_json(&self.graph).map(Answer::value);
         }
+        if let Some(answer) = self.of_graph(step) {
+            return answer;
+        }
+        if let Some(answer) = self.of_externals(step).await {
+            return answer;
+        }
+        self.sync_first(step).await?;
         let store = self.opened(step)?;
         match op {
+            "diff" => return self.diff(&store, step).await,
             "write_multi" => return self.write_multi(&store, step).await,
             "copy" => return self.copy(&store, step).await,
-            "push" => return push(&store, step).await,
+            "push" => {
+                self.push_will_sync(step).await;
+                return push(&store, step).await;
+            }
             "snapshots" => return snapshots(&store, step).await,
             "features" => return self.features(&store, step).await,
             "latest_version" => {
@@ -40,7 +51,7 @@ impl World<'_> {
                     (opt_text(step, "project_version"), opt_text(step, "project"));
                 let loaded = store.load_graph(version, project).await.map_err(shown)?;
                 let loaded = loaded.ok_or("there is no such version")?;
-                return graph(&loaded).map(Answer::value);
+                return graph_json(&loaded).map(Answer::value);
             }
             _ => {}
         }
@@ -120,9 +131,6 @@ impl World<'_> {
     fn opened(&self, step: &Json) -> Outcome<MetadataStore> {
         let name = text(step, "store")?;
         let reading = flag(step, "closed") && texts(step, "open").contains(&name);
-        if step.get("use_fallback") == Some(&Json::Bool(false)) {
-            return self.alone(name);
-        }
         match reading {
             true => self.build(name, Access::Read),
             false => self.store(name),
@@ -369,8 +377,13 @@ async fn snapshots(store: &MetadataStore, step: &Json) -> Outcome<Answer> {
 }
 
 async fn status(store: &MetadataStore, feature: &FeatureKey, step: &Json) -> Outcome<Json> {
-    let filters = filters(step, "global_filters")?;
-    let status = store.status(feature, &filters).await.map_err(shown)?;
+    let options = StatusOptions::default()
+        .with_global_filters(filters(step, "global_filters")?)
+        .with_target_filters(filters(step, "target_filters")?)
+        .with_staleness_predicates(filters(step, "staleness_predicates")?)
+        .with_use_fallback(step.get("use_fallback") != Some(&Json::Bool(false)))
+        .with_progress(flag(step, "compute_progress"));
+    let status = store.status(feature, options).await.map_err(shown)?;
     let root = status.category == StatusCategory::Root
         || store
             .graph()
@@ -379,13 +392,6 @@ async fn status(store: &MetadataStore, feature: &FeatureKey, step: &Json) -> Out
             .spec
             .deps()
             .is_empty();
-    let progress = match flag(step, "compute_progress") && !root {
-        true => {
-            let progress = store.progress(feature, arguments::resolve(step)?).await;
-            progress.map_err(shown)?.map_or(Json::Null, Json::Float)
-        }
-        false => Json::Null,
-    };
     let count = |part: fn(&metaxy_store::store::Counts) -> u64| {
         Json::from(status.counts.as_ref().map(part))
     };
@@ -401,12 +407,15 @@ async fn status(store: &MetadataStore, feature: &FeatureKey, step: &Json) -> Out
         ("orphaned", count(|counts| counts.orphaned)),
         ("target_version", Json::from(status.feature_version)),
         ("is_root_feature", Json::from(root)),
-        ("progress_percentage", progress),
+        (
+            "progress_percentage",
+            status.progress.map_or(Json::Null, Json::Float),
+        ),
     ]))
 }
 
 /// A graph as golden files have it.
-fn graph(graph: &FeatureGraph) -> Outcome<Json> {
+pub(super) fn graph_json(graph: &FeatureGraph) -> Outcome<Json> {
     let mut features = Vec::new();
     for definition in graph.definitions() {
         let key = definition.key();

@@ -17,6 +17,7 @@ use super::super::factory::{StoreFactory, StoreRequest};
 use super::super::file::{Outcome, list, members, opt_text, size, text, texts};
 use super::super::rows::{Row, Shown, rows};
 use super::super::versions;
+use super::externals::Externals;
 use super::pushes::Pushes;
 
 /// One store of a scenario.
@@ -49,6 +50,7 @@ pub(super) struct World<'a> {
     undeleted: HashSet<(String, FeatureKey)>,
     /// The step was a push that was recorded here only.
     pub(super) pushed_here: bool,
+    pub(super) externals: Externals,
 }
 
 impl<'a> World<'a> {
@@ -93,6 +95,7 @@ impl<'a> World<'a> {
             written: HashSet::new(),
             undeleted: HashSet::new(),
             pushed_here: false,
+            externals: Externals::new()?,
         };
         world.configure(config);
         world.define(scenario)?;
@@ -107,6 +110,7 @@ impl<'a> World<'a> {
         if let Ok(length) = size(config, "hash_truncation_length") {
             self.length = length;
         }
+        self.externals.configure(config);
         self.connect();
     }
 
@@ -121,9 +125,15 @@ impl<'a> World<'a> {
                     .insert(text(spec, "key")?.to_owned(), why.to_string());
             }
         }
+        self.externals.level();
+        self.take_graph(graph);
+        Ok(())
+    }
+
+    /// Goes on with another graph.
+    pub(super) fn take_graph(&mut self, graph: FeatureGraph) {
         self.graph = graph;
         self.connect();
-        Ok(())
     }
 
     /// Makes the stores anew over their backends.
@@ -151,17 +161,6 @@ impl<'a> World<'a> {
             builder = builder.with_fallback(self.store(fallback)?);
         }
         builder.build().map_err(|e| e.to_string())
-    }
-
-    /// A store of the scenario without its fallback stores.
-    pub(super) fn alone(&self, name: &str) -> Outcome<MetadataStore> {
-        let link = self.link(name)?;
-        MetadataStore::builder(link.backend.clone())
-            .with_name(name)
-            .with_graph(self.graph.clone())
-            .with_hash_algorithm(link.algorithm)
-            .build()
-            .map_err(|e| e.to_string())
     }
 
     fn clock(&self) -> Clock {
@@ -230,10 +229,14 @@ impl<'a> World<'a> {
                     .iter()
                     .any(|key| !self.graph.contains(key)),
             pushed_again: self.pushes.repeated(name),
+            versionless: self.has_no_version(),
+            stranger: self.is_stranger(step),
             undeleted: false,
             projects: op == "write" && self.project.is_none() && projects.len() > 1,
             emptied: false,
+            ..Scene::default()
         };
+        self.scene_of_externals(step, &mut scene).await;
         if let Some(Ok(feature)) = opt_text(step, "feature").map(FeatureKey::new) {
             let mut involved = self.graph.upstream(std::slice::from_ref(&feature));
             involved.push(feature);
@@ -269,9 +272,10 @@ impl<'a> World<'a> {
             self.written.insert((store.to_owned(), feature));
         }
         if opt_text(step, "op") == Some("push") {
-            let keys = self.graph.keys();
-            let versions = keys.filter_map(|key| {
-                let version = self.graph.feature_version(key).ok()?;
+            let pushed = self.externals.take_pushed();
+            let graph = pushed.as_ref().unwrap_or(&self.graph);
+            let versions = graph.keys().filter_map(|key| {
+                let version = graph.feature_version(key).ok()?;
                 Some((key.as_str().to_owned(), version.to_owned()))
             });
             let versions = versions.collect();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use metaxy_core::store::StatusOptions;
 use metaxy_core::{Access, Result};
 
 use super::status;
@@ -247,7 +248,7 @@ async fn stand(pipeline: &Pipeline, screen: &Screen) -> Result<()> {
     let store = &pipeline.store;
     let mut statuses = Vec::new();
     for feature in store.graph().topological() {
-        statuses.push(store.status(&feature, &[]).await?);
+        statuses.push(store.status(&feature, StatusOptions::default()).await?);
     }
     status::listing(&statuses, store.name()).show(screen, None)?;
     screen.blank()

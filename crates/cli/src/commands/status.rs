@@ -1,6 +1,6 @@
 //! `metaxy status`.
 
-use metaxy_core::store::{FeatureStatus, StatusCategory};
+use metaxy_core::store::{FeatureStatus, StatusCategory, StatusOptions};
 use metaxy_core::{Access, Result};
 
 use crate::args::Status;
@@ -10,7 +10,7 @@ use crate::screen::{Screen, shell_word, short};
 
 pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
-    let filters = filters(&args.filters)?;
+    let options = StatusOptions::default().with_global_filters(filters(&args.filters)?);
     let features = match args.features.as_slice() {
         [] => store.graph().topological(),
         names => names
@@ -20,7 +20,7 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     };
     let mut statuses = Vec::with_capacity(features.len());
     for feature in &features {
-        statuses.push(store.status(feature, &filters).await?);
+        statuses.push(store.status(feature, options.clone()).await?);
     }
     listing(&statuses, store.name()).show(screen, args.format.format)?;
     if screen.terminal

@@ -8,6 +8,7 @@
 
 mod demo;
 mod errors;
+mod externals;
 mod formats;
 mod pushed;
 mod support;

@@ -44,6 +44,23 @@ impl FeatureSelection {
         self
     }
 
+    /// What either selects.
+    #[must_use]
+    pub fn union(mut self, other: Self) -> Self {
+        self.all |= other.all;
+        for project in other.projects {
+            if !self.projects.contains(&project) {
+                self.projects.push(project);
+            }
+        }
+        for key in other.keys {
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+            }
+        }
+        self
+    }
+
     /// Whether it selects nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

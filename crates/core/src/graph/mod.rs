@@ -1,13 +1,20 @@
 //! The graph of features: an explicit value that knows every definition and what follows from them together.
 
+mod describe;
+mod diff;
 mod order;
 mod rules;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
+
+pub use describe::{GraphDescription, ProjectDescription};
+pub use diff::{DiffNode, DiffStatus, FeatureFacts, FieldDiff, FieldFacts, GraphDiff};
+pub use tree::{FeatureTree, Relatives, RelativesOptions, TreeNode, Walk};
 
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result, nearest};

@@ -41,7 +41,8 @@ enum Versions {
 }
 
 impl Expected {
-    /// The rows that `upstreams` (one per dep of `plan`, in order) ask for.
+    /// The rows that `upstreams` (one per dep of `plan`, in order) ask for. Where none of them was ever written, the identifying
+    /// columns have the types of `table`, the feature's own; text if it has none.
     ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written;
@@ -51,6 +52,7 @@ impl Expected {
     pub fn from_upstreams(
         plan: &FeaturePlan,
         upstreams: Vec<Upstream>,
+        table: Option<&Schema>,
         hash: HashSpec,
     ) -> Result<Self> {
         let mut prepared = Vec::new();
@@ -76,7 +78,7 @@ impl Expected {
             };
             prepared.push(relation);
         }
-        let joined = join_all(plan, prepared)?;
+        let joined = join_all(plan, prepared, table)?;
         let visible: Vec<String> = joined
             .schema()
             .fields()
@@ -327,7 +329,11 @@ fn prepare(
 
 /// Required upstreams are inner-joined in order, optional ones left-joined; if all are optional they are
 /// fully joined. Each step joins on the input ID columns that both sides have.
-fn join_all(plan: &FeaturePlan, prepared: Vec<Prepared>) -> Result<Relation> {
+fn join_all(
+    plan: &FeaturePlan,
+    prepared: Vec<Prepared>,
+    table: Option<&Schema>,
+) -> Result<Relation> {
     let all_optional = prepared.iter().all(|p| p.optional);
     let (optional, required): (Vec<_>, Vec<_>) = prepared.into_iter().partition(|p| p.optional);
     let mut joined: Option<(Relation, Vec<String>)> = None;
@@ -395,7 +401,11 @@ fn join_all(plan: &FeaturePlan, prepared: Vec<Prepared>) -> Result<Relation> {
         None => Relation::empty(Arc::new(Schema::new(
             plan.identity_columns
                 .iter()
-                .map(|name| Field::new(name, DataType::Utf8, true))
+                .map(|name| {
+                    let known = table.and_then(|table| table.field_with_name(name).ok());
+                    let data_type = known.map_or(DataType::Utf8, |f| f.data_type().clone());
+                    Field::new(name, data_type, true)
+                })
                 .collect::<Vec<_>>(),
         ))),
     };

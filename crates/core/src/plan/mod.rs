@@ -21,6 +21,7 @@
 mod expected;
 mod increment;
 mod read;
+mod rewrite;
 mod scalar;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{Inner, MetadataStore};
+use super::{Inner, MetadataStore, support};
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -106,29 +106,52 @@ impl StoreBuilder {
     /// The store.
     ///
     /// # Errors
-    /// [`ErrorKind::HashMismatch`] if a store of the chain, at any depth, hashes otherwise than this one; the message names both.
+    /// [`ErrorKind::Unsupported`] if the backend does not have the hash algorithm; [`ErrorKind::HashMismatch`] if a store of the
+    /// chain, at any depth, hashes otherwise than this one, or has a graph whose hashes are cut otherwise; the message names both.
     pub fn build(self) -> Result<MetadataStore> {
+        support::hash_algorithm(&self.inner)?;
         let mut pending: Vec<&MetadataStore> = self.inner.fallbacks.iter().collect();
         while let Some(store) = pending.pop() {
-            if store.inner.algorithm != self.inner.algorithm {
-                return Err(Error::new(
-                    ErrorKind::HashMismatch,
-                    format!(
-                        "store {:?} hashes with {} and its fallback store {:?} with {}",
-                        self.inner.name,
-                        self.inner.algorithm,
-                        store.inner.name,
-                        store.inner.algorithm
-                    ),
-                )
-                .with_hint("set one `hash_algorithm` for all stores of a chain"));
-            }
+            self.check_fallback(store)?;
             pending.extend(store.inner.fallbacks.iter());
         }
         Ok(MetadataStore {
             inner: Arc::new(self.inner),
             graph: self.graph,
         })
+    }
+
+    fn check_fallback(&self, store: &MetadataStore) -> Result<()> {
+        let mismatch = |here: String, there: String, hint: &str| {
+            let names = [&self.inner.name, &store.inner.name];
+            Err(Error::new(
+                ErrorKind::HashMismatch,
+                format!(
+                    "store {:?} hashes with {here} and its fallback store {:?} with {there}",
+                    names[0], names[1]
+                ),
+            )
+            .with_hint(hint))
+        };
+        let (ours, theirs) = (self.inner.algorithm, store.inner.algorithm);
+        if ours != theirs {
+            return mismatch(
+                ours.to_string(),
+                theirs.to_string(),
+                "set one `hash_algorithm` for all stores of a chain",
+            );
+        }
+        // A store without features follows whatever graph it is read under.
+        let lengths = [&self.graph, &store.graph].map(FeatureGraph::truncation_length);
+        if lengths[0] == lengths[1] || self.graph.is_empty() || store.graph.is_empty() {
+            return Ok(());
+        }
+        let [here, there] = lengths.map(|length| format!("{ours} cut to {length} characters"));
+        mismatch(
+            here,
+            there,
+            "set one `hash_truncation_length` for all stores of a chain",
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! Soft and hard deletes (`semantics.md` §5).
 
-use super::MetadataStore;
+use futures::{StreamExt, stream};
+
 use super::write::with_texts;
+use super::{MetadataStore, support};
 use crate::append::{Append, Times};
 use crate::clock::Micros;
 use crate::columns;
@@ -77,6 +79,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFilter`] if a filter does not fit; for a
+    /// hard delete [`ErrorKind::Unsupported`] if the backend cannot remove rows; for a
     /// soft delete [`ErrorKind::FeatureNotFound`] if this store does not have the feature (a hard delete of nothing is fine).
     pub async fn delete(&self, feature: &FeatureKey, options: DeleteOptions) -> Result<u64> {
         self.require_write("delete samples")?;
@@ -89,15 +92,21 @@ impl MetadataStore {
     }
 
     /// Marks samples as deleted: those of `rows`, which carry the stored columns, such as the orphaned part of an increment or what
-    /// a read gave. Returns how many were marked.
+    /// a read gave. Returns how many were marked. Without a row there is nothing to do, whatever the columns: before the first write
+    /// of a feature its increment has no stored columns to show.
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if the rows lack the ID columns or
     /// the system columns of stored rows.
     pub async fn delete_rows(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<u64> {
         self.require_write("delete samples")?;
-        let rows = rows.into();
         let ids = self.graph.require(feature)?.spec.id_columns().to_vec();
+        let Some(rows) = unless_empty(rows.into())
+            .await
+            .map_err(|e| self.about(e, feature))?
+        else {
+            return Ok(0);
+        };
         let system = [
             columns::FEATURE_VERSION,
             columns::CREATED_AT,
@@ -118,6 +127,7 @@ impl MetadataStore {
 
     async fn delete_hard(&self, feature: &FeatureKey, options: &DeleteOptions) -> Result<u64> {
         let version = self.graph.feature_version(feature)?;
+        support::hard_delete(&self.inner)?;
         let Some(schema) = self.inner.backend.schema(feature).await? else {
             return Ok(0);
         };
@@ -186,4 +196,16 @@ impl MetadataStore {
         )
         .with_hint("copy the feature to this store first, or delete in the store that has it")
     }
+}
+
+/// The frame, unless it has no rows.
+async fn unless_empty(mut rows: Frame) -> Result<Option<Frame>> {
+    while let Some(batch) = rows.next().await? {
+        if batch.num_rows() > 0 {
+            let schema = rows.schema().clone();
+            let all = stream::iter([Ok(batch)]).chain(rows.into_stream());
+            return Ok(Some(Frame::new(schema, all)));
+        }
+    }
+    Ok(None)
 }

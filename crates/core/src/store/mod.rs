@@ -4,6 +4,7 @@ mod buffered;
 mod builder;
 mod copy;
 mod delete;
+mod diff;
 mod increment;
 mod multi;
 mod progress;
@@ -12,6 +13,7 @@ mod read;
 mod rebase;
 mod resolve;
 mod status;
+mod support;
 mod versions;
 mod write;
 
@@ -28,7 +30,7 @@ pub use delete::DeleteOptions;
 pub use increment::{Counts, Increment, LazyIncrement};
 pub use rebase::RebaseOptions;
 pub use resolve::ResolveOptions;
-pub use status::{FeatureStatus, StatusCategory};
+pub use status::{FeatureStatus, StatusCategory, StatusOptions};
 pub use write::WriteOptions;
 
 use crate::backend::{Access, Backend, Capabilities, Description};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{MetadataStore, WriteOptions};
+use crate::append::Append;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::graph::FeatureGraph;
@@ -14,7 +15,7 @@ impl MetadataStore {
     /// Each frame is what [`write`](Self::write) takes. Where the backend has transactions
     /// ([`Capabilities::transactions`](crate::backend::Capabilities::transactions)) all frames are written or none. Elsewhere a
     /// frame that lacks a column still keeps all others from being written, but a failure half-way leaves the features that
-    /// came before.
+    /// came before, and the error names them.
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidArgument`] if a feature is given twice;
@@ -47,13 +48,31 @@ impl MetadataStore {
                 appends.push(append.map_err(|e| self.about(e, feature))?);
             }
         }
-        if !appends.is_empty() {
+        let features: Vec<&str> = order.iter().map(FeatureKey::as_str).collect();
+        if !self.capabilities().transactions {
+            self.append_in_turn(&features, appends).await?;
+        } else if !appends.is_empty() {
             let appended = self.inner.backend.append(appends).await;
             let appended = appended.map_err(|e| e.with_context("store", self.name()))?;
-            let features: Vec<&str> = order.iter().map(FeatureKey::as_str).collect();
             self.warn_of_weak_hash(appended, &features.join(", "));
         }
         Ok(order)
+    }
+
+    /// One append after the other: what came before a failure stays, and the error says what that is.
+    async fn append_in_turn(&self, features: &[&str], appends: Vec<Append>) -> Result<()> {
+        for (done, append) in appends.into_iter().enumerate() {
+            let feature = append.table.clone();
+            let appended = self.inner.backend.append(vec![append]).await;
+            let appended = appended.map_err(|e| match &features[..done] {
+                [] => self.about(e, &feature),
+                written => self
+                    .about(e, &feature)
+                    .with_context("features written before", written.join(", ")),
+            })?;
+            self.warn_of_weak_hash(appended, feature.as_str());
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::MetadataStore;
+use super::{MetadataStore, support};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
@@ -16,7 +16,8 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if no store has the feature, [`ErrorKind::InvalidFilter`] and
-    /// [`ErrorKind::InvalidArgument`] if a filter or a column does not fit what is stored.
+    /// [`ErrorKind::InvalidArgument`] if a filter or a column does not fit what is stored, [`ErrorKind::Unsupported`] if the store
+    /// that has the feature cannot tell what it was at a time.
     pub async fn read(&self, feature: &FeatureKey, options: ReadOptions) -> Result<Frame> {
         Ok(self.read_with_store(feature, options).await?.0)
     }
@@ -44,6 +45,9 @@ impl MetadataStore {
             // A table without rows is in no store, but a read of it is empty rather than an error.
             None => (self.clone(), self.feature_schema(feature).await?),
         };
+        if options.as_of.is_some() {
+            support::as_of(&store.inner).map_err(|e| store.about(e, feature))?;
+        }
         let schema = schema.ok_or_else(|| self.never_written(feature))?;
         let relation = store
             .read_plan(feature, &schema, &scope, &options)

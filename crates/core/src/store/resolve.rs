@@ -130,6 +130,7 @@ impl MetadataStore {
             None => Some(plan.join_columns.clone()),
         };
         let mut frames = Vec::new();
+        let table = self.inner.backend.schema(feature).await?;
         let expected = match options.samples.take() {
             Some(samples) => {
                 let samples = self.samples(&plan, samples)?;
@@ -153,10 +154,10 @@ impl MetadataStore {
                             .await?,
                     );
                 }
-                Expected::from_upstreams(&plan, upstreams, self.hash())?
+                Expected::from_upstreams(&plan, upstreams, table.as_deref(), self.hash())?
             }
         };
-        let stored = match self.inner.backend.schema(feature).await? {
+        let stored = match table {
             None => None,
             Some(schema) if options.skip_comparison => Some(Relation::empty(schema)),
             Some(schema) => {

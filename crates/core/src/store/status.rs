@@ -41,8 +41,81 @@ impl StatusCategory {
     }
 }
 
+/// What a status takes into account. The default is everything.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StatusOptions {
+    /// Conditions on the stored rows of every feature that is read.
+    pub global_filters: Vec<Expr>,
+    /// Conditions on the stored rows of the feature itself. Samples outside of them count as new.
+    pub target_filters: Vec<Expr>,
+    /// Conditions on a stored row that make it stale even though its provenance is unchanged.
+    pub staleness_predicates: Vec<Expr>,
+    /// Whether samples that only a fallback store has count. What is upstream is read through the chain in any case, as in
+    /// every resolve.
+    pub use_fallback: bool,
+    /// Whether to compute the progress, which reads the input once more.
+    pub progress: bool,
+}
+
+impl Default for StatusOptions {
+    fn default() -> Self {
+        Self {
+            global_filters: Vec::new(),
+            target_filters: Vec::new(),
+            staleness_predicates: Vec::new(),
+            use_fallback: true,
+            progress: false,
+        }
+    }
+}
+
+impl StatusOptions {
+    /// Only stored rows, of every feature, for which these hold.
+    #[must_use]
+    pub fn with_global_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.global_filters.extend(filters);
+        self
+    }
+
+    /// Only stored rows of the feature itself for which these hold.
+    #[must_use]
+    pub fn with_target_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
+        self.target_filters.extend(filters);
+        self
+    }
+
+    /// Stored rows for which one of these holds are stale.
+    #[must_use]
+    pub fn with_staleness_predicates(mut self, predicates: impl IntoIterator<Item = Expr>) -> Self {
+        self.staleness_predicates.extend(predicates);
+        self
+    }
+
+    /// Whether samples that only a fallback store has count.
+    #[must_use]
+    pub fn with_use_fallback(mut self, use_fallback: bool) -> Self {
+        self.use_fallback = use_fallback;
+        self
+    }
+
+    /// Whether to compute the progress.
+    #[must_use]
+    pub fn with_progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    fn resolve(&self) -> ResolveOptions {
+        ResolveOptions::default()
+            .with_global_filters(self.global_filters.iter().cloned())
+            .with_target_filters(self.target_filters.iter().cloned())
+            .with_staleness_predicates(self.staleness_predicates.iter().cloned())
+    }
+}
+
 /// How a feature stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureStatus {
     /// The feature.
@@ -51,22 +124,31 @@ pub struct FeatureStatus {
     pub feature_version: String,
     /// What is to be done.
     pub category: StatusCategory,
-    /// Current samples.
+    /// Current samples for which the filters hold.
     pub samples: u64,
-    /// Samples per part; `None` where nothing can be compared.
+    /// Samples per part; `None` where nothing can be compared. See [`sample_counts`](super::LazyIncrement::sample_counts).
     pub counts: Option<Counts>,
-    /// The store of the chain that has it.
+    /// Which part of the input has been processed, in percent ([`MetadataStore::progress`]); `None` if it was not asked
+    /// for, where nothing can be compared, and where there is no input.
+    pub progress: Option<f64>,
+    /// The store that has it: this one, or with [`StatusOptions::use_fallback`] one of its chain.
     pub store: Option<String>,
     /// The upstream that is missing, with [`StatusCategory::UpstreamMissing`].
     pub missing_upstream: Option<FeatureKey>,
 }
 
 impl MetadataStore {
-    /// How a feature stands. `filters` restrict what is counted, in every feature.
+    /// How a feature stands.
+    ///
+    /// It is compared as in a [resolve](Self::resolve_update): samples that only a fallback store has are new here.
     ///
     /// # Errors
     /// If the feature is unknown, a filter does not fit, or a store of the chain cannot be read.
-    pub async fn status(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<FeatureStatus> {
+    pub async fn status(
+        &self,
+        feature: &FeatureKey,
+        options: StatusOptions,
+    ) -> Result<FeatureStatus> {
         let plan = self.plan(feature)?;
         let mut status = FeatureStatus {
             feature: feature.clone(),
@@ -74,12 +156,20 @@ impl MetadataStore {
             category: StatusCategory::Root,
             samples: 0,
             counts: None,
+            progress: None,
             store: None,
             missing_upstream: None,
         };
-        let owner = self.find_store(feature).await?;
+        let owner = match options.use_fallback {
+            true => self.find_store(feature).await?,
+            false => self
+                .has_feature(feature, false)
+                .await?
+                .then(|| self.clone()),
+        };
         if let Some(owner) = &owner {
-            status.samples = owner.count_samples(feature, filters).await?;
+            let filters = [&options.global_filters[..], &options.target_filters].concat();
+            status.samples = owner.count_samples(feature, &filters).await?;
             status.store = Some(owner.name().to_owned());
         }
         if plan.is_root() {
@@ -98,13 +188,12 @@ impl MetadataStore {
                 return Ok(status);
             }
         }
-        let options = ResolveOptions::default().with_global_filters(filters.iter().cloned());
-        let counts = self
-            .resolve_lazy(feature, options)
-            .await?
-            .sample_counts()
-            .await?;
+        let increment = self.resolve_lazy(feature, options.resolve()).await?;
+        let counts = increment.sample_counts().await?;
         status.counts = Some(counts);
+        if options.progress {
+            status.progress = self.progress(feature, options.resolve()).await?;
+        }
         status.category = match (&owner, counts.is_empty()) {
             (None, _) => StatusCategory::Missing,
             (Some(_), true) => StatusCategory::UpToDate,

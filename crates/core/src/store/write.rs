@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
 use super::versions::{GivenProvenance, with_versions};
-use crate::append::{Append, Stamp, Times};
+use crate::append::{Append, Stamp, Times, as_stamps, stamp_type};
 use crate::backend::Appended;
 use crate::clock::Micros;
 use crate::columns;
@@ -29,7 +29,8 @@ pub struct WriteOptions {
     /// Keep the feature and project version of the frame, if it has both.
     pub preserve_feature_version: bool,
     /// Keep all times of the frame (`metaxy_created_at`, `metaxy_updated_at`, `metaxy_deleted_at`): a copy or a replay. Time then
-    /// decides which row is the latest, not the order of writes.
+    /// decides which row is the latest, not the order of writes. `metaxy_updated_at` has to be there; without the others, a row
+    /// was created when it was updated, and is alive.
     pub preserve_times: bool,
     /// Stamp the rows with exactly this time, in UTC microseconds, even if the table has seen a later one: a replay.
     pub at: Option<Micros>,
@@ -143,20 +144,9 @@ impl MetadataStore {
         };
         let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
         let rows = stamps.apply(rows);
-        if options.preserve_times && rows.schema().field_with_name(columns::UPDATED_AT).is_err() {
-            return Err(Error::new(
-                ErrorKind::InvalidFrame,
-                format!(
-                    "the times of the frame for feature {feature} are to be kept, but it has no column {:?}",
-                    columns::UPDATED_AT
-                ),
-            )
-            .with_hint("write rows that were read, or let the write stamp them"));
-        }
-        let times = if options.preserve_times {
-            Times::Keep
-        } else {
-            Times::Write(self.stamp(options.at))
+        let (rows, times) = match options.preserve_times {
+            true => (with_times(rows, feature)?, Times::Keep),
+            false => (rows, Times::Write(self.stamp(options.at))),
         };
         Ok(Append {
             table: feature.clone(),
@@ -217,6 +207,57 @@ impl Stamps {
         }
         with_texts(frame, set)
     }
+}
+
+/// The frame with all three times, for rows that keep theirs: without a creation time a row was created when it was updated, without
+/// a deletion time it is alive.
+fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
+    let given = |name: &str| frame.schema().field_with_name(name).is_ok();
+    if !given(columns::UPDATED_AT) {
+        return Err(Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "the times of the frame for feature {feature} are to be kept, but it has no column {:?}",
+                columns::UPDATED_AT
+            ),
+        )
+        .with_hint("write rows that were read, or let the write stamp them"));
+    }
+    const TIMES: [&str; 3] = [
+        columns::CREATED_AT,
+        columns::UPDATED_AT,
+        columns::DELETED_AT,
+    ];
+    let others = frame.schema().fields().iter();
+    let mut fields: Vec<Field> = others
+        .filter(|field| !TIMES.contains(&field.name().as_str()))
+        .map(|field| field.as_ref().clone())
+        .collect();
+    fields.extend(TIMES.map(|name| Field::new(name, stamp_type(), true)));
+    let schema = Arc::new(Schema::new(fields));
+    let (output, feature) = (schema.clone(), feature.clone());
+    Ok(frame.map(schema, move |batch| {
+        let stamps = |name: &str| -> Result<Option<ArrayRef>> {
+            let Some(array) = batch.column_by_name(name) else {
+                return Ok(None);
+            };
+            let stamps = as_stamps(&feature, name, array)?.with_timezone("UTC");
+            Ok(Some(Arc::new(stamps)))
+        };
+        let arrays = output.fields().iter().map(|field| {
+            let array = match field.name().as_str() {
+                columns::CREATED_AT => match stamps(columns::CREATED_AT)? {
+                    None => stamps(columns::UPDATED_AT)?,
+                    created => created,
+                },
+                name if TIMES.contains(&name) => stamps(name)?,
+                name => batch.column_by_name(name).cloned(),
+            };
+            Ok(array.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows())))
+        });
+        let arrays = arrays.collect::<Result<_>>()?;
+        Ok(RecordBatch::try_new(output.clone(), arrays)?)
+    }))
 }
 
 /// The frame with these columns set to one text, or null, in every row.

@@ -6,6 +6,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod describe;
+mod diff;
 mod golden;
 mod graph;
 mod json;

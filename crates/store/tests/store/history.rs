@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use indexmap::IndexMap;
 use metaxy_store::prelude::*;
-use metaxy_store::store::StatusCategory;
+use metaxy_store::store::{StatusCategory, StatusOptions};
 
 use crate::fixture::{Fixture, fixture, graph, key, raw, write};
 
@@ -106,7 +106,8 @@ fn a_status_says_what_is_to_be_done() {
         store,
         folder: _folder,
     } = fixture();
-    let status = |feature: &str| block_on(store.status(&key(feature), &[])).unwrap();
+    let status =
+        |feature: &str| block_on(store.status(&key(feature), StatusOptions::default())).unwrap();
     assert_eq!(status("video/raw").category, StatusCategory::Missing);
     let faces = status("video/faces");
     assert_eq!(faces.category, StatusCategory::UpstreamMissing);

@@ -4,13 +4,17 @@
 
 mod buffered;
 mod copies;
+mod diffs;
 mod fallback;
 mod fixture;
 mod history;
 mod increments;
+mod lock;
 mod multi;
 mod progress;
 mod provenance;
 mod rebases;
 mod shapes;
+mod status;
+mod sync;
 mod writes;

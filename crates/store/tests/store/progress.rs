@@ -2,7 +2,7 @@
 
 use futures::executor::block_on;
 use metaxy_store::prelude::*;
-use metaxy_store::store::StatusCategory;
+use metaxy_store::store::{StatusCategory, StatusOptions};
 
 use crate::fixture::{Fixture, chained, fixture, key, raw, write};
 use crate::shapes::{apply, builder, frame, lineages, numbered, resolve};
@@ -125,7 +125,7 @@ fn a_status_counts_samples_not_upstream_rows() {
         )
     };
     write(&store, "clip", clips(["a", "b", "c", "d"]));
-    let status = || block_on(store.status(&key("summary"), &[])).unwrap();
+    let status = || block_on(store.status(&key("summary"), StatusOptions::default())).unwrap();
     assert_eq!(resolve(&store, "summary").counts().new, 4, "rows");
     assert_eq!(status().counts.unwrap().new, 2, "samples");
     apply(&store, "summary");

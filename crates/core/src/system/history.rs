@@ -1,0 +1,172 @@
+//! What was pushed: its rows, the graphs they make up, and the graph of one of them.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use indexmap::IndexMap;
+
+use crate::clock::Micros;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::graph::FeatureGraph;
+use crate::key::FeatureKey;
+use crate::plan::{Plan, Relation, Scan};
+use crate::store::MetadataStore;
+
+use super::record::{PushedFeature, feature_versions_key, parse};
+
+/// A graph that was pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The project.
+    pub project: String,
+    /// Its version.
+    pub project_version: String,
+    /// When it was pushed last, in UTC microseconds.
+    pub recorded_at: Micros,
+    /// How many features it has.
+    pub features: usize,
+    /// What the last push of it was tagged with, as a JSON object of texts.
+    pub tags: String,
+}
+
+impl MetadataStore {
+    /// Everything that was pushed to this store, oldest first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the table is not what it should be, and if the store fails.
+    pub async fn pushed_features(&self) -> Result<Vec<PushedFeature>> {
+        let key = feature_versions_key();
+        let Some(schema) = self.feature_schema(&key).await? else {
+            return Ok(Vec::new());
+        };
+        let scan = Scan {
+            table: key,
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        };
+        let relation = Relation::scan(scan, schema);
+        let rows = self
+            .backend()
+            .query(Plan::from(relation))
+            .await?
+            .collect()
+            .await?;
+        let mut features = Vec::new();
+        for batch in rows.batches() {
+            features.extend(parse(batch)?);
+        }
+        features.sort_by_key(|f: &PushedFeature| f.recorded_at);
+        Ok(features)
+    }
+
+    /// The graphs that were pushed to this store, newest first; of one project, or of all.
+    ///
+    /// # Errors
+    /// Those of [`pushed_features`](Self::pushed_features).
+    pub async fn snapshots(&self, project: Option<&str>) -> Result<Vec<Snapshot>> {
+        let mut groups: BTreeMap<(String, String), (Micros, HashSet<FeatureKey>, String)> =
+            BTreeMap::new();
+        for feature in self.pushed_features().await? {
+            if project.is_some_and(|project| project != feature.project) {
+                continue;
+            }
+            let group = groups
+                .entry((feature.project, feature.project_version))
+                .or_default();
+            if feature.recorded_at >= group.0 {
+                group.0 = feature.recorded_at;
+                group.2 = feature.tags;
+            }
+            group.1.insert(feature.feature_key);
+        }
+        let mut snapshots: Vec<Snapshot> = groups
+            .into_iter()
+            .map(
+                |((project, project_version), (recorded_at, features, tags))| Snapshot {
+                    project,
+                    project_version,
+                    recorded_at,
+                    features: features.len(),
+                    tags,
+                },
+            )
+            .collect();
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.recorded_at));
+        Ok(snapshots)
+    }
+
+    /// The version of the project that was pushed last, if any.
+    ///
+    /// # Errors
+    /// Those of [`pushed_features`](Self::pushed_features).
+    pub async fn latest_project_version(&self, project: Option<&str>) -> Result<Option<String>> {
+        let snapshots = self.snapshots(project).await?;
+        Ok(snapshots.into_iter().next().map(|s| s.project_version))
+    }
+
+    /// The graph of a pushed project version (`None`: the one pushed last), with what it depends on in other projects as that was
+    /// at the time. `None` if there is no such version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if what was pushed is not a graph.
+    pub async fn load_graph(
+        &self,
+        project_version: Option<&str>,
+        project: Option<&str>,
+    ) -> Result<Option<FeatureGraph>> {
+        let history = self.pushed_features().await?;
+        let snapshot = self.snapshots(project).await?.into_iter().find(|snapshot| {
+            project_version.is_none_or(|version| version == snapshot.project_version)
+        });
+        let Some(snapshot) = snapshot else {
+            return Ok(None);
+        };
+        // A version that was pushed twice is recorded twice: the last push counts.
+        let last = history.iter().rfind(|feature| {
+            feature.project == snapshot.project
+                && feature.project_version == snapshot.project_version
+        });
+        last.map(|row| self.pushed_graph(&history, row, row.recorded_at))
+            .transpose()
+    }
+
+    /// The graph that `row` was pushed with, and the features of other projects that it needs: of each the newest that was
+    /// recorded at or before `until`, or else the first.
+    pub(crate) fn pushed_graph(
+        &self,
+        history: &[PushedFeature],
+        row: &PushedFeature,
+        until: i64,
+    ) -> Result<FeatureGraph> {
+        let mut chosen: IndexMap<&FeatureKey, &PushedFeature> = IndexMap::new();
+        for other in history {
+            if other.project != row.project || other.project_version != row.project_version {
+                continue;
+            }
+            // The reference stamps each row of a push anew, so rows of the same push may be later.
+            if other.recorded_at <= row.recorded_at {
+                chosen.insert(&other.feature_key, other);
+            } else {
+                chosen.entry(&other.feature_key).or_insert(other);
+            }
+        }
+        let mut seen: HashSet<FeatureKey> = chosen.keys().map(|key| (*key).clone()).collect();
+        let mut pending: VecDeque<&PushedFeature> = chosen.into_values().collect();
+        let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
+        while let Some(feature) = pending.pop_front() {
+            let definition = feature.definition()?;
+            for dep in definition.spec.deps() {
+                if seen.insert(dep.feature.clone()) {
+                    let named = || history.iter().filter(|f| f.feature_key == dep.feature);
+                    let then = named().rfind(|f| f.recorded_at <= until);
+                    pending.extend(then.or_else(|| named().next()));
+                }
+            }
+            graph.add(definition)?;
+        }
+        Ok(graph)
+    }
+}
