@@ -1,0 +1,252 @@
+//! The laws can fail: each fault of a backend is found by a history, shrunk, and shown with the seed that it comes from.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use metaxy_conformance::{Embedded, Suite};
+use metaxy_store::append::{Append, Times};
+use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};
+use metaxy_store::sqlite::{SqliteConfig, Synchronous};
+use metaxy_store::{Expr, FeatureKey, Frame, Result};
+
+#[test]
+fn a_forgotten_deletion_is_shrunk_to_three_operations() {
+    let fault = Fault {
+        forgets_deletions: true,
+        ..NONE
+    };
+    let text = broken("laws::model_agrees", fault);
+    let operations = text.lines().filter(|line| is_operation(line));
+    assert_eq!(operations.count(), 2, "a write and a deletion: {text}");
+    assert!(text.contains("\n  a/b (x); field f of code 1\n"), "{text}");
+    assert!(text.contains(" soft where x in ["), "{text}");
+    assert!(text.contains("rows of a/b: 1 found, 0 expected"), "{text}");
+    let seed = "again with METAXY_LAWS_SEED=0x";
+    assert!(text.contains(seed), "{text}");
+    // The same histories each time, and the same way down.
+    assert_eq!(broken("laws::model_agrees", fault), text);
+}
+
+#[test]
+fn rows_of_other_definitions_are_noticed() {
+    let text = broken("laws::model_agrees", plans(any_version));
+    assert!(text.contains("define field "), "{text}");
+}
+
+#[test]
+fn a_wrong_order_of_folding_is_noticed() {
+    let text = broken("laws::model_agrees", plans(ungrouped));
+    assert!(text.contains("aggregated by x"), "{text}");
+}
+
+#[test]
+fn a_lost_optional_join_is_noticed() {
+    let text = broken("laws::model_agrees", plans(inner_joins));
+    assert!(text.contains("<- optional "), "{text}");
+}
+
+#[test]
+fn a_child_that_is_compared_without_its_siblings_is_noticed() {
+    let text = broken("laws::model_agrees", plans(without_leaders));
+    assert!(text.contains("expanded by x"), "{text}");
+}
+
+#[test]
+fn filters_that_are_ignored_are_noticed() {
+    broken("laws::id_filters_commute", plans(unfiltered));
+}
+
+#[test]
+fn stale_samples_that_are_missed_are_noticed() {
+    broken("laws::parts_are_disjoint_and_complete", plans(never_stale));
+}
+
+#[test]
+fn an_increment_that_never_empties_is_noticed() {
+    broken(
+        "laws::applying_an_increment_empties_it",
+        plans(always_stale),
+    );
+}
+
+#[test]
+fn writes_of_which_the_first_wins_are_noticed() {
+    let law = "laws::row_order_batches_and_writes_do_not_matter";
+    broken(law, plans(all_rows));
+}
+
+#[test]
+fn without_a_fault_they_hold() {
+    let report = suite("laws::model_agrees", NONE).run();
+    assert!(report.is_success(), "{report}");
+}
+
+/// What a law says of a backend with this fault.
+fn broken(law: &'static str, fault: Fault) -> String {
+    let report = suite(law, fault).run();
+    let mut failures = report.failures();
+    let (_, why) = failures.next().expect("the law holds all the same");
+    assert!(why.starts_with("the law does not hold"), "{why}");
+    why.to_owned()
+}
+
+fn suite(law: &'static str, fault: Fault) -> Suite {
+    let stores = Embedded::new("faulty", move |directory, request| {
+        let config = SqliteConfig::new(directory.join("store.db"));
+        let config = config.with_synchronous(Synchronous::Normal);
+        let inner = Arc::new(config.open(request.access));
+        Ok(Arc::new(Faulty { inner, fault }))
+    });
+    Suite::new(Arc::new(stores.expect("room for files"))).with_only(&[law])
+}
+
+fn is_operation(line: &str) -> bool {
+    let number = line.trim_start().split(". ").next().unwrap_or_default();
+    line.starts_with("  ") && number.parse::<usize>().is_ok()
+}
+
+#[derive(Clone, Copy)]
+struct Fault {
+    forgets_deletions: bool,
+    plans: fn(Relation) -> Result<Relation>,
+}
+
+const NONE: Fault = Fault {
+    forgets_deletions: false,
+    plans: Ok,
+};
+
+fn plans(plans: fn(Relation) -> Result<Relation>) -> Fault {
+    Fault { plans, ..NONE }
+}
+
+fn any_version(step: Relation) -> Result<Relation> {
+    scans(step, |scan| scan.feature_version = None)
+}
+
+fn all_rows(step: Relation) -> Result<Relation> {
+    scans(step, |scan| scan.latest_per = None)
+}
+
+fn scans(step: Relation, change: impl Fn(&mut Scan)) -> Result<Relation> {
+    Ok(match step.node() {
+        Node::Scan(scan) => {
+            let mut scan = scan.clone();
+            change(&mut scan);
+            Relation::scan(scan, step.schema().clone())
+        }
+        _ => step,
+    })
+}
+
+/// Every row is a group of its own.
+fn ungrouped(step: Relation) -> Result<Relation> {
+    match step.node() {
+        Node::Fold(fold) => Relation::fold(Fold {
+            keys: fold.order.clone(),
+            ..fold.clone()
+        }),
+        _ => Ok(step),
+    }
+}
+
+fn inner_joins(step: Relation) -> Result<Relation> {
+    match step.node() {
+        Node::Join {
+            left, right, on, ..
+        } => left
+            .clone()
+            .join(right.clone(), on.clone(), JoinKind::Inner),
+        _ => Ok(step),
+    }
+}
+
+fn without_leaders(step: Relation) -> Result<Relation> {
+    compared(step, |compare| compare.leader = None)
+}
+
+fn never_stale(step: Relation) -> Result<Relation> {
+    compared(step, |compare| {
+        compare.stored_version = "x".into();
+        compare.expected_version = "x".into();
+    })
+}
+
+fn always_stale(step: Relation) -> Result<Relation> {
+    compared(step, |compare| {
+        compare.stored_version = "metaxy_feature_version".into();
+    })
+}
+
+fn compared(step: Relation, change: impl Fn(&mut Compare)) -> Result<Relation> {
+    match step.node() {
+        Node::Compare(compare) => {
+            let mut compare = compare.clone();
+            change(&mut compare);
+            Relation::compare(compare)
+        }
+        _ => Ok(step),
+    }
+}
+
+/// Filters beside those that drop deleted samples are ignored.
+fn unfiltered(step: Relation) -> Result<Relation> {
+    match step.node() {
+        Node::Filter { input, condition } if format!("{condition:?}").contains("\"x\"") => {
+            Ok(input.clone())
+        }
+        _ => Ok(step),
+    }
+}
+
+/// A backend with a fault.
+struct Faulty {
+    inner: Arc<dyn Backend>,
+    fault: Fault,
+}
+
+#[async_trait]
+impl Backend for Faulty {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn describe(&self) -> Description {
+        self.inner.describe()
+    }
+
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
+        self.inner.schema(table).await
+    }
+
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
+        self.inner.has_rows(table).await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.inner.tables().await
+    }
+
+    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
+        if self.fault.forgets_deletions {
+            appends.retain(|append| !matches!(append.times, Times::Tombstone(_)));
+        }
+        self.inner.append(appends).await
+    }
+
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
+        self.inner.delete(table, condition).await
+    }
+
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
+        self.inner.drop_table(table).await
+    }
+
+    async fn query(&self, plan: Plan) -> Result<Frame> {
+        let relation = plan.relation.rewrite(&mut self.fault.plans.clone())?;
+        let plan = Plan { relation, ..plan };
+        self.inner.query(plan).await
+    }
+}
