@@ -1,0 +1,299 @@
+//! The backend: what each operation does with the folder.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+
+use arrow::compute::{filter_record_batch, is_not_null, not};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::channel::oneshot;
+use futures::executor::block_on;
+use metaxy_store::append::{Append, Times};
+use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_store::plan::Plan;
+use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
+use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
+
+use crate::config::FolderConfig;
+use crate::files::{self, Lock, Writer};
+use crate::manifest::{DataFile, Manifest, Table};
+
+/// A store in a folder. Made by [`FolderConfig::open`].
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    config: Arc<FolderConfig>,
+    access: Access,
+}
+
+impl FolderStore {
+    pub(crate) fn new(config: FolderConfig, access: Access) -> Self {
+        let config = Arc::new(config);
+        Self { config, access }
+    }
+
+    /// Runs `work` on a thread of its own, as files block. If the caller does not wait for it, it is done all the same: whole.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Folder) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let folder = Folder {
+            config: self.config.clone(),
+        };
+        let (sender, receiver) = oneshot::channel();
+        std::thread::Builder::new().spawn(move || sender.send(work(folder)))?;
+        receiver.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Internal,
+                "a thread of the store died",
+            ))
+        })
+    }
+
+    fn require_write(&self) -> Result<()> {
+        if self.access == Access::Write {
+            return Ok(());
+        }
+        let message = format!("{} was opened for reading", self.describe());
+        Err(Error::new(ErrorKind::ReadOnly, message).with_hint("open it with Access::Write"))
+    }
+}
+
+#[async_trait]
+impl Backend for FolderStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            // Those of the engine that runs the plans.
+            hash_algorithms: engine().capabilities().hash_algorithms,
+            transactions: true,
+            concurrent_writers: true,
+            hard_delete: true,
+            as_of: true,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: "Folder",
+            location: self.config.path.display().to_string(),
+        }
+    }
+
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
+        let name = table.table_name();
+        self.run(move |folder| {
+            folder.read(|manifest| match manifest.tables.get(&name) {
+                Some(table) => files::schema(&folder.config.path, table),
+                None => Ok(None),
+            })
+        })
+        .await
+    }
+
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
+        let name = table.table_name();
+        self.run(move |folder| {
+            let manifest = Manifest::load(&folder.config.path)?;
+            Ok(manifest.tables.get(&name).is_some_and(|t| t.rows() > 0))
+        })
+        .await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.run(|folder| {
+            let manifest = Manifest::load(&folder.config.path)?;
+            Ok(manifest.tables.into_keys().collect())
+        })
+        .await
+    }
+
+    async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
+        self.require_write()?;
+        self.run(move |folder| folder.write(|manifest| folder.append(manifest, appends)))
+            .await
+    }
+
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
+        self.require_write()?;
+        let (name, condition) = (table.table_name(), condition.cloned());
+        self.run(move |folder| {
+            folder.write(|manifest| folder.delete(manifest, &name, condition.as_ref()))
+        })
+        .await
+    }
+
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
+        self.require_write()?;
+        let name = table.table_name();
+        self.run(move |folder| folder.write(|manifest| Ok(manifest.tables.remove(&name).is_some())))
+            .await
+    }
+
+    async fn query(&self, plan: Plan) -> Result<Frame> {
+        let mut tables = BTreeSet::new();
+        plan.relation.scans(&mut |scan| {
+            tables.insert(scan.table.clone());
+        });
+        let stored = self
+            .run(move |folder| {
+                folder.read(|manifest| {
+                    let rows = |table: &FeatureKey| {
+                        let stored = manifest.tables.get(&table.table_name());
+                        let rows = stored.map(|table| files::read(&folder.config.path, table));
+                        Ok((table.clone(), rows.transpose()?.flatten()))
+                    };
+                    tables.iter().map(rows).collect::<Result<Vec<_>>>()
+                })
+            })
+            .await?;
+        let engine = engine();
+        let appends = stored
+            .into_iter()
+            .filter_map(|(table, rows)| Some(as_is(table, rows?)));
+        engine.append(appends.collect()).await?;
+        engine.query(plan).await
+    }
+}
+
+/// The store's folder, on a thread that may block.
+struct Folder {
+    config: Arc<FolderConfig>,
+}
+
+impl Folder {
+    /// Reads as of one moment. Files that a change has replaced are removed, perhaps while they are read: then there is another
+    /// manifest, and what it says is read instead.
+    fn read<T>(&self, work: impl Fn(&Manifest) -> Result<T>) -> Result<T> {
+        let mut manifest = Manifest::load(&self.config.path)?;
+        loop {
+            let result = work(&manifest);
+            if result.is_ok() {
+                return result;
+            }
+            let now = Manifest::load(&self.config.path)?;
+            if now == manifest {
+                return result;
+            }
+            manifest = now;
+        }
+    }
+
+    /// Changes the manifest while no other writer does. If `change` fails, the old one stays.
+    fn write<T>(&self, change: impl FnOnce(&mut Manifest) -> Result<T>) -> Result<T> {
+        let path = &self.config.path;
+        fs::create_dir_all(path)?;
+        let _lock = Lock::take(path, self.config.lock_timeout)?;
+        let before = Manifest::load(path)?;
+        let mut after = before.clone();
+        let done = change(&mut after);
+        // What was written in vain, or is not needed any more.
+        let (kept, gone) = match &done {
+            Ok(_) => {
+                after.commit(path)?;
+                (&after, &before)
+            }
+            Err(_) => (&before, &after),
+        };
+        for name in gone.dropped(kept) {
+            let _ = fs::remove_file(path.join(name));
+        }
+        done
+    }
+
+    fn append(&self, manifest: &mut Manifest, appends: Vec<Append>) -> Result<Appended> {
+        let mut appended = Appended::default();
+        for append in appends {
+            let name = append.table.table_name();
+            let stored = match manifest.tables.get(&name) {
+                Some(table) => files::schema(&self.config.path, table)?,
+                None if append.create => None,
+                None => {
+                    let message = format!(
+                        "feature {} has no table, and `auto_create_tables` is off",
+                        append.table
+                    );
+                    let hint =
+                        "set `auto_create_tables = true`; this store has no other way to make one";
+                    return Err(Error::new(ErrorKind::TableNotFound, message).with_hint(hint));
+                }
+            };
+            let (table, ids) = (append.table.clone(), append.id_columns.clone());
+            let latest = manifest.tables.get(&name).and_then(|table| table.latest);
+            let mut rows = append.prepare(stored.as_deref(), latest)?;
+            let schema = rows.schema().clone();
+            require_storable(table, ids, &schema)?;
+
+            let file = manifest.new_file();
+            let mut writer = Writer::create(&self.config.path.join(&file), &schema)?;
+            // The manifest names the file already, so that it is removed if this fails.
+            let entry = manifest.tables.entry(name).or_default();
+            entry.files.push(DataFile::empty(&file));
+            while let Some(batch) = block_on(rows.next())? {
+                writer.write(&batch)?;
+            }
+            let written = writer.finish(file)?;
+            appended.rows += written.rows;
+            entry.files.pop();
+            entry.files.push(written);
+            entry.latest = rows.latest();
+            appended.table_rows = appended.table_rows.max(Some(entry.rows()));
+        }
+        Ok(appended)
+    }
+
+    fn delete(&self, manifest: &mut Manifest, name: &str, condition: Option<&Expr>) -> Result<u64> {
+        let Some(table) = manifest.tables.get(name).cloned() else {
+            return Ok(0);
+        };
+        let Some(rows) = files::read(&self.config.path, &table)? else {
+            return Ok(0);
+        };
+        let file = manifest.new_file();
+        let mut writer = Writer::create(&self.config.path.join(&file), rows.schema())?;
+        for batch in rows.batches() {
+            if let Some(condition) = condition {
+                // Rows for which the condition is false or null stay.
+                let holds = condition.evaluate(batch)?;
+                let holds = arrow::compute::and(
+                    &is_not_null(&holds)?,
+                    &arrow::array::BooleanArray::new(holds.values().clone(), None),
+                )?;
+                writer.write(&filter_record_batch(batch, &not(&holds)?)?)?;
+            }
+        }
+        // One file in place of all: the table stays, with its columns, even without rows.
+        let left = writer.finish(file)?;
+        let deleted = table.rows() - left.rows;
+        let files = vec![left];
+        let latest = table.latest;
+        manifest
+            .tables
+            .insert(name.to_owned(), Table { latest, files });
+        Ok(deleted)
+    }
+}
+
+/// SQLite in memory: it runs plans, and is gone afterwards.
+fn engine() -> SqliteBackend {
+    SqliteConfig::new(":memory:").open(Access::Write)
+}
+
+/// Rows of a table as the engine takes them: with the times that they have.
+fn as_is(table: FeatureKey, rows: Rows) -> Append {
+    Append {
+        table,
+        id_columns: Vec::new(),
+        rows: rows.into(),
+        times: Times::Keep,
+        create: true,
+    }
+}
+
+/// What the engine cannot hold is refused when it is written, not when it is read.
+fn require_storable(table: FeatureKey, ids: Vec<String>, schema: &SchemaRef) -> Result<()> {
+    let nothing = Append {
+        id_columns: ids,
+        ..as_is(table, Rows::empty(schema.clone()))
+    };
+    block_on(engine().append(vec![nothing])).map(|_| ())
+}
