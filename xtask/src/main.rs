@@ -1,5 +1,6 @@
-//! What a developer of this workspace repeats: `cargo xtask golden`, `cargo xtask test`.
+//! What a developer of this workspace repeats: `cargo xtask fuzz`, `cargo xtask golden`, `cargo xtask test`.
 
+mod fuzz;
 mod golden;
 mod stages;
 mod stores;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the fuzz targets, each for some seconds.
+    Fuzz(fuzz::Arguments),
     /// Replay golden vectors against a store.
     Golden(golden::Arguments),
     /// Run every check of the workspace, one stage after the other.
@@ -28,6 +31,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let success = match Arguments::parse().command {
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Test(arguments) => stages::run(&arguments),
     };

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{golden, root, stores};
+use crate::{fuzz, golden, root, stores};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -29,6 +29,8 @@ enum Work {
     Cargo(Vec<String>, Option<(&'static str, &'static str)>),
     /// The committed golden vectors on this store.
     Golden(&'static str),
+    /// Every fuzz target, briefly.
+    Fuzz,
 }
 
 /// Runs the stages, prints each with its duration, and says whether all is well.
@@ -78,6 +80,10 @@ fn all() -> Result<Vec<Stage>, String> {
     let mut stages = vec![
         Stage::cargo("formatting", "fmt --all -- --check -l"),
         Stage::cargo(
+            "formatting of fuzz",
+            "fmt --manifest-path fuzz/Cargo.toml -- --check -l",
+        ),
+        Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
         ),
@@ -100,6 +106,10 @@ fn all() -> Result<Vec<Stage>, String> {
             work: Work::Golden(store),
         });
     }
+    stages.push(Stage {
+        name: "fuzz".into(),
+        work: Work::Fuzz,
+    });
     Ok(stages)
 }
 
@@ -116,6 +126,7 @@ impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
             Self::Golden(store) => golden::replay(store, &golden::committed(), &[]),
+            Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();
                 command.args(&arguments).envs(variable);
@@ -130,7 +141,7 @@ impl Work {
 }
 
 /// Cargo at the root of the workspace, with the environment of this process.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
@@ -142,15 +153,7 @@ fn words(text: &str) -> Vec<String> {
 
 /// The names of the packages of the workspace.
 fn packages() -> Result<Vec<String>, String> {
-    let output = cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .output();
-    let output = output.map_err(|e| format!("cargo cannot be started: {e}"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let metadata =
-        Json::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())?;
+    let metadata = metadata()?;
     let packages = metadata
         .get("packages")
         .and_then(Json::as_array)
@@ -162,4 +165,16 @@ fn packages() -> Result<Vec<String>, String> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// What cargo says of the workspace.
+pub(crate) fn metadata() -> Result<Json, String> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output();
+    let output = output.map_err(|e| format!("cargo cannot be started: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Json::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())
 }

@@ -211,12 +211,14 @@ impl Shared {
         if self.access == Access::Write && !connection.is_readonly("main")? {
             // Only a file that is made now takes it: scans and searches of wide rows read fewer, larger pages.
             connection.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}"))?;
-            self.keep_log(&connection)?;
             let synchronous = match self.config.synchronous {
+                // Nothing of it has to survive.
+                _ if self.temporary.is_some() => "OFF",
                 Synchronous::Full => "FULL",
                 Synchronous::Normal => "NORMAL",
             };
             connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
+            self.keep_log(&connection)?;
         }
         // A log that a large write left behind is cut back, or it would stay as long as the store.
         connection
@@ -316,11 +318,11 @@ impl Backend for SqliteBackend {
     }
 
     async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
-        let (alive, cancelled) = write::cancellation();
+        let (alive, mut cancelled) = write::cancellation();
         let appended = self
             .run("write", move |shared, handle| {
                 let handle = handle.ok_or_else(nothing_to_write_to)?;
-                write::append(shared, handle, appends, &cancelled)
+                write::append(shared, handle, appends, &mut cancelled)
             })
             .await;
         drop(alive);

@@ -21,6 +21,9 @@ use crate::outcome::{Outcome, Stop, check, check_eq, refused};
 pub mod generate;
 pub mod model;
 mod run;
+mod seen;
+mod show;
+mod translate;
 mod world;
 
 pub use run::{CASES as CASES_VARIABLE, SEED as SEED_VARIABLE};
@@ -28,7 +31,8 @@ pub use run::{CASES as CASES_VARIABLE, SEED as SEED_VARIABLE};
 use generate::PARTS;
 use model::{Id, Sample};
 use run::{beside, for_all_histories};
-use world::{Seen, SeenParts, World, same, without};
+use seen::{Seen, SeenParts, same, without};
+use world::World;
 
 cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
@@ -280,10 +284,11 @@ pub async fn counts_are_the_sizes_of_the_parts(bed: &TestBed) -> Outcome {
                     refused(lazy().await, ErrorKind::FeatureNotFound)?;
                     continue;
                 };
-                let mut expected = Counts::default();
-                expected.new = parts.new.len() as u64;
-                expected.stale = parts.stale.len() as u64;
-                expected.orphaned = parts.orphaned.len() as u64;
+                let expected = Counts {
+                    new: parts.new.len() as u64,
+                    stale: parts.stale.len() as u64,
+                    orphaned: parts.orphaned.len() as u64,
+                };
                 check_eq(
                     lazy().await?.counts().await?,
                     expected,

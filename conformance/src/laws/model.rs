@@ -326,7 +326,7 @@ impl Model {
         let mut deps = required.into_iter().chain(optional);
         let mut rows = self.brought(deps.next()?);
         for dep in deps {
-            rows = join(rows, &self.brought(dep), dep.optional, only_optional);
+            rows = join(&rows, &self.brought(dep), dep.optional, only_optional);
         }
         let expected = rows.into_iter().map(|row| {
             let by_field = 0..of.fields.len();
@@ -366,7 +366,7 @@ impl Model {
             match stored.get(&row.id) {
                 None => parts.new.push(row),
                 Some(rows) if rows[0].provenance.whole != row.provenance.whole => {
-                    parts.stale.push(row)
+                    parts.stale.push(row);
                 }
                 Some(_) => {}
             }
@@ -428,12 +428,12 @@ impl Model {
 }
 
 /// Pairs of rows that agree on the ID columns that both have; left ones alone if `left`, right ones too if also `right`.
-fn join(rows: Vec<Joined>, others: &[Joined], left: bool, right: bool) -> Vec<Joined> {
+fn join(rows: &[Joined], others: &[Joined], left: bool, right: bool) -> Vec<Joined> {
     let agree = |a: &Joined, b: &Joined| {
         a.id.x == b.id.x && (a.id.y.is_none() || b.id.y.is_none() || a.id.y == b.id.y)
     };
     let mut pairs = Vec::new();
-    for row in &rows {
+    for row in rows {
         let partners: Vec<&Joined> = others.iter().filter(|other| agree(row, other)).collect();
         if left && partners.is_empty() {
             pairs.push(row.clone());

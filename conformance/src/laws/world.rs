@@ -1,48 +1,25 @@
 //! A store and the model beside it: what is done to one is done to the other.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, StringArray, StructArray};
-use arrow::datatypes::{DataType, Field as Column};
-use metaxy_store::spec::{FieldDep, FieldDeps, Lineage as Lines};
+use arrow::array::RecordBatch;
 use metaxy_store::{
-    DeleteOptions, ErrorKind, Expr, FeatureDep, FeatureKey, FeatureSpec, FieldSpec, Frame,
-    HashAlgorithm, Increment, MetadataStore, ReadOptions, ResolveOptions, Result, Rows, col,
+    DeleteOptions, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Increment, MetadataStore,
+    ReadOptions, ResolveOptions, Result, Rows, col,
 };
 
 use super::generate::{History, Operation};
-use super::model::{Asks, Expected, Feature, Graph, Id, Lineage, Model, Row, Sample, Versions};
+use super::model::{Feature, Graph, Id, Model, Sample};
+use super::seen::{Seen, SeenParts, same, sorted};
+use super::translate::{INTEGERS, TEXTS, by_field, definitions, in_batches, versions};
 use crate::bed::TestBed;
 use crate::bed::frames::{Table, frame, ints, texts};
-use crate::bed::graphs::{graph, key};
+use crate::bed::graphs::key;
 use crate::outcome::{Outcome, Stop, refused};
-
-/// What the positions of a part stand for: ordered, as numbers not as text, and as bytes not as words.
-const INTEGERS: [i64; 4] = [2, 9, 10, 100];
-const TEXTS: [&str; 4] = ["B", "a", "z", "é"];
 
 /// A store, and what it should be like.
 pub(super) struct World<'a> {
     pub bed: &'a TestBed,
     pub store: MetadataStore,
     pub model: Model,
-}
-
-/// A row as a store and the model both tell it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seen {
-    pub id: Id,
-    pub provenance: Versions,
-    pub data: Versions,
-}
-
-/// The parts of an increment, each sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SeenParts {
-    pub new: Vec<Seen>,
-    pub stale: Vec<Seen>,
-    pub orphaned: Vec<Seen>,
 }
 
 impl<'a> World<'a> {
@@ -141,7 +118,12 @@ impl<'a> World<'a> {
     }
 
     /// Resolves a feature and does what the increment says: writes new and stale samples, deletes orphaned ones.
-    pub(super) async fn apply(&mut self, feature: usize, children: usize, data: Option<&str>) -> Outcome {
+    pub(super) async fn apply(
+        &mut self,
+        feature: usize,
+        children: usize,
+        data: Option<&str>,
+    ) -> Outcome {
         let key = self.key(feature)?;
         let resolved = self
             .store
@@ -201,7 +183,12 @@ impl<'a> World<'a> {
     }
 
     /// Writes samples to both, as so many batches.
-    pub(super) async fn write(&mut self, feature: usize, samples: &[Sample], batches: usize) -> Outcome {
+    pub(super) async fn write(
+        &mut self,
+        feature: usize,
+        samples: &[Sample],
+        batches: usize,
+    ) -> Outcome {
         let rows = self.frame(&self.model.graph.features[feature], samples)?;
         self.store
             .write(&self.key(feature)?, in_batches(&rows, batches))
@@ -311,7 +298,11 @@ impl<'a> World<'a> {
     }
 
     /// As [`read`](Self::read), of the rows that pass.
-    pub(super) async fn read_where(&self, feature: usize, filters: Vec<Expr>) -> Outcome<Vec<Seen>> {
+    pub(super) async fn read_where(
+        &self,
+        feature: usize,
+        filters: Vec<Expr>,
+    ) -> Outcome<Vec<Seen>> {
         let options = ReadOptions::default().with_filters(filters);
         let rows = self.store.read(&self.key(feature)?, options).await;
         if !self.model.has_table(feature) {
@@ -435,197 +426,4 @@ impl<'a> World<'a> {
         };
         found.ok_or_else(|| Stop::failed(format!("an ID is {y:?}, which was never written")))
     }
-}
-
-impl SeenParts {
-    /// Fails unless these are the parts that are expected.
-    pub(super) fn same(&self, expected: &Self, feature: &str) -> Outcome {
-        same(
-            &self.new,
-            &expected.new,
-            &format!("new samples of {feature}"),
-        )?;
-        same(
-            &self.stale,
-            &expected.stale,
-            &format!("stale samples of {feature}"),
-        )?;
-        same(
-            &self.orphaned,
-            &expected.orphaned,
-            &format!("orphaned samples of {feature}"),
-        )
-    }
-}
-
-impl From<&Row> for Seen {
-    fn from(row: &Row) -> Self {
-        Self {
-            id: row.id,
-            provenance: row.provenance.clone(),
-            data: row.data.clone(),
-        }
-    }
-}
-
-/// The data versions of what was not written yet are its provenance.
-impl From<&Expected> for Seen {
-    fn from(row: &Expected) -> Self {
-        Self {
-            id: row.id,
-            provenance: row.provenance.clone(),
-            data: row.provenance.clone(),
-        }
-    }
-}
-
-/// Fails unless two sorted lists of rows are equal; says what only one of them has.
-pub(super) fn same(found: &[Seen], expected: &[Seen], what: &str) -> Outcome {
-    let (more, less) = (without(found, expected), without(expected, found));
-    if more.is_empty() && less.is_empty() {
-        return Ok(());
-    }
-    let list =
-        |rows: Vec<Seen>| -> String { rows.iter().map(|row| format!("\n    {row}")).collect() };
-    Err(Stop::failed(format!(
-        "{what}: {} found, {} expected\n  found, not expected:{}\n  expected, not found:{}",
-        found.len(),
-        expected.len(),
-        list(more),
-        list(less)
-    )))
-}
-
-/// The rows of `all` that `others` does not have, each as often as it is missing.
-pub(super) fn without(all: &[Seen], others: &[Seen]) -> Vec<Seen> {
-    let mut left: BTreeMap<&Seen, usize> = BTreeMap::new();
-    for row in others {
-        *left.entry(row).or_default() += 1;
-    }
-    let missing = all.iter().filter(|row| match left.get_mut(row) {
-        Some(n) if *n > 0 => {
-            *n -= 1;
-            false
-        }
-        _ => true,
-    });
-    missing.cloned().collect()
-}
-
-impl std::fmt::Display for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            id,
-            provenance,
-            data,
-        } = self;
-        write!(
-            f,
-            "{id}: provenance {} [{}]",
-            provenance.whole,
-            provenance.by_field.join(" ")
-        )?;
-        if data != provenance {
-            write!(f, ", data {} [{}]", data.whole, data.by_field.join(" "))?;
-        }
-        Ok(())
-    }
-}
-
-/// The definitions as the library takes them.
-fn definitions(of: &Graph) -> Result<metaxy_store::FeatureGraph> {
-    let specs = of.features.iter().map(|feature| spec(of, feature));
-    graph(specs.collect::<Result<Vec<_>>>()?)?.with_truncation_length(of.length)
-}
-
-fn spec(graph: &Graph, feature: &Feature) -> Result<FeatureSpec> {
-    let ids: &[&str] = if feature.parts { &["x", "y"] } else { &["x"] };
-    let mut spec = FeatureSpec::new(feature.name, ids.iter().copied())?;
-    for dep in &feature.deps {
-        let lineage = match dep.lineage {
-            Lineage::Identity => Lines::Identity,
-            // By default a group has the feature's IDs; then `select` keeps those of the upstream.
-            Lineage::Aggregation if !feature.parts && !dep.select => {
-                Lines::Aggregation { on: None }
-            }
-            Lineage::Aggregation => Lines::aggregation(["x"]),
-            Lineage::Expansion => Lines::expansion(["x"]),
-        };
-        let mut made = FeatureDep::new(graph.features[dep.upstream].name)?.with_lineage(lineage);
-        if let Some(most) = dep.up_to {
-            made = made.with_filter(format!("x <= {most}"));
-        }
-        if dep.select {
-            made = made.with_select(["x"]);
-        }
-        if dep.optional {
-            made = made.optional();
-        }
-        spec = spec.with_dep(made);
-    }
-    for field in &feature.fields {
-        let mut made = FieldSpec::new(field.name)?.with_code_version(field.code.to_string());
-        match &field.asks {
-            Asks::Mapped => {}
-            Asks::All => made = made.with_deps(FieldDeps::All),
-            Asks::These(these) => {
-                for (upstream, field) in these {
-                    let upstream = &graph.features[*upstream];
-                    made = made.with_dep(FieldDep::new(
-                        upstream.name,
-                        [upstream.fields[*field].name],
-                    )?);
-                }
-            }
-        }
-        spec = spec.with_field(made);
-    }
-    Ok(spec)
-}
-
-fn struct_key(field: &str) -> String {
-    field.replace('/', "_")
-}
-
-/// A struct of text with a member per field; null where nothing is given.
-fn by_field(of: &Feature, rows: &[Option<&Vec<String>>]) -> Result<ArrayRef> {
-    let members = of
-        .fields
-        .iter()
-        .map(|field| Column::new(struct_key(field.name), DataType::Utf8, true));
-    let values = (0..of.fields.len()).map(|field| -> ArrayRef {
-        Arc::new(StringArray::from_iter(
-            rows.iter().map(|row| row.map(|row| row[field].as_str())),
-        ))
-    });
-    let given = rows.iter().map(Option::is_some).collect::<Vec<_>>();
-    let array = StructArray::try_new(members.collect(), values.collect(), Some(given.into()))?;
-    Ok(Arc::new(array))
-}
-
-fn versions(of: &Feature, rows: &Table, column: &str) -> Outcome<Vec<Versions>> {
-    let member = |name| rows.words(&format!("{column}_by_field.{}", struct_key(name)));
-    let members = of
-        .fields
-        .iter()
-        .map(|field| member(field.name))
-        .collect::<Outcome<Vec<_>>>()?;
-    let whole = rows.words(column)?.into_iter().enumerate();
-    let versions = whole.map(|(row, whole)| Versions {
-        by_field: members.iter().map(|member| member[row].clone()).collect(),
-        whole,
-    });
-    Ok(versions.collect())
-}
-
-fn in_batches(rows: &RecordBatch, batches: usize) -> Rows {
-    let size = rows.num_rows().div_ceil(batches.max(1)).max(1);
-    let starts = (0..rows.num_rows()).step_by(size);
-    let parts = starts.map(|start| rows.slice(start, size.min(rows.num_rows() - start)));
-    Rows::new(rows.schema(), parts.collect())
-}
-
-fn sorted(mut rows: Vec<Seen>) -> Vec<Seen> {
-    rows.sort();
-    rows
 }

@@ -140,16 +140,7 @@ impl PreparedAppend {
         };
         require_ids(&self.table, &self.id_columns, &batch)?;
         let batch = self.stamped(&batch)?;
-        let arrays = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| match batch.column_by_name(field.name()) {
-                Some(array) => conform(&self.table, field, array),
-                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let batch = RecordBatch::try_new(self.schema.clone(), arrays)?;
+        let batch = conform_batch(&self.table, &batch, &self.schema)?;
         if self.times == Times::Keep {
             self.latest = self.latest.max(greatest_stamp(&batch));
         }
@@ -380,6 +371,27 @@ fn merge_members(stored: &Fields, incoming: &Fields) -> Option<Fields> {
         }
     }
     Some(members.into())
+}
+
+/// A batch with the columns of `schema`, which a table has got since the batch was made: columns and members of structs that it
+/// lacks are null, and narrower types become wider.
+///
+/// # Errors
+/// [`ErrorKind::InvalidFrame`] if a value does not fit; the message names the feature, the column and its type.
+pub fn conform_batch(
+    table: &FeatureKey,
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let arrays = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(array) => conform(table, field, array),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(schema.clone(), arrays)?)
 }
 
 /// The array with the stored type; struct members by name.

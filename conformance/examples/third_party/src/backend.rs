@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::pin::pin;
 use std::sync::Arc;
 
-use arrow::compute::{filter_record_batch, is_not_null, not};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use futures::executor::block_on;
-use metaxy_store::append::{Append, Times};
+use futures::future::{Either, select};
+use metaxy_store::append::{Append, PreparedAppend, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::plan::Plan;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
@@ -109,15 +112,19 @@ impl Backend for FolderStore {
 
     async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
         self.require_write()?;
-        self.run(move |folder| folder.write(|manifest| folder.append(manifest, appends)))
-            .await
+        let (caller, mut gone) = oneshot::channel();
+        let appended = self
+            .run(move |folder| folder.write(|manifest| folder.append(manifest, appends, &mut gone)))
+            .await;
+        drop::<oneshot::Sender<()>>(caller);
+        appended
     }
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         self.require_write()?;
-        let (name, condition) = (table.table_name(), condition.cloned());
+        let (table, condition) = (table.clone(), condition.cloned());
         self.run(move |folder| {
-            folder.write(|manifest| folder.delete(manifest, &name, condition.as_ref()))
+            folder.write(|manifest| folder.delete(manifest, &table, condition.as_ref()))
         })
         .await
     }
@@ -139,7 +146,8 @@ impl Backend for FolderStore {
                 folder.read(|manifest| {
                     let rows = |table: &FeatureKey| {
                         let stored = manifest.tables.get(&table.table_name());
-                        let rows = stored.map(|table| files::read(&folder.config.path, table));
+                        let rows =
+                            stored.map(|stored| files::read(&folder.config.path, table, stored));
                         Ok((table.clone(), rows.transpose()?.flatten()))
                     };
                     tables.iter().map(rows).collect::<Result<Vec<_>>>()
@@ -200,7 +208,12 @@ impl Folder {
         done
     }
 
-    fn append(&self, manifest: &mut Manifest, appends: Vec<Append>) -> Result<Appended> {
+    fn append(
+        &self,
+        manifest: &mut Manifest,
+        appends: Vec<Append>,
+        gone: &mut oneshot::Receiver<()>,
+    ) -> Result<Appended> {
         let mut appended = Appended::default();
         for append in appends {
             let name = append.table.table_name();
@@ -217,18 +230,18 @@ impl Folder {
                     return Err(Error::new(ErrorKind::TableNotFound, message).with_hint(hint));
                 }
             };
-            let (table, ids) = (append.table.clone(), append.id_columns.clone());
+            let table = append.table.clone();
             let latest = manifest.tables.get(&name).and_then(|table| table.latest);
             let mut rows = append.prepare(stored.as_deref(), latest)?;
             let schema = rows.schema().clone();
-            require_storable(table, ids, &schema)?;
 
             let file = manifest.new_file();
             let mut writer = Writer::create(&self.config.path.join(&file), &schema)?;
             // The manifest names the file already, so that it is removed if this fails.
             let entry = manifest.tables.entry(name).or_default();
             entry.files.push(DataFile::empty(&file));
-            while let Some(batch) = block_on(rows.next())? {
+            while let Some(batch) = next(&mut rows, gone)? {
+                require_readable(&table, &batch)?;
                 writer.write(&batch)?;
             }
             let written = writer.finish(file)?;
@@ -241,24 +254,27 @@ impl Folder {
         Ok(appended)
     }
 
-    fn delete(&self, manifest: &mut Manifest, name: &str, condition: Option<&Expr>) -> Result<u64> {
-        let Some(table) = manifest.tables.get(name).cloned() else {
+    fn delete(
+        &self,
+        manifest: &mut Manifest,
+        feature: &FeatureKey,
+        condition: Option<&Expr>,
+    ) -> Result<u64> {
+        let name = feature.table_name();
+        let Some(table) = manifest.tables.get(&name).cloned() else {
             return Ok(0);
         };
-        let Some(rows) = files::read(&self.config.path, &table)? else {
+        let Some(rows) = files::read(&self.config.path, feature, &table)? else {
             return Ok(0);
         };
         let file = manifest.new_file();
         let mut writer = Writer::create(&self.config.path.join(&file), rows.schema())?;
         for batch in rows.batches() {
             if let Some(condition) = condition {
-                // Rows for which the condition is false or null stay.
                 let holds = condition.evaluate(batch)?;
-                let holds = arrow::compute::and(
-                    &is_not_null(&holds)?,
-                    &arrow::array::BooleanArray::new(holds.values().clone(), None),
-                )?;
-                writer.write(&filter_record_batch(batch, &not(&holds)?)?)?;
+                // Rows for which it is false or null stay.
+                let goes: BooleanArray = holds.iter().map(|it| Some(it == Some(true))).collect();
+                writer.write(&filter_record_batch(batch, &not(&goes)?)?)?;
             }
         }
         // One file in place of all: the table stays, with its columns, even without rows.
@@ -266,9 +282,7 @@ impl Folder {
         let deleted = table.rows() - left.rows;
         let files = vec![left];
         let latest = table.latest;
-        manifest
-            .tables
-            .insert(name.to_owned(), Table { latest, files });
+        manifest.tables.insert(name, Table { latest, files });
         Ok(deleted)
     }
 }
@@ -290,10 +304,21 @@ fn as_is(table: FeatureKey, rows: Rows) -> Append {
 }
 
 /// What the engine cannot hold is refused when it is written, not when it is read.
-fn require_storable(table: FeatureKey, ids: Vec<String>, schema: &SchemaRef) -> Result<()> {
-    let nothing = Append {
-        id_columns: ids,
-        ..as_is(table, Rows::empty(schema.clone()))
-    };
-    block_on(engine().append(vec![nothing])).map(|_| ())
+fn require_readable(table: &FeatureKey, batch: &RecordBatch) -> Result<()> {
+    let rows = Rows::from(batch.clone());
+    block_on(engine().append(vec![as_is(table.clone(), rows)])).map(|_| ())
+}
+
+/// The next batch, unless whoever asked for the write has gone: its rows may never come.
+fn next(
+    rows: &mut PreparedAppend,
+    gone: &mut oneshot::Receiver<()>,
+) -> Result<Option<RecordBatch>> {
+    match block_on(select(pin!(rows.next()), gone)) {
+        Either::Left((batch, _)) => batch,
+        Either::Right(_) => {
+            let message = "the write was cancelled; nothing was written";
+            Err(Error::new(ErrorKind::Cancelled, message))
+        }
+    }
 }

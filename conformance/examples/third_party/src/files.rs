@@ -3,16 +3,15 @@
 use std::fs::{File, TryLockError};
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
-use metaxy_store::{Error, ErrorKind, Result, Rows};
+use metaxy_store::append::conform_batch;
+use metaxy_store::{Error, ErrorKind, FeatureKey, Result, Rows};
 
 use crate::manifest::{DataFile, Table, failed};
 
@@ -53,14 +52,15 @@ pub(crate) fn schema(folder: &Path, table: &Table) -> Result<Option<SchemaRef>> 
 }
 
 /// All rows of a table, in the order in which they were stored, with the columns it has now.
-pub(crate) fn read(folder: &Path, table: &Table) -> Result<Option<Rows>> {
+pub(crate) fn read(folder: &Path, feature: &FeatureKey, table: &Table) -> Result<Option<Rows>> {
     let Some(schema) = schema(folder, table)? else {
         return Ok(None);
     };
     let mut batches = Vec::new();
     for file in &table.files {
         for batch in open(&folder.join(&file.name))? {
-            batches.push(conform(&batch.map_err(not_read)?, &schema)?);
+            let batch = batch.map_err(not_read)?;
+            batches.push(conform_batch(feature, &batch, &schema)?);
         }
     }
     Ok(Some(Rows::new(schema, batches)))
@@ -98,19 +98,6 @@ impl Lock {
 fn open(path: &Path) -> Result<FileReader<BufReader<File>>> {
     let file = File::open(path).map_err(|e| failed(path, "cannot be read", e))?;
     FileReader::try_new_buffered(file, None).map_err(not_read)
-}
-
-/// Columns that came later are null in older files, and their structs have grown.
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = schema.fields().iter().map(|field| {
-        Ok(match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => column.clone(),
-            Some(column) => cast(column, field.data_type())?,
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        })
-    });
-    let columns = columns.collect::<Result<Vec<_>>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 fn not_read(source: ArrowError) -> Error {

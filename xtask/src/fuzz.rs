@@ -1,0 +1,267 @@
+//! `cargo xtask fuzz`: every fuzz target for a while, from its seeds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use clap::Args;
+use metaxy_store::json::Json;
+
+use crate::root;
+use crate::stages::{cargo, metadata};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run these targets only, such as `filter,config`.
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    only: Vec<String>,
+    /// How long each target runs, in seconds.
+    #[arg(long, value_name = "N", default_value_t = SECONDS)]
+    seconds: u64,
+}
+
+/// How long each target runs where nobody says otherwise.
+const SECONDS: u64 = 10;
+
+/// The code is safe Rust, so that an address sanitizer would find nothing, and it needs a nightly compiler. By itself the tool
+/// builds in one unit per crate, which takes longer than a short run gains by it.
+const BUILD: &[&str] = &["--sanitizer", "none", "--codegen-units", "16"];
+
+/// One input may take so many seconds, and so many megabytes. Both are far beyond what any takes.
+const LIMITS: &[&str] = &["-timeout=10", "-rss_limit_mb=2048"];
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            only: Vec::new(),
+            seconds: SECONDS,
+        }
+    }
+}
+
+/// Builds the targets, runs each, prints what came of it, and says whether none crashed.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
+    let targets = targets(&arguments.only)?;
+    let tool = Tool::find_or_install()?;
+    tool.build(&targets)?;
+    let mut all_well = true;
+    for target in &targets {
+        println!("fuzzing {target} for {} s", arguments.seconds);
+        let outcome = tool.fuzz(target, arguments.seconds)?;
+        println!("{target}: {outcome}");
+        if let Some(crash) = &outcome.crash {
+            all_well = false;
+            println!("{}", tool.advice(target, crash));
+        }
+    }
+    Ok(all_well)
+}
+
+/// The names of the targets, all of them or those that are asked for.
+fn targets(only: &[String]) -> Result<Vec<String>, String> {
+    let directory = root().join("fuzz").join("fuzz_targets");
+    let mut known = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(|e| about(&directory, &e))? {
+        let path = entry.map_err(|e| about(&directory, &e))?.path();
+        known.extend(
+            path.file_stem()
+                .map(|name| name.to_string_lossy().into_owned()),
+        );
+    }
+    known.sort();
+    if let Some(unknown) = only.iter().find(|name| !known.contains(name)) {
+        let known = known.join(", ");
+        return Err(format!("no fuzz target {unknown:?}; known are {known}"));
+    }
+    known.retain(|name| only.is_empty() || only.contains(name));
+    Ok(known)
+}
+
+/// The program `cargo-fuzz`, and where it builds.
+struct Tool {
+    program: PathBuf,
+    target_directory: PathBuf,
+}
+
+impl Tool {
+    /// The one on the path or, failing that, the one below the target directory, installed if it is not there.
+    fn find_or_install() -> Result<Self, String> {
+        let target_directory = metadata()?
+            .get("target_directory")
+            .and_then(Json::as_str)
+            .map(PathBuf::from)
+            .ok_or("cargo does not say where the target directory is")?;
+        let tools = target_directory.join("tools");
+        let installed = tools
+            .join("bin")
+            .join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
+        let on_path = Command::new("cargo-fuzz").arg("--version").output();
+        let program = if on_path.is_ok_and(|output| output.status.success()) {
+            PathBuf::from("cargo-fuzz")
+        } else {
+            if !installed.is_file() {
+                install(&tools)?;
+            }
+            installed
+        };
+        Ok(Self {
+            program,
+            target_directory: target_directory.join("fuzz"),
+        })
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(root()).arg(verb).args(BUILD);
+        command.arg("--target-dir").arg(&self.target_directory);
+        command
+    }
+
+    /// Builds the target, or all when there are several.
+    fn build(&self, targets: &[String]) -> Result<(), String> {
+        let mut command = self.command("build");
+        if let [only] = targets {
+            command.arg(only);
+        }
+        println!("building the fuzz targets: {}", targets.join(", "));
+        let status = command.status().map_err(|e| about(&self.program, &e))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err("the fuzz targets cannot be built".into()),
+        }
+    }
+
+    /// Runs one target. What it finds interesting is not kept, so that every run starts from the seeds.
+    fn fuzz(&self, target: &str, seconds: u64) -> Result<Outcome, String> {
+        let found = self.target_directory.join("found").join(target);
+        if found.exists() {
+            fs::remove_dir_all(&found).map_err(|e| about(&found, &e))?;
+        }
+        fs::create_dir_all(&found).map_err(|e| about(&found, &e))?;
+        let fuzz = root().join("fuzz");
+        let dictionary = fuzz.join("dictionaries").join(format!("{target}.dict"));
+        let output = self
+            .command("run")
+            .arg(target)
+            .args([found, fuzz.join("seeds").join(target)])
+            .arg("--")
+            .arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-dict={}", dictionary.display()))
+            .args(LIMITS)
+            .arg("-print_final_stats=1")
+            .output()
+            .map_err(|e| about(&self.program, &e))?;
+        Outcome::read(&output)
+    }
+
+    /// What to do about a crash.
+    fn advice(&self, target: &str, crash: &Crash) -> String {
+        let program = self.program.display();
+        let log = &crash.log;
+        match &crash.input {
+            Some(input) => format!(
+                "{log}\nTo see it again: {program} run {} {target} {input}",
+                BUILD.join(" ")
+            ),
+            // Nothing can be written when the stack is used up; the sanitizer has a stack of its own for that.
+            None => format!(
+                "{log}\nNo input was written, as when the stack is used up. To find it: \
+                 RUSTC_BOOTSTRAP=1 {program} run {target} fuzz/corpus/{target} fuzz/seeds/{target}"
+            ),
+        }
+    }
+}
+
+fn install(tools: &Path) -> Result<(), String> {
+    println!("installing cargo-fuzz into {}", tools.display());
+    let mut command = cargo();
+    command.args(["install", "cargo-fuzz", "--locked", "--debug", "--root"]);
+    let status = command
+        .arg(tools)
+        .status()
+        .map_err(|e| format!("cargo cannot be started: {e}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err("cargo-fuzz cannot be installed".into()),
+    }
+}
+
+/// What came of running one target.
+struct Outcome {
+    executions: u64,
+    /// The edges of the program that were reached: by the seeds, and in all.
+    coverage: (u64, u64),
+    crash: Option<Crash>,
+}
+
+struct Crash {
+    /// The file with the input.
+    input: Option<String>,
+    /// The end of what the target printed.
+    log: String,
+}
+
+impl Outcome {
+    fn read(output: &Output) -> Result<Self, String> {
+        let log = String::from_utf8_lossy(&output.stderr);
+        // Lines such as `#1024	NEW    cov: 823 ft: 1204 corp: 40/2kb …`.
+        let coverage = |line: &str| -> Option<u64> {
+            let (_, rest) = line.strip_prefix('#')?.split_once("cov: ")?;
+            rest.split(' ').next()?.parse().ok()
+        };
+        let from_seeds = log
+            .lines()
+            .find(|line| line.contains("\tINITED "))
+            .and_then(coverage);
+        let executions = log
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
+            .and_then(|number| number.trim().parse().ok());
+        let crash = (!output.status.success()).then(|| Crash {
+            input: log
+                .lines()
+                .find_map(|line| line.split_once("Test unit written to "))
+                .map(|(_, path)| path.trim().to_owned()),
+            log: last_lines(&log, 40),
+        });
+        if crash.is_none() && (executions.is_none() || from_seeds.is_none()) {
+            return Err(format!(
+                "the fuzz target did nothing:\n{}",
+                last_lines(&log, 40)
+            ));
+        }
+        let seeds = from_seeds.unwrap_or_default();
+        let all = log.lines().filter_map(coverage).fold(seeds, u64::max);
+        Ok(Self {
+            executions: executions.unwrap_or_default(),
+            coverage: (seeds, all),
+            crash,
+        })
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seeds, all) = self.coverage;
+        write!(
+            f,
+            "{} executions, {} new edges beyond the {seeds} of its seeds, {}",
+            self.executions,
+            all - seeds,
+            match &self.crash {
+                Some(_) => "CRASHED",
+                None => "no crash",
+            }
+        )
+    }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+fn about(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
