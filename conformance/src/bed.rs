@@ -46,11 +46,18 @@ impl TestBed {
     /// If the backend cannot be opened.
     pub async fn builder(&self, store: &str) -> Result<StoreBuilder> {
         let backend = self.backend(store, Access::Write).await?;
+        Ok(self.over(backend).with_name(store))
+    }
+
+    /// A store called `main` over a backend that the case has opened or wrapped, with the case's clock and an algorithm that the
+    /// backend has.
+    #[must_use]
+    pub fn over(&self, backend: Arc<dyn Backend>) -> StoreBuilder {
         let algorithm = self.algorithm(&backend.capabilities());
-        Ok(MetadataStore::builder(backend)
-            .with_name(store)
+        MetadataStore::builder(backend)
+            .with_name("main")
             .with_clock(self.clock.clock())
-            .with_hash_algorithm(algorithm))
+            .with_hash_algorithm(algorithm)
     }
 
     /// The backend of a store of the case, opened anew, as another process would open it.
@@ -66,7 +73,9 @@ impl TestBed {
     /// # Errors
     /// If it cannot be removed.
     pub async fn discard(&self, store: &str) -> Result<()> {
-        self.stores.discard(&self.request(store, Access::Write)).await
+        self.stores
+            .discard(&self.request(store, Access::Write))
+            .await
     }
 
     /// How a configuration describes a store of the case, if it can.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug, Display};
 use std::panic::Location;
 
+use arrow::error::ArrowError;
 use metaxy_store::{Error, ErrorKind};
 
 /// What a case gives: nothing, or why it stopped.
@@ -45,6 +46,13 @@ impl From<Error> for Stop {
     }
 }
 
+/// What Arrow refused to do with rows that were read.
+impl From<ArrowError> for Stop {
+    fn from(error: ArrowError) -> Self {
+        Self::Failed(format!("Arrow refused: {error}"))
+    }
+}
+
 /// Fails, at the place of the caller, unless `condition` holds.
 ///
 /// # Errors
@@ -62,6 +70,10 @@ pub fn check(condition: bool, what: impl Display) -> Outcome {
 /// # Errors
 /// With both.
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is compared is mostly made in the call"
+)]
 pub fn check_eq<A, B>(found: A, expected: B, what: impl Display) -> Outcome
 where
     A: PartialEq<B> + Debug,

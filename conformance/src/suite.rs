@@ -81,6 +81,14 @@ impl Suite {
         self
     }
 
+    /// Without the cases whose name starts with one of these.
+    #[must_use]
+    pub fn without(mut self, prefixes: &[&str]) -> Self {
+        self.cases
+            .retain(|case| !prefixes.iter().any(|prefix| case.name.starts_with(prefix)));
+        self
+    }
+
     /// Whether a case that would be ignored fails; otherwise as [`REQUIRED`] says.
     #[must_use]
     pub fn with_required(mut self, required: bool) -> Self {

@@ -172,10 +172,10 @@ impl Table {
         let Some(id) = batch.column_by_name("id") else {
             return Ok(Self(batch));
         };
-        let order = arrow::compute::sort_to_indices(id, None, None).map_err(arrow_failed)?;
+        let order = arrow::compute::sort_to_indices(id, None, None)?;
         arrow::compute::take_record_batch(&batch, &order)
             .map(Self)
-            .map_err(arrow_failed)
+            .map_err(Stop::from)
     }
 
     /// The rows.
@@ -250,12 +250,12 @@ impl Table {
         let mut lines = vec![String::new(); self.len()];
         for (at, column) in columns.iter().enumerate() {
             let values = self.values(column)?;
-            let format = ArrayFormatter::try_new(&values, &options).map_err(arrow_failed)?;
+            let format = ArrayFormatter::try_new(&values, &options)?;
             for (row, line) in lines.iter_mut().enumerate() {
                 if at > 0 {
                     line.push(' ');
                 }
-                let value = format.value(row).try_to_string().map_err(arrow_failed)?;
+                let value = format.value(row).try_to_string()?;
                 line.push_str(&value);
             }
         }
@@ -277,9 +277,9 @@ impl Table {
         if let DataType::Timestamp(unit, Some(_)) = values.data_type() {
             let naive = DataType::Timestamp(*unit, None);
             let data = values.to_data().into_builder().data_type(naive);
-            values = arrow::array::make_array(data.build().map_err(arrow_failed)?);
+            values = arrow::array::make_array(data.build()?);
         }
-        arrow::compute::cast(&values, data_type).map_err(arrow_failed)
+        arrow::compute::cast(&values, data_type).map_err(Stop::from)
     }
 
     /// A column, times as counts.
@@ -287,7 +287,7 @@ impl Table {
         let values = self.member(column)?;
         match values.data_type() {
             DataType::Timestamp(..) => {
-                arrow::compute::cast(&values, &DataType::Int64).map_err(arrow_failed)
+                arrow::compute::cast(&values, &DataType::Int64).map_err(Stop::from)
             }
             _ => Ok(values),
         }
@@ -310,12 +310,8 @@ impl Table {
             return Ok(member.clone());
         }
         // A member of a null struct is null.
-        let valid = arrow::compute::is_not_null(outer).map_err(arrow_failed)?;
-        let absent = arrow::compute::not(&valid).map_err(arrow_failed)?;
-        arrow::compute::nullif(member, &absent).map_err(arrow_failed)
+        let valid = arrow::compute::is_not_null(outer)?;
+        let absent = arrow::compute::not(&valid)?;
+        arrow::compute::nullif(member, &absent).map_err(Stop::from)
     }
-}
-
-fn arrow_failed(error: arrow::error::ArrowError) -> Stop {
-    Stop::failed(format!("Arrow refused: {error}"))
 }

@@ -35,13 +35,7 @@ fn never() -> BufferOptions {
 /// The case's store, watched.
 async fn watched(bed: &TestBed) -> Outcome<(MetadataStore, Arc<Observed>)> {
     let observed = Observed::new(bed.backend("main", Access::Write).await?);
-    let algorithm = bed.store(pair()?).await?.hash().algorithm;
-    let store = MetadataStore::builder(observed.clone())
-        .with_name("main")
-        .with_clock(bed.clock().clock())
-        .with_hash_algorithm(algorithm)
-        .with_graph(pair()?)
-        .build()?;
+    let store = bed.over(observed.clone()).with_graph(pair()?).build()?;
     Ok((store, observed))
 }
 

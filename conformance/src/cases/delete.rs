@@ -321,8 +321,8 @@ pub async fn refuses_to_delete_when_opened_for_reading(bed: &TestBed) -> Outcome
     let backend = bed.backend("main", Access::Read).await?;
     for access in [Access::Read, Access::Write] {
         // The second store mistakes its backend for one that can write.
-        let store = MetadataStore::builder(backend.clone())
-            .with_name("main")
+        let store = bed
+            .over(backend.clone())
             .with_access(access)
             .with_graph(pair()?)
             .build()?;

@@ -117,9 +117,9 @@ pub async fn names_feature_and_store_in_errors(bed: &TestBed) -> Outcome {
 
     let broken = Observed::new(bed.backend("main", Access::Write).await?);
     broken.fail(ErrorKind::Storage);
-    let broken = MetadataStore::builder(broken)
+    let broken = bed
+        .over(broken)
         .with_name("broken")
-        .with_hash_algorithm(store.hash().algorithm)
         .with_graph(pair()?)
         .build()?;
     let a = key("a")?;

@@ -329,10 +329,10 @@ pub async fn is_opened_when_needed(bed: &TestBed) -> Outcome {
     let broken = Observed::new(bed.backend("prod", Access::Read).await?);
     broken.fail(ErrorKind::CannotOpen);
     let dev = bed.builder("dev").await?;
-    let prod = MetadataStore::builder(broken.clone())
+    let prod = bed
+        .over(broken.clone())
         .with_name("prod")
         .with_access(Access::Read)
-        .with_hash_algorithm(bed.store(pair()?).await?.hash().algorithm)
         .build()?;
     let dev = dev.with_graph(pair()?).with_fallback(prod).build()?;
     let a = key("a")?;

@@ -19,39 +19,70 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-pub mod history;
-pub mod read;
-pub mod delete;
-pub mod types;
-pub mod materialization;
-pub mod times;
-pub mod write;
-pub mod filters;
-pub mod increments;
-pub mod lineage;
-pub mod status;
-pub mod progress;
-pub mod provenance;
-pub mod staleness;
-pub mod joins;
-pub mod optional;
-pub mod samples;
-pub mod versions;
 pub mod backend;
 pub mod buffered;
 pub mod capabilities;
 pub mod concurrency;
 pub mod copy;
+pub mod delete;
 pub mod display;
 pub mod fallback;
+pub mod filters;
+pub mod history;
+pub mod increments;
+pub mod joins;
+pub mod lineage;
+pub mod materialization;
 pub mod multi;
+pub mod optional;
+pub mod progress;
+pub mod provenance;
 pub mod push;
+pub mod read;
 pub mod rebase;
 pub mod registration;
+pub mod samples;
+pub mod staleness;
+pub mod status;
+pub mod times;
+pub mod types;
+pub mod versions;
+pub mod write;
 
 /// Every case, in the order in which they are listed.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    let modules: &[&[Case]] = &[history::CASES, read::CASES, delete::CASES, types::CASES, materialization::CASES, times::CASES, write::CASES, filters::CASES, increments::CASES, lineage::CASES, status::CASES, progress::CASES, provenance::CASES, staleness::CASES, joins::CASES, optional::CASES, samples::CASES, versions::CASES, crate::laws::CASES, backend::CASES, buffered::CASES, capabilities::CASES, concurrency::CASES, copy::CASES, display::CASES, fallback::CASES, multi::CASES, push::CASES, rebase::CASES, registration::CASES];
+    let modules: &[&[Case]] = &[
+        history::CASES,
+        read::CASES,
+        delete::CASES,
+        types::CASES,
+        materialization::CASES,
+        times::CASES,
+        write::CASES,
+        filters::CASES,
+        increments::CASES,
+        lineage::CASES,
+        status::CASES,
+        progress::CASES,
+        provenance::CASES,
+        staleness::CASES,
+        joins::CASES,
+        optional::CASES,
+        samples::CASES,
+        versions::CASES,
+        crate::laws::CASES,
+        backend::CASES,
+        buffered::CASES,
+        capabilities::CASES,
+        concurrency::CASES,
+        copy::CASES,
+        display::CASES,
+        fallback::CASES,
+        multi::CASES,
+        push::CASES,
+        rebase::CASES,
+        registration::CASES,
+    ];
     modules.concat()
 }

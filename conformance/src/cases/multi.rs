@@ -52,10 +52,7 @@ async fn nothing_stored(store: &MetadataStore) -> Outcome {
 /// Each feature is written before all that it depends on, whatever the order it is given in, and the order is returned (§5).
 pub async fn writes_dependents_first(bed: &TestBed) -> Outcome {
     let observed = Observed::new(bed.backend("main", Access::Write).await?);
-    let store = MetadataStore::builder(observed.clone())
-        .with_hash_algorithm(bed.store(chain()?).await?.hash().algorithm)
-        .with_graph(chain()?)
-        .build()?;
+    let store = bed.over(observed.clone()).with_graph(chain()?).build()?;
     for given in [["z", "m", "a"], ["a", "m", "z"], ["m", "z", "a"]] {
         check_eq(write(&store, &given).await?, ["a", "m", "z"], "the order")?;
     }

@@ -66,7 +66,7 @@ pub async fn later_writes_have_later_stamps(bed: &TestBed) -> Outcome {
 
 /// While the clock stands still, each stamp is a microsecond after the latest, and the later write wins (§5).
 pub async fn a_clock_that_stands_still_is_helped_on(bed: &TestBed) -> Outcome {
-    let store = with_clock(backend(bed).await?, at(NEW_YEAR))?;
+    let store = with_clock(bed, backend(bed).await?, at(NEW_YEAR))?;
     for version in ["v1", "v2", "v3"] {
         store.write(&key("a")?, samples(&[(1, version)])?).await?;
         check_eq(current(&store).await?, [format!("1 {version}")], "current")?;
@@ -102,8 +102,8 @@ pub async fn a_clock_that_goes_back_is_helped_on(bed: &TestBed) -> Outcome {
 /// Tombstones, and writes after them, come after all that the table has seen, whatever the clock says (§5).
 pub async fn tombstones_are_later_than_what_they_delete(bed: &TestBed) -> Outcome {
     let backend = backend(bed).await?;
-    let ahead = with_clock(backend.clone(), at(NEW_YEAR))?;
-    let behind = with_clock(backend, at(5))?;
+    let ahead = with_clock(bed, backend.clone(), at(NEW_YEAR))?;
+    let behind = with_clock(bed, backend, at(5))?;
     let a = key("a")?;
     ahead.write(&a, samples(&[(1, "x"), (2, "x")])?).await?;
     let first = DeleteOptions::soft().with_filters([col("id").eq(1)]);
@@ -134,8 +134,8 @@ pub async fn tombstones_are_later_than_what_they_delete(bed: &TestBed) -> Outcom
 /// Of two writers whose clocks differ by a day, each write wins over those before it (§5).
 pub async fn writers_with_different_clocks_win_in_turn(bed: &TestBed) -> Outcome {
     let backend = backend(bed).await?;
-    let ahead = with_clock(backend.clone(), at(NEW_YEAR + 24 * HOUR))?;
-    let behind = with_clock(backend, at(NEW_YEAR))?;
+    let ahead = with_clock(bed, backend.clone(), at(NEW_YEAR + 24 * HOUR))?;
+    let behind = with_clock(bed, backend, at(NEW_YEAR))?;
     for round in 0..6 {
         let version = format!("v{round}");
         let writer = [&behind, &ahead][round % 2];
@@ -153,10 +153,10 @@ pub async fn writers_with_different_clocks_win_in_turn(bed: &TestBed) -> Outcome
 
 /// A store that is opened later, with a clock that is behind, goes on from the table's latest stamp (§5).
 pub async fn another_handle_goes_on_from_the_tables_latest_stamp(bed: &TestBed) -> Outcome {
-    let first = with_clock(backend(bed).await?, at(NEW_YEAR))?;
+    let first = with_clock(bed, backend(bed).await?, at(NEW_YEAR))?;
     first.write(&key("a")?, samples(&[(1, "first")])?).await?;
     drop(first);
-    let second = with_clock(backend(bed).await?, at(7))?;
+    let second = with_clock(bed, backend(bed).await?, at(7))?;
     second.write(&key("a")?, samples(&[(1, "second")])?).await?;
     check_eq(current(&second).await?, ["1 second"], "the sample")?;
     check_eq(
@@ -169,8 +169,8 @@ pub async fn another_handle_goes_on_from_the_tables_latest_stamp(bed: &TestBed) 
 /// What one table has seen does not move the stamps of another (§5).
 pub async fn each_feature_has_its_own_stamps(bed: &TestBed) -> Outcome {
     let backend = backend(bed).await?;
-    let ahead = with_clock(backend.clone(), at(NEW_YEAR))?;
-    let behind = with_clock(backend, at(7))?;
+    let ahead = with_clock(bed, backend.clone(), at(NEW_YEAR))?;
+    let behind = with_clock(bed, backend, at(7))?;
     ahead.write(&key("a")?, samples(&[(1, "x")])?).await?;
     behind.write(&key("b")?, samples(&[(1, "x")])?).await?;
     let rows = read(&behind, "b", ReadOptions::default()).await?;
@@ -247,7 +247,7 @@ pub async fn of_kept_equal_stamps_the_later_stored_counts(bed: &TestBed) -> Outc
 
 /// A write wins over rows that came with a time in the future (§5).
 pub async fn a_write_comes_after_kept_times(bed: &TestBed) -> Outcome {
-    let store = with_clock(backend(bed).await?, at(NEW_YEAR))?;
+    let store = with_clock(bed, backend(bed).await?, at(NEW_YEAR))?;
     keep(&store, timed(&[(1, "future")], &[NEW_YEAR + HOUR])?).await?;
     store.write(&key("a")?, samples(&[(1, "now")])?).await?;
     check_eq(current(&store).await?, ["1 now"], "the sample")?;
@@ -260,7 +260,7 @@ pub async fn a_write_comes_after_kept_times(bed: &TestBed) -> Outcome {
 
 /// Nor does a tombstone that came with a time in the future hide a write (§5).
 pub async fn a_write_comes_after_kept_tombstones(bed: &TestBed) -> Outcome {
-    let store = with_clock(backend(bed).await?, at(NEW_YEAR))?;
+    let store = with_clock(bed, backend(bed).await?, at(NEW_YEAR))?;
     let gone = timed(&[(1, "gone")], &[NEW_YEAR - HOUR])?;
     let gone = with_column(&gone, "metaxy_deleted_at", times([NEW_YEAR + HOUR]))?;
     keep(&store, gone).await?;
@@ -396,9 +396,9 @@ async fn backend(bed: &TestBed) -> Outcome<Arc<dyn Backend>> {
 }
 
 /// A store over `backend` with a clock of its own.
-fn with_clock(backend: Arc<dyn Backend>, clock: Clock) -> Outcome<MetadataStore> {
-    let builder = MetadataStore::builder(backend).with_name("main");
-    Ok(builder.with_graph(pair()?).with_clock(clock).build()?)
+fn with_clock(bed: &TestBed, backend: Arc<dyn Backend>, clock: Clock) -> Outcome<MetadataStore> {
+    let builder = bed.over(backend).with_graph(pair()?);
+    Ok(builder.with_clock(clock).build()?)
 }
 
 /// Samples of `a` that were updated at these times.

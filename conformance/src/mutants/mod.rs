@@ -163,6 +163,10 @@ impl StoreFactory for FaultyStores {
         Ok(Arc::new(Faulty { inner, fault }))
     }
 
+    async fn discard(&self, request: &StoreRequest) -> Result<()> {
+        self.stores.discard(request).await
+    }
+
     fn settings(&self, request: &StoreRequest) -> Option<Settings> {
         self.stores.settings(request)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use metaxy_store::backend::Backend;
 use metaxy_store::plan::{
@@ -296,54 +296,66 @@ fn null_is_null(step: Relation) -> Result<Relation> {
 }
 
 fn other_member(step: Relation) -> Result<Relation> {
-    use arrow::datatypes::DataType;
     match step.node() {
         Node::Project { input, columns } => {
-            let first = |column: &str, member: &str| match input.schema().field_with_name(column) {
-                Ok(field) => match field.data_type() {
-                    DataType::Struct(members) => members
-                        .first()
-                        .map_or_else(|| member.to_owned(), |first| first.name().clone()),
-                    _ => member.to_owned(),
-                },
-                Err(_) => member.to_owned(),
-            };
-            let columns = columns.iter().map(|(name, value)| {
-                let value = match value {
-                    Scalar::Member { column, member } => {
-                        Scalar::member(column.clone(), first(column, member))
-                    }
-                    other => other.clone(),
-                };
-                (name.clone(), value)
-            });
+            let schema = input.schema();
+            let columns = columns
+                .iter()
+                .map(|(name, value)| (name.clone(), of_first_member(value, schema)));
             input.clone().project(columns.collect())
         }
         _ => Ok(step),
     }
 }
 
+/// The value with the first member of a struct in place of whichever it takes.
+fn of_first_member(value: &Scalar, schema: &Schema) -> Scalar {
+    match value {
+        Scalar::Member { column, .. } => match schema.field_with_name(column).map(Field::data_type)
+        {
+            Ok(DataType::Struct(members)) if !members.is_empty() => {
+                Scalar::member(column.clone(), members[0].name().clone())
+            }
+            _ => value.clone(),
+        },
+        Scalar::Hash { spec, parts } => Scalar::Hash {
+            spec: *spec,
+            parts: parts
+                .iter()
+                .map(|part| match part {
+                    HashPart::Value(value, nulls) => {
+                        HashPart::Value(of_first_member(value, schema), *nulls)
+                    }
+                    text => text.clone(),
+                })
+                .collect(),
+        },
+        other => other.clone(),
+    }
+}
+
 /// Changes what a query returns.
-struct Results(fn(RecordBatch) -> Result<RecordBatch>);
+struct Results(fn(&RecordBatch) -> Result<RecordBatch>);
 
 #[async_trait]
 impl Fault for Results {
     async fn query(&self, inner: &dyn Backend, plan: Plan) -> Result<Frame> {
         let rows = inner.query(plan).await?;
         let schema = rows.schema().clone();
-        Ok(rows.map(schema, self.0))
+        let change = self.0;
+        Ok(rows.map(schema, move |batch| change(&batch)))
     }
 }
 
-fn lose_a_row(batch: RecordBatch) -> Result<RecordBatch> {
+fn lose_a_row(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(batch.slice(0, batch.num_rows().saturating_sub(1)))
 }
 
-fn twice(batch: RecordBatch) -> Result<RecordBatch> {
-    Ok(concat_batches(&batch.schema(), [&batch, &batch])?)
+fn twice(batch: &RecordBatch) -> Result<RecordBatch> {
+    Ok(concat_batches(&batch.schema(), [batch, batch])?)
 }
 
-fn count_more(batch: RecordBatch) -> Result<RecordBatch> {
+fn count_more(batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
     let columns = columns.map(|(field, column)| {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use futures::stream::{self, StreamExt};
-use metaxy_store::{Access, Error, ErrorKind, Frame, MetadataStore, ReadOptions};
+use metaxy_store::{Access, Error, ErrorKind, Frame, ReadOptions};
 
 use super::versions;
 use crate::bed::TestBed;
@@ -108,11 +108,7 @@ pub async fn refuses_to_write_when_opened_for_reading(bed: &TestBed) -> Outcome 
     store.write(&a, samples(&[(1, "a")])?).await?;
     drop(store);
     let backend = bed.backend("main", Access::Read).await?;
-    let reader = || {
-        MetadataStore::builder(backend.clone())
-            .with_name("main")
-            .with_clock(bed.clock().clock())
-    };
+    let reader = || bed.over(backend.clone());
     let honest = reader()
         .with_access(Access::Read)
         .with_graph(pair()?)
