@@ -8,6 +8,9 @@ use metaxy_store::json::Json;
 
 use crate::{fuzz, golden, root, stores};
 
+/// A backend that is not a member of the workspace: an example that has to pass the suite.
+const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Run only the stages whose name starts so, such as `clippy` or `golden`.
@@ -84,6 +87,10 @@ fn all() -> Result<Vec<Stage>, String> {
             "fmt --manifest-path fuzz/Cargo.toml -- --check -l",
         ),
         Stage::cargo(
+            "formatting of the third party",
+            &format!("fmt --manifest-path {THIRD_PARTY} -- --check -l"),
+        ),
+        Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
         ),
@@ -106,6 +113,10 @@ fn all() -> Result<Vec<Stage>, String> {
             work: Work::Golden(store),
         });
     }
+    stages.push(Stage::cargo(
+        "third party",
+        &format!("test --locked --manifest-path {THIRD_PARTY}"),
+    ));
     stages.push(Stage {
         name: "fuzz".into(),
         work: Work::Fuzz,

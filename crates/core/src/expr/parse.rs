@@ -129,20 +129,32 @@ impl<'a> Parser<'a> {
     }
 
     fn negation(&mut self) -> Result<Expr> {
-        let times = match self.peek() {
-            Token::ExclamationMark => 1,
-            Token::DoubleExclamationMark => 2,
-            _ if self.is_word("NOT") => 1,
-            _ => return self.predicate(),
+        let Some(times) = self.negations() else {
+            return self.predicate();
         };
         self.at += 1;
-        self.enter()?;
+        // As many levels as there are when the filter is shown, which has to parse again: `NOT a = 1` as `NOT (a = 1)`.
+        let shown = self.negations().is_none() && *self.peek() != Token::LParen;
+        let levels = times + usize::from(shown);
+        for _ in 0..levels {
+            self.enter()?;
+        }
         let mut inner = self.negation()?;
-        self.depth -= 1;
+        self.depth -= levels;
         for _ in 0..times {
             inner = !inner;
         }
         Ok(inner)
+    }
+
+    /// How often the next token negates, if it does.
+    fn negations(&self) -> Option<usize> {
+        match self.peek() {
+            Token::ExclamationMark => Some(1),
+            Token::DoubleExclamationMark => Some(2),
+            _ if self.is_word("NOT") => Some(1),
+            _ => None,
+        }
     }
 
     /// A condition without AND, OR and NOT outside parentheses.

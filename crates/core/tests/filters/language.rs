@@ -203,6 +203,26 @@ fn names_can_be_listed_and_changed() {
 }
 
 #[test]
+fn what_is_nested_as_deeply_as_may_be_is_shown_as_text_that_parses() {
+    for (open, close) in [("NOT ", ""), ("!", ""), ("!!", ""), ("NOT (", ")")] {
+        for condition in ["i = 1", "b", "i IN (1)", "(i = 1 OR b)", "(i) = (1)"] {
+            let mut deepest = 0;
+            for depth in 1..=101 {
+                let text = format!("{}{condition}{}", open.repeat(depth), close.repeat(depth));
+                let Ok(filter) = Expr::parse(&text) else {
+                    continue;
+                };
+                deepest = depth;
+                let shown = filter.to_string();
+                let again = Expr::parse(&shown).unwrap_or_else(|e| panic!("{text}: {e}"));
+                assert_eq!(again, filter, "{text}");
+            }
+            assert!((49..=99).contains(&deepest), "{open}{condition}: {deepest}");
+        }
+    }
+}
+
+#[test]
 fn depth_is_bounded_and_length_is_not() {
     let nested = |depth: usize| format!("{}i = 1{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Expr::parse(&nested(100)).is_ok());
