@@ -71,6 +71,26 @@ pub struct Append {
 }
 
 impl Append {
+    /// The append, or `None` if its rows have an ID column of the Null type: then there are none, and a table would not know of what
+    /// type their IDs are. Such are the rows of an increment whose upstreams were never written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`] if there are rows after all, as none has an ID; and what their producer failed with.
+    pub(crate) async fn with_known_ids(mut self) -> Result<Option<Self>> {
+        let schema = self.rows.schema();
+        let unknown = |id: &String| {
+            let field = schema.field_with_name(id);
+            field.is_ok_and(|field| field.data_type() == &DataType::Null)
+        };
+        if !self.id_columns.iter().any(unknown) {
+            return Ok(Some(self));
+        }
+        while let Some(batch) = self.rows.next().await? {
+            require_ids(&self.table, &self.id_columns, &batch)?;
+        }
+        Ok(None)
+    }
+
     /// Fits the rows to the table as the transaction finds it: `stored`, its columns (`None`: no such table), and `latest`, the
     /// greatest stamp it has ever seen.
     ///

@@ -26,6 +26,7 @@ pub mod graph;
 pub mod hash;
 pub mod json;
 pub mod key;
+mod options;
 mod parents;
 pub mod plan;
 pub mod registry;

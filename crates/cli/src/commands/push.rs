@@ -14,7 +14,11 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
         )
         .with_hint("name them, as in features = [\"features/*.toml\"]"));
     }
-    let store = project.open(Access::Write).await?;
+    // What a sync loads is not the project's to push: `push_graph` syncs for the versions only.
+    let store = project.open_unsynced(Access::Write).await?;
+    if project.config.locked() == Some(true) {
+        store.sync_from_config(&project.config).await?;
+    }
     let tagged = !args.tags.is_empty();
     let tags = args.tags.into_iter().collect();
     let pushed = store.push_graph(None, &tags).await?;

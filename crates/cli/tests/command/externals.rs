@@ -93,3 +93,52 @@ fn a_broken_lock_file_is_an_error_that_names_it() {
     folder.write("metaxy.lock", "[features]\n");
     said(&folder, &with(&["status"]));
 }
+
+#[test]
+fn a_push_records_only_what_the_project_defines() {
+    let folder = second();
+    let said = folder.run(&with(&["push"]), "");
+    assert!(said.status.success(), "{said:?}");
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("pushed to store dev: 1 feature\n"), "{said}");
+
+    // A part of the project itself that is defined, and was pushed, elsewhere.
+    let part = "key = \"words/part\"\nid_columns = [\"video_id\"]\nproject = \"words\"\n";
+    folder.write("part/part.toml", &format!("[[feature]]\n{part}"));
+    let own = folder.text("own.toml");
+    folder.write("part.toml", &own.replace("own/*.toml", "part/*.toml"));
+    folder.ok(&["--config-file", "part.toml", "push"]);
+    let external = "external = { on_version_mismatch = \"warn\" }\n";
+    let own = folder.text("own/words.toml");
+    folder.write(
+        "own/words.toml",
+        &format!("{own}\n[[feature]]\n{part}{external}"),
+    );
+    let output = folder.run(&with(&["push"]), "");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("pushed to store dev: 1 feature\n"), "{said}");
+    folder.write(
+        "bare.toml",
+        &folder
+            .text("own.toml")
+            .replace("features =", "# features ="),
+    );
+    let known = folder.run(&["--config-file", "bare.toml", "list", "features"], "");
+    let known = String::from_utf8(known.stdout).unwrap();
+    assert!(
+        known.contains("words/counts") && !known.contains("words/part"),
+        "{known}"
+    );
+}
+
+#[test]
+fn a_locked_push_refuses_other_versions() {
+    let folder = second();
+    configure(&folder, "locked = true");
+    let error = folder.fails(&with(&["push"]), 1);
+    assert!(error.contains("video/raw"), "{error}");
+    configure(&folder, "locked = false");
+    let said = said(&folder, &with(&["push"]));
+    assert!(said.contains("pushed to store dev"), "{said}");
+}

@@ -7,6 +7,7 @@ use crate::definition::FeatureDefinition;
 use crate::error::Result;
 use crate::graph::FeatureGraph;
 use crate::key::FeatureKey;
+use crate::options::setters;
 
 /// How far [`FeatureGraph::dependencies_of`] and [`FeatureGraph::dependents_of`] look. The default is one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,18 +20,15 @@ pub struct RelativesOptions {
 }
 
 impl RelativesOptions {
-    /// Whether to give the tree of all further ones as well.
-    #[must_use]
-    pub fn with_recursive(mut self, recursive: bool) -> Self {
-        self.recursive = recursive;
-        self
-    }
-
-    /// Sets how many steps the tree goes at most.
-    #[must_use]
-    pub fn with_max_depth(mut self, max_depth: impl Into<Option<usize>>) -> Self {
-        self.max_depth = max_depth.into();
-        self
+    setters! { options =>
+        /// Whether to give the tree of all further ones as well.
+        with_recursive(recursive: bool) {
+            options.recursive = recursive;
+        }
+        /// Sets how many steps the tree goes at most.
+        with_max_depth(max_depth: impl Into<Option<usize>>) {
+            options.max_depth = max_depth.into();
+        }
     }
 }
 

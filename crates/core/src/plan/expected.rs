@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::array::{ArrayRef, RecordBatch, StructArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::read::filter_all;
@@ -29,6 +29,8 @@ pub struct Expected {
     pub(super) relation: Relation,
     /// Names of the visible columns, in order.
     visible: Vec<String>,
+    /// Those of which nothing tells the type; there are no rows then.
+    untyped: Vec<String>,
     versions: Versions,
 }
 
@@ -42,7 +44,7 @@ enum Versions {
 
 impl Expected {
     /// The rows that `upstreams` (one per dep of `plan`, in order) ask for. Where none of them was ever written, the identifying
-    /// columns have the types of `table`, the feature's own; text if it has none.
+    /// columns have the types of `table`, the feature's own; Null if it has none.
     ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written;
@@ -78,6 +80,14 @@ impl Expected {
             };
             prepared.push(relation);
         }
+        let known = |id: &String| table.is_some_and(|table| table.field_with_name(id).is_ok());
+        let untyped = match prepared.iter().any(|p| p.relation.is_some()) {
+            true => Vec::new(),
+            false => {
+                let ids = plan.identity_columns.iter();
+                ids.filter(|id| !known(id)).cloned().collect()
+            }
+        };
         let joined = join_all(plan, prepared, table)?;
         let visible: Vec<String> = joined
             .schema()
@@ -86,7 +96,11 @@ impl Expected {
             .map(|f| f.name().clone())
             .filter(|name| !is_internal(name))
             .collect();
-        hash_fields(plan, joined, visible, hash)
+        let expected = hash_fields(plan, joined, visible, hash)?;
+        Ok(Self {
+            untyped,
+            ..expected
+        })
     }
 
     /// Samples that the caller gives, with all four version columns.
@@ -97,6 +111,7 @@ impl Expected {
         let relation = filter_all(samples, filters)?;
         Ok(Self {
             visible: names(relation.schema()),
+            untyped: Vec::new(),
             relation,
             versions: Versions::Carried,
         })
@@ -107,7 +122,10 @@ impl Expected {
         let mut fields = self
             .visible
             .iter()
-            .map(|name| Ok(self.relation.schema().field_with_name(name)?.clone()))
+            .map(|name| match self.untyped.contains(name) {
+                true => Ok(Field::new(name, DataType::Null, true)),
+                false => Ok(self.relation.schema().field_with_name(name)?.clone()),
+            })
             .collect::<Result<Vec<_>>>()?;
         if let Versions::Computed(members) = &self.versions {
             let by_field = DataType::Struct(text_members(members));
@@ -134,7 +152,10 @@ impl Expected {
         let mut arrays = self
             .visible
             .iter()
-            .map(|name| column(name))
+            .map(|name| match self.untyped.contains(name) {
+                true => Ok(new_null_array(&DataType::Null, batch.num_rows())),
+                false => column(name),
+            })
             .collect::<Result<Vec<_>>>()?;
         if let Versions::Computed(members) = &self.versions {
             let by_field: ArrayRef = if members.is_empty() {
@@ -403,6 +424,7 @@ fn join_all(
                 .iter()
                 .map(|name| {
                     let known = table.and_then(|table| table.field_with_name(name).ok());
+                    // Any type that can be compared will do for what is not known.
                     let data_type = known.map_or(DataType::Utf8, |f| f.data_type().clone());
                     Field::new(name, data_type, true)
                 })
@@ -492,6 +514,7 @@ fn hash_fields(
     Ok(Expected {
         relation: relation.project(columns)?,
         visible,
+        untyped: Vec::new(),
         versions: Versions::Computed(fields.iter().map(|f| f.key.struct_key()).collect()),
     })
 }

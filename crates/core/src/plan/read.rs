@@ -8,6 +8,7 @@ use crate::columns;
 use crate::error::Result;
 use crate::expr::{Expr, col};
 use crate::key::FeatureKey;
+use crate::options::setters;
 
 /// Which rows of a table a read sees, before filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,42 +60,44 @@ pub struct ReadOptions {
     pub limit: Option<u64>,
 }
 
-macro_rules! with {
-    ($($(#[$doc:meta])* $name:ident($field:ident: $type:ty) = $value:expr;)*) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(mut self, $field: $type) -> Self {
-            self.$field = $value;
-            self
-        }
-    )*};
-}
-
 impl ReadOptions {
-    with! {
+    setters! { options =>
         /// Rows of this feature version instead of the current one.
-        with_feature_version(feature_version: impl Into<String>) = Some(feature_version.into());
+        with_feature_version(version: impl Into<String>) {
+            options.feature_version = Some(version.into());
+        }
         /// Rows of all feature versions.
-        with_feature_history(with_feature_history: bool) = with_feature_history;
+        with_feature_history(all: bool) {
+            options.with_feature_history = all;
+        }
         /// Every row of each sample.
-        with_sample_history(with_sample_history: bool) = with_sample_history;
+        with_sample_history(all: bool) {
+            options.with_sample_history = all;
+        }
         /// Soft-deleted samples as well.
-        with_soft_deleted(include_soft_deleted: bool) = include_soft_deleted;
-        /// Only rows for which these hold.
-        with_filters(filters: impl IntoIterator<Item = Expr>) = filters.into_iter().collect();
+        with_soft_deleted(include: bool) {
+            options.include_soft_deleted = include;
+        }
+        /// Only rows for which these hold, too.
+        with_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.filters.extend(filters);
+        }
+        /// Only these columns, in this order.
+        with_columns(columns: impl IntoIterator<Item = impl Into<String>>) {
+            options.columns = Some(columns.into_iter().map(Into::into).collect());
+        }
         /// The table as it was then, in UTC microseconds.
-        with_as_of(as_of: Micros) = Some(as_of);
+        with_as_of(as_of: Micros) {
+            options.as_of = Some(as_of);
+        }
         /// Look only into this store.
-        with_local_only(local_only: bool) = local_only;
+        with_local_only(local_only: bool) {
+            options.local_only = local_only;
+        }
         /// At most this many rows.
-        with_limit(limit: u64) = Some(limit);
-    }
-
-    /// Only these columns, in this order.
-    #[must_use]
-    pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.columns = Some(columns.into_iter().map(Into::into).collect());
-        self
+        with_limit(limit: u64) {
+            options.limit = Some(limit);
+        }
     }
 }
 

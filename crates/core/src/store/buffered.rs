@@ -15,6 +15,7 @@ use crate::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Frame, Rows};
 use crate::key::FeatureKey;
+use crate::options::setters;
 
 /// When a [`BufferedWriter`] writes. The default: 100,000 rows, 64 MiB or two seconds, whichever comes first.
 #[derive(Debug, Clone)]
@@ -42,32 +43,23 @@ impl Default for BufferOptions {
 }
 
 impl BufferOptions {
-    /// Writes as soon as this many rows wait; `None`: however many.
-    #[must_use]
-    pub fn with_max_rows(mut self, rows: impl Into<Option<usize>>) -> Self {
-        self.max_rows = rows.into();
-        self
-    }
-
-    /// Writes as soon as the rows that wait take this many bytes; `None`: however large they are.
-    #[must_use]
-    pub fn with_max_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
-        self.max_bytes = bytes.into();
-        self
-    }
-
-    /// Writes as soon as a row has waited this long; `None`: however long.
-    #[must_use]
-    pub fn with_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.interval = interval.into();
-        self
-    }
-
-    /// How rows are written.
-    #[must_use]
-    pub fn with_write(mut self, options: WriteOptions) -> Self {
-        self.write = options;
-        self
+    setters! { options =>
+        /// Writes as soon as this many rows wait; `None`: however many.
+        with_max_rows(rows: impl Into<Option<usize>>) {
+            options.max_rows = rows.into();
+        }
+        /// Writes as soon as the rows that wait take this many bytes; `None`: however large they are.
+        with_max_bytes(bytes: impl Into<Option<usize>>) {
+            options.max_bytes = bytes.into();
+        }
+        /// Writes as soon as a row has waited this long; `None`: however long.
+        with_interval(interval: impl Into<Option<Duration>>) {
+            options.interval = interval.into();
+        }
+        /// How rows are written.
+        with_write(write: WriteOptions) {
+            options.write = write;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::plan::{Plan, ReadScope, read_current};
 
 /// What a copy takes. The default is the latest row of every sample, over all feature versions, of all features.
@@ -48,50 +49,31 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
-    /// Only these features, in this order.
-    #[must_use]
-    pub fn with_features(mut self, features: impl IntoIterator<Item = FeatureKey>) -> Self {
-        self.features = Some(features.into_iter().collect());
-        self
-    }
-
-    /// Only rows of `feature` for which these hold.
-    #[must_use]
-    pub fn with_filters(
-        mut self,
-        feature: FeatureKey,
-        filters: impl IntoIterator<Item = Expr>,
-    ) -> Self {
-        self.filters.entry(feature).or_default().extend(filters);
-        self
-    }
-
-    /// Only rows, of every feature, for which these hold.
-    #[must_use]
-    pub fn with_global_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.global_filters.extend(filters);
-        self
-    }
-
-    /// Rows of all feature versions, or of the current one.
-    #[must_use]
-    pub fn with_feature_history(mut self, all: bool) -> Self {
-        self.with_feature_history = all;
-        self
-    }
-
-    /// Every row of each sample, with its times.
-    #[must_use]
-    pub fn with_sample_history(mut self, all: bool) -> Self {
-        self.with_sample_history = all;
-        self
-    }
-
-    /// Stamps the rows with exactly this time, in UTC microseconds.
-    #[must_use]
-    pub fn with_at(mut self, at: Micros) -> Self {
-        self.at = Some(at);
-        self
+    setters! { options =>
+        /// Only these features, in this order.
+        with_features(features: impl IntoIterator<Item = FeatureKey>) {
+            options.features = Some(features.into_iter().collect());
+        }
+        /// Only rows of `feature` for which these hold.
+        with_filters(feature: FeatureKey, filters: impl IntoIterator<Item = Expr>) {
+            options.filters.entry(feature).or_default().extend(filters);
+        }
+        /// Only rows, of every feature, for which these hold.
+        with_global_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.global_filters.extend(filters);
+        }
+        /// Rows of all feature versions, or of the current one.
+        with_feature_history(all: bool) {
+            options.with_feature_history = all;
+        }
+        /// Every row of each sample, with its times.
+        with_sample_history(all: bool) {
+            options.with_sample_history = all;
+        }
+        /// Stamps the rows with exactly this time, in UTC microseconds.
+        with_at(at: Micros) {
+            options.at = Some(at);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col, lit};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::plan::{Plan, ReadScope, read_current};
 
 /// What a delete removes. The default is a soft delete of every current sample.
@@ -45,32 +46,23 @@ impl DeleteOptions {
         }
     }
 
-    /// Only rows for which these hold.
-    #[must_use]
-    pub fn with_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.filters.extend(filters);
-        self
-    }
-
-    /// Rows of all feature versions.
-    #[must_use]
-    pub fn with_feature_history(mut self, all: bool) -> Self {
-        self.with_feature_history = all;
-        self
-    }
-
-    /// Every row of each sample.
-    #[must_use]
-    pub fn with_sample_history(mut self, all: bool) -> Self {
-        self.with_sample_history = all;
-        self
-    }
-
-    /// Stamps the tombstones with exactly this time, in UTC microseconds.
-    #[must_use]
-    pub fn with_at(mut self, at: Micros) -> Self {
-        self.at = Some(at);
-        self
+    setters! { options =>
+        /// Only rows for which these hold.
+        with_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.filters.extend(filters);
+        }
+        /// Rows of all feature versions.
+        with_feature_history(all: bool) {
+            options.with_feature_history = all;
+        }
+        /// Every row of each sample.
+        with_sample_history(all: bool) {
+            options.with_sample_history = all;
+        }
+        /// Stamps the tombstones with exactly this time, in UTC microseconds.
+        with_at(at: Micros) {
+            options.at = Some(at);
+        }
     }
 }
 

@@ -42,13 +42,18 @@ impl MetadataStore {
         }
         let order = dependents_first(&self.graph, frames.keys());
         let mut appends = Vec::with_capacity(order.len());
+        let mut features = Vec::with_capacity(order.len());
         for feature in &order {
             if let Some(rows) = frames.remove(feature) {
                 let append = self.append(feature, rows, &options);
-                appends.push(append.map_err(|e| self.about(e, feature))?);
+                let append = append.map_err(|e| self.about(e, feature))?;
+                let append = append.with_known_ids().await;
+                if let Some(append) = append.map_err(|e| self.about(e, feature))? {
+                    features.push(feature.as_str());
+                    appends.push(append);
+                }
             }
         }
-        let features: Vec<&str> = order.iter().map(FeatureKey::as_str).collect();
         if !self.capabilities().transactions {
             self.append_in_turn(&features, appends).await?;
         } else if !appends.is_empty() {

@@ -128,6 +128,8 @@ impl MetadataStore {
                 }
             ),
         );
-        error.with_hint("write it first")
+        error
+            .with_context("location", self.describe())
+            .with_hint("write it first")
     }
 }

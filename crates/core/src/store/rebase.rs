@@ -20,6 +20,7 @@ use crate::feature_plan::FeaturePlan;
 use crate::frame::Frame;
 use crate::graph::FeatureGraph;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::plan::{JoinKind, Plan, Relation, Scalar, member_column};
 use crate::system::PushedFeature;
 
@@ -32,11 +33,11 @@ pub struct RebaseOptions {
 }
 
 impl RebaseOptions {
-    /// Carries the rows over to this feature version.
-    #[must_use]
-    pub fn with_to_feature_version(mut self, version: impl Into<String>) -> Self {
-        self.to_feature_version = Some(version.into());
-        self
+    setters! { options =>
+        /// Carries the rows over to this feature version.
+        with_to_feature_version(version: impl Into<String>) {
+            options.to_feature_version = Some(version.into());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::expr::Expr;
 use crate::feature_plan::FeaturePlan;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::plan::{Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current};
 
 /// What a resolve takes into account. The default is everything.
@@ -33,50 +34,31 @@ pub struct ResolveOptions {
 }
 
 impl ResolveOptions {
-    /// These samples should be there.
-    #[must_use]
-    pub fn with_samples(mut self, samples: impl Into<Frame>) -> Self {
-        self.samples = Some(samples.into());
-        self
-    }
-
-    /// Only stored rows of `feature` for which these hold.
-    #[must_use]
-    pub fn with_filters(
-        mut self,
-        feature: FeatureKey,
-        filters: impl IntoIterator<Item = Expr>,
-    ) -> Self {
-        self.filters.entry(feature).or_default().extend(filters);
-        self
-    }
-
-    /// Only stored rows, of every feature, for which these hold.
-    #[must_use]
-    pub fn with_global_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.global_filters.extend(filters);
-        self
-    }
-
-    /// Only stored rows of the target for which these hold.
-    #[must_use]
-    pub fn with_target_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.target_filters.extend(filters);
-        self
-    }
-
-    /// Stored rows for which one of these holds are stale.
-    #[must_use]
-    pub fn with_staleness_predicates(mut self, predicates: impl IntoIterator<Item = Expr>) -> Self {
-        self.staleness_predicates.extend(predicates);
-        self
-    }
-
-    /// Whether everything expected is new.
-    #[must_use]
-    pub fn with_skip_comparison(mut self, skip: bool) -> Self {
-        self.skip_comparison = skip;
-        self
+    setters! { options =>
+        /// These samples should be there.
+        with_samples(samples: impl Into<Frame>) {
+            options.samples = Some(samples.into());
+        }
+        /// Only stored rows of `feature` for which these hold.
+        with_filters(feature: FeatureKey, filters: impl IntoIterator<Item = Expr>) {
+            options.filters.entry(feature).or_default().extend(filters);
+        }
+        /// Only stored rows, of every feature, for which these hold.
+        with_global_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.global_filters.extend(filters);
+        }
+        /// Only stored rows of the target for which these hold.
+        with_target_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.target_filters.extend(filters);
+        }
+        /// Stored rows for which one of these holds are stale.
+        with_staleness_predicates(predicates: impl IntoIterator<Item = Expr>) {
+            options.staleness_predicates.extend(predicates);
+        }
+        /// Whether everything expected is new.
+        with_skip_comparison(skip: bool) {
+            options.skip_comparison = skip;
+        }
     }
 
     fn filters_of(&self, feature: &FeatureKey) -> Vec<Expr> {

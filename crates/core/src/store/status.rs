@@ -9,6 +9,7 @@ use super::resolve::ResolveOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::plan::{Plan, ReadScope, Relation, read_current};
 
 /// What is to be done about a feature.
@@ -71,39 +72,27 @@ impl Default for StatusOptions {
 }
 
 impl StatusOptions {
-    /// Only stored rows, of every feature, for which these hold.
-    #[must_use]
-    pub fn with_global_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.global_filters.extend(filters);
-        self
-    }
-
-    /// Only stored rows of the feature itself for which these hold.
-    #[must_use]
-    pub fn with_target_filters(mut self, filters: impl IntoIterator<Item = Expr>) -> Self {
-        self.target_filters.extend(filters);
-        self
-    }
-
-    /// Stored rows for which one of these holds are stale.
-    #[must_use]
-    pub fn with_staleness_predicates(mut self, predicates: impl IntoIterator<Item = Expr>) -> Self {
-        self.staleness_predicates.extend(predicates);
-        self
-    }
-
-    /// Whether samples that only a fallback store has count.
-    #[must_use]
-    pub fn with_use_fallback(mut self, use_fallback: bool) -> Self {
-        self.use_fallback = use_fallback;
-        self
-    }
-
-    /// Whether to compute the progress.
-    #[must_use]
-    pub fn with_progress(mut self, progress: bool) -> Self {
-        self.progress = progress;
-        self
+    setters! { options =>
+        /// Only stored rows, of every feature, for which these hold.
+        with_global_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.global_filters.extend(filters);
+        }
+        /// Only stored rows of the feature itself for which these hold.
+        with_target_filters(filters: impl IntoIterator<Item = Expr>) {
+            options.target_filters.extend(filters);
+        }
+        /// Stored rows for which one of these holds are stale.
+        with_staleness_predicates(predicates: impl IntoIterator<Item = Expr>) {
+            options.staleness_predicates.extend(predicates);
+        }
+        /// Whether samples that only a fallback store has count.
+        with_use_fallback(use_fallback: bool) {
+            options.use_fallback = use_fallback;
+        }
+        /// Whether to compute the progress.
+        with_progress(progress: bool) {
+            options.progress = progress;
+        }
     }
 
     fn resolve(&self) -> ResolveOptions {

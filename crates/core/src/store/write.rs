@@ -16,6 +16,7 @@ use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
+use crate::options::setters;
 
 /// Rows beyond which a store warns of hashes that are likely to collide (`semantics.md` §10).
 const MANY_ROWS: u64 = 10_000_000;
@@ -37,32 +38,23 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Marks the rows with this run.
-    #[must_use]
-    pub fn with_materialization_id(mut self, id: impl Into<String>) -> Self {
-        self.materialization_id = Some(id.into());
-        self
-    }
-
-    /// Keeps the feature and project version of the frame, if it has both.
-    #[must_use]
-    pub fn with_preserve_feature_version(mut self, preserve: bool) -> Self {
-        self.preserve_feature_version = preserve;
-        self
-    }
-
-    /// Keeps all times of the frame.
-    #[must_use]
-    pub fn with_preserve_times(mut self, preserve: bool) -> Self {
-        self.preserve_times = preserve;
-        self
-    }
-
-    /// Stamps the rows with exactly this time, in UTC microseconds.
-    #[must_use]
-    pub fn with_at(mut self, at: Micros) -> Self {
-        self.at = Some(at);
-        self
+    setters! { options =>
+        /// Marks the rows with this run.
+        with_materialization_id(id: impl Into<String>) {
+            options.materialization_id = Some(id.into());
+        }
+        /// Keeps the feature and project version of the frame, if it has both.
+        with_preserve_feature_version(preserve: bool) {
+            options.preserve_feature_version = preserve;
+        }
+        /// Keeps all times of the frame.
+        with_preserve_times(preserve: bool) {
+            options.preserve_times = preserve;
+        }
+        /// Stamps the rows with exactly this time, in UTC microseconds.
+        with_at(at: Micros) {
+            options.at = Some(at);
+        }
     }
 }
 
@@ -72,6 +64,9 @@ impl MetadataStore {
     /// The frame has the ID columns, `metaxy_provenance_by_field` (a struct of text, one member per field) and any user columns.
     /// `metaxy_provenance` and the data versions are derived where they are missing; feature and project version,
     /// `metaxy_updated_at` and the materialization id are the store's to set; `metaxy_created_at` is kept where given.
+    ///
+    /// A frame without rows makes the table as well, unless the type of an ID is not known: that of an increment whose upstreams
+    /// were never written is Null.
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if a column is missing, has a
@@ -95,6 +90,10 @@ impl MetadataStore {
         let append = self
             .append(feature, rows.into(), &options)
             .map_err(|e| self.about(e, feature))?;
+        let append = append.with_known_ids().await;
+        let Some(append) = append.map_err(|e| self.about(e, feature))? else {
+            return Ok(Appended::default());
+        };
         let appended = self
             .inner
             .backend

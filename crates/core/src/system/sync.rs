@@ -8,6 +8,7 @@ use crate::definition::{FeatureDefinition, OnVersionMismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
 use crate::key::{FeatureKey, FieldKey};
+use crate::options::setters;
 use crate::store::MetadataStore;
 
 use super::catalogue::Catalogue;
@@ -39,28 +40,20 @@ impl SyncOptions {
         }
     }
 
-    /// Loads these features as well.
-    #[must_use]
-    pub fn with_selection(mut self, selection: FeatureSelection) -> Self {
-        self.selection = Some(match self.selection {
-            Some(more) => more.union(selection),
-            None => selection,
-        });
-        self
-    }
-
-    /// Sets what to do about mismatches, in place of what placeholders say.
-    #[must_use]
-    pub fn with_on_version_mismatch(mut self, action: OnVersionMismatch) -> Self {
-        self.on_version_mismatch = Some(action);
-        self
-    }
-
-    /// Sets whether every mismatch is an error.
-    #[must_use]
-    pub fn with_locked(mut self, locked: bool) -> Self {
-        self.locked = locked;
-        self
+    setters! { options =>
+        /// Loads these features as well.
+        with_selection(selection: FeatureSelection) {
+            let before = options.selection.take().unwrap_or_default();
+            options.selection = Some(before.union(selection));
+        }
+        /// Sets what to do about mismatches, in place of what placeholders say.
+        with_on_version_mismatch(action: OnVersionMismatch) {
+            options.on_version_mismatch = Some(action);
+        }
+        /// Sets whether every mismatch is an error.
+        with_locked(locked: bool) {
+            options.locked = locked;
+        }
     }
 }
 

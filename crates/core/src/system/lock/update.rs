@@ -7,6 +7,7 @@ use crate::config::{Config, FeatureSelection};
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::store::MetadataStore;
 
 use super::super::catalogue::Catalogue;
@@ -36,21 +37,16 @@ impl LockOptions {
         }
     }
 
-    /// Locks these features as well.
-    #[must_use]
-    pub fn with_selection(mut self, selection: FeatureSelection) -> Self {
-        self.selection = Some(match self.selection {
-            Some(more) => more.union(selection),
-            None => selection,
-        });
-        self
-    }
-
-    /// Leaves out what `project` has pushed.
-    #[must_use]
-    pub fn with_exclude_project(mut self, project: impl Into<String>) -> Self {
-        self.exclude_project = Some(project.into());
-        self
+    setters! { options =>
+        /// Locks these features as well.
+        with_selection(selection: FeatureSelection) {
+            let before = options.selection.take().unwrap_or_default();
+            options.selection = Some(before.union(selection));
+        }
+        /// Leaves out what `project` has pushed.
+        with_exclude_project(project: impl Into<String>) {
+            options.exclude_project = Some(project.into());
+        }
     }
 }
 
