@@ -4,22 +4,18 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use metaxy_conformance::mutants::{Fault, Mutant};
 use metaxy_conformance::{Embedded, Suite};
 use metaxy_store::append::{Append, Times};
-use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::backend::{Appended, Backend};
 use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
-use metaxy_store::{Expr, FeatureKey, Frame, Result};
+use metaxy_store::{Frame, Result};
 
 #[test]
 fn a_forgotten_deletion_is_shrunk_to_two_operations() {
-    let fault = Fault {
-        forgets_deletions: true,
-        ..NONE
-    };
-    let text = broken("laws::model_agrees", fault);
+    let text = broken("laws::model_agrees", || Box::new(ForgetsDeletions));
     let operations = text.lines().filter(|line| is_operation(line));
     assert_eq!(operations.count(), 2, "a write and a deletion: {text}");
     assert!(text.contains("\n  a/b (x); field f of code 1\n"), "{text}");
@@ -28,65 +24,67 @@ fn a_forgotten_deletion_is_shrunk_to_two_operations() {
     let seed = "again with METAXY_LAWS_SEED=0x";
     assert!(text.contains(seed), "{text}");
     // The same histories each time, and the same way down.
-    assert_eq!(broken("laws::model_agrees", fault), text);
+    let again = broken("laws::model_agrees", || Box::new(ForgetsDeletions));
+    assert_eq!(again, text);
 }
 
 #[test]
 fn rows_of_other_definitions_are_noticed() {
-    let text = broken("laws::model_agrees", plans(any_version));
+    let text = broken("laws::model_agrees", || Box::new(Plans(any_version)));
     assert!(text.contains("define field "), "{text}");
 }
 
 #[test]
 fn a_wrong_order_of_folding_is_noticed() {
-    let text = broken("laws::model_agrees", plans(ungrouped));
+    let text = broken("laws::model_agrees", || Box::new(Plans(ungrouped)));
     assert!(text.contains("aggregated by x"), "{text}");
 }
 
 #[test]
 fn a_lost_optional_join_is_noticed() {
-    let text = broken("laws::model_agrees", plans(inner_joins));
+    let text = broken("laws::model_agrees", || Box::new(Plans(inner_joins)));
     assert!(text.contains("<- optional "), "{text}");
 }
 
 #[test]
 fn a_child_that_is_compared_without_its_siblings_is_noticed() {
-    let text = broken("laws::model_agrees", plans(without_leaders));
+    let text = broken("laws::model_agrees", || Box::new(Plans(without_leaders)));
     assert!(text.contains("expanded by x"), "{text}");
 }
 
 #[test]
 fn filters_that_are_ignored_are_noticed() {
-    broken("laws::id_filters_commute", plans(unfiltered));
+    broken("laws::id_filters_commute", || Box::new(Plans(unfiltered)));
 }
 
 #[test]
 fn stale_samples_that_are_missed_are_noticed() {
-    broken("laws::parts_are_disjoint_and_complete", plans(never_stale));
+    broken("laws::parts_are_disjoint_and_complete", || {
+        Box::new(Plans(never_stale))
+    });
 }
 
 #[test]
 fn an_increment_that_never_empties_is_noticed() {
-    broken(
-        "laws::applying_an_increment_empties_it",
-        plans(always_stale),
-    );
+    broken("laws::applying_an_increment_empties_it", || {
+        Box::new(Plans(always_stale))
+    });
 }
 
 #[test]
 fn writes_of_which_the_first_wins_are_noticed() {
     let law = "laws::row_order_batches_and_writes_do_not_matter";
-    broken(law, plans(all_rows));
+    broken(law, || Box::new(Plans(all_rows)));
 }
 
 #[test]
 fn without_a_fault_they_hold() {
-    let report = suite("laws::model_agrees", NONE).run();
+    let report = suite("laws::model_agrees", || Box::new(Plans(Ok))).run();
     assert!(report.is_success(), "{report}");
 }
 
 /// What a law says of a backend with this fault.
-fn broken(law: &'static str, fault: Fault) -> String {
+fn broken(law: &'static str, fault: fn() -> Box<dyn Fault>) -> String {
     let report = suite(law, fault).run();
     let mut failures = report.failures();
     let (_, why) = failures.next().expect("the law holds all the same");
@@ -95,14 +93,15 @@ fn broken(law: &'static str, fault: Fault) -> String {
     why.to_owned()
 }
 
-fn suite(law: &'static str, fault: Fault) -> Suite {
-    let stores = Embedded::new("faulty", move |directory, request| {
+fn suite(law: &'static str, fault: fn() -> Box<dyn Fault>) -> Suite {
+    let stores = Embedded::new("sqlite", |directory, request| {
         let config = SqliteConfig::new(directory.join("store.db"));
         let config = config.with_synchronous(Synchronous::Normal);
-        let inner = Arc::new(config.open(request.access));
-        Ok(Arc::new(Faulty { inner, fault }))
+        Ok(Arc::new(config.open(request.access)))
     });
-    Suite::new(Arc::new(stores.expect("room for files"))).with_only(&[law])
+    let stores = Arc::new(stores.expect("room for files"));
+    let mutant = Mutant::new("faulty", "has a fault", fault);
+    Suite::new(mutant.stores(stores)).with_only(&[law])
 }
 
 fn is_operation(line: &str) -> bool {
@@ -110,19 +109,26 @@ fn is_operation(line: &str) -> bool {
     line.starts_with("  ") && number.parse::<usize>().is_ok()
 }
 
-#[derive(Clone, Copy)]
-struct Fault {
-    forgets_deletions: bool,
-    plans: fn(Relation) -> Result<Relation>,
+/// Stores no tombstones.
+struct ForgetsDeletions;
+
+#[async_trait]
+impl Fault for ForgetsDeletions {
+    async fn append(&self, inner: &dyn Backend, mut appends: Vec<Append>) -> Result<Appended> {
+        appends.retain(|append| !matches!(append.times, Times::Tombstone(_)));
+        inner.append(appends).await
+    }
 }
 
-const NONE: Fault = Fault {
-    forgets_deletions: false,
-    plans: Ok,
-};
+/// Changes each step of a plan.
+struct Plans(fn(Relation) -> Result<Relation>);
 
-fn plans(plans: fn(Relation) -> Result<Relation>) -> Fault {
-    Fault { plans, ..NONE }
+#[async_trait]
+impl Fault for Plans {
+    async fn query(&self, inner: &dyn Backend, mut plan: Plan) -> Result<Frame> {
+        plan.relation = plan.relation.rewrite(&mut self.0.clone())?;
+        inner.query(plan).await
+    }
 }
 
 fn any_version(step: Relation) -> Result<Relation> {
@@ -201,55 +207,5 @@ fn unfiltered(step: Relation) -> Result<Relation> {
             Ok(input.clone())
         }
         _ => Ok(step),
-    }
-}
-
-/// A backend with a fault.
-struct Faulty {
-    inner: Arc<dyn Backend>,
-    fault: Fault,
-}
-
-#[async_trait]
-impl Backend for Faulty {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn describe(&self) -> Description {
-        self.inner.describe()
-    }
-
-    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
-        self.inner.schema(table).await
-    }
-
-    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
-        self.inner.has_rows(table).await
-    }
-
-    async fn tables(&self) -> Result<Vec<String>> {
-        self.inner.tables().await
-    }
-
-    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
-        if self.fault.forgets_deletions {
-            appends.retain(|append| !matches!(append.times, Times::Tombstone(_)));
-        }
-        self.inner.append(appends).await
-    }
-
-    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
-        self.inner.delete(table, condition).await
-    }
-
-    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
-        self.inner.drop_table(table).await
-    }
-
-    async fn query(&self, plan: Plan) -> Result<Frame> {
-        let relation = plan.relation.rewrite(&mut self.fault.plans.clone())?;
-        let plan = Plan { relation, ..plan };
-        self.inner.query(plan).await
     }
 }

@@ -21,6 +21,7 @@ use crate::catalog::{self, CatalogError};
 use crate::config::{SqliteConfig, Synchronous};
 use crate::dialect::SqliteDialect;
 use crate::functions::{self, Marks};
+use crate::log::Log;
 use crate::{error, query, write};
 
 /// Bytes per page of a new file.
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     temporary: Option<std::io::Result<TempDir>>,
     /// Connections that nobody uses.
     idle: Mutex<Vec<Handle>>,
+    log: Log,
 }
 
 /// A connection and the marks that its functions share.
@@ -70,6 +72,7 @@ impl SqliteBackend {
                 path,
                 temporary,
                 idle: Mutex::default(),
+                log: Log::default(),
             }),
         }
     }
@@ -128,6 +131,18 @@ impl Shared {
             self.give_back(handle);
         }
         result.map_err(|e| self.explain(e, what))
+    }
+
+    /// Does `work`, which writes, and looks after the log.
+    fn written<T>(
+        &self,
+        handle: &mut Handle,
+        work: impl FnOnce(&mut Handle) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let done = work(handle)?;
+        let patience = self.config.lock_timeout;
+        self.log.cut_back(&handle.connection, &self.path, patience);
+        Ok(done)
     }
 
     /// An idle connection or a new one; `None` if there is no file and none may be made.
@@ -322,7 +337,9 @@ impl Backend for SqliteBackend {
         let appended = self
             .run("write", move |shared, handle| {
                 let handle = handle.ok_or_else(nothing_to_write_to)?;
-                write::append(shared, handle, appends, &mut cancelled)
+                shared.written(handle, |handle| {
+                    write::append(shared, handle, appends, &mut cancelled)
+                })
             })
             .await;
         drop(alive);
@@ -333,16 +350,18 @@ impl Backend for SqliteBackend {
         let (table, condition) = (table.clone(), condition.cloned());
         self.run("delete rows", move |shared, handle| match handle {
             None => Ok(0),
-            Some(handle) => write::delete(shared, handle, &table, condition.as_ref()),
+            Some(handle) => shared.written(handle, |handle| {
+                write::delete(shared, handle, &table, condition.as_ref())
+            }),
         })
         .await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         let name = self.shared.dialect().table_name(table);
-        self.run("drop a table", move |_, handle| match handle {
+        self.run("drop a table", move |shared, handle| match handle {
             None => Ok(false),
-            Some(handle) => write::drop_table(handle, &name),
+            Some(handle) => shared.written(handle, |handle| write::drop_table(handle, &name)),
         })
         .await
     }

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::StreamExt;
@@ -224,6 +225,63 @@ fn a_write_that_nobody_waits_for_is_undone_or_whole() {
 fn write_after(backend: &SqliteBackend) {
     write(backend, 7).unwrap();
     assert_eq!(stored_rows(backend), 7);
+}
+
+#[test]
+fn the_log_does_not_outlast_the_reads_that_keep_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let log = || {
+        std::fs::metadata(folder.path().join("store.db-wal"))
+            .unwrap()
+            .len()
+    };
+    let backend = open(&path, Access::Write);
+    write(&backend, 1).unwrap();
+    let reader = || {
+        let reader = rusqlite::Connection::open(&path).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM a__b")
+            .unwrap();
+        reader
+    };
+
+    // Beside one long read the log grows, and no write fails for that.
+    let long = reader();
+    while log() <= 80 << 20 {
+        write(&backend, 50_000).unwrap();
+    }
+    // Two readers of whom one is always there: the next begins before the last one ends.
+    let (turn, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let relay = |own: usize| {
+        while !done.load(Ordering::Relaxed) {
+            let _read = reader();
+            turn.fetch_add(1, Ordering::Relaxed);
+            while turn.load(Ordering::Relaxed) % 2 != own && !done.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let cut = std::thread::scope(|scope| {
+        let others = [0, 1].map(|own| scope.spawn(move || relay(own)));
+        while turn.load(Ordering::Relaxed) < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(long);
+        let until = Instant::now() + Duration::from_secs(15);
+        while log() > 64 << 20 && Instant::now() < until {
+            write(&backend, 10).unwrap();
+        }
+        let cut = log();
+        done.store(true, Ordering::Relaxed);
+        for other in others {
+            other.join().unwrap();
+        }
+        cut
+    });
+    assert!(cut < 64 << 20, "the log still has {cut} bytes");
+    assert_eq!(stored_rows(&backend) % 10, 1, "nothing is lost");
 }
 
 #[test]

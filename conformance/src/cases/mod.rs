@@ -25,6 +25,7 @@ pub mod capabilities;
 pub mod concurrency;
 pub mod copy;
 pub mod delete;
+pub mod diff;
 pub mod display;
 pub mod fallback;
 pub mod filters;
@@ -32,6 +33,7 @@ pub mod history;
 pub mod increments;
 pub mod joins;
 pub mod lineage;
+pub mod lock;
 pub mod materialization;
 pub mod multi;
 pub mod optional;
@@ -44,6 +46,7 @@ pub mod registration;
 pub mod samples;
 pub mod staleness;
 pub mod status;
+pub mod sync;
 pub mod times;
 pub mod types;
 pub mod versions;
@@ -81,6 +84,9 @@ pub fn all() -> Vec<Case> {
         fallback::CASES,
         multi::CASES,
         push::CASES,
+        sync::CASES,
+        lock::CASES,
+        diff::CASES,
         rebase::CASES,
         registration::CASES,
     ];

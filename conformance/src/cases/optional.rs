@@ -1,13 +1,16 @@
 //! Upstreams that a sample can do without (`semantics.md` §2).
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{NullArray, RecordBatch};
+use metaxy_store::store::WriteOptions;
 use metaxy_store::{
     DeleteOptions, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec, MetadataStore,
-    ResolveOptions, Result, col,
+    ReadOptions, ResolveOptions, Result, col,
 };
 
 use crate::bed::TestBed;
-use crate::bed::frames::{samples, texts, with_column};
+use crate::bed::frames::{read, samples, texts, with_column};
 use crate::bed::graphs::{feature, graph, key};
 use crate::bed::increments::{compute, hashed, resolve};
 use crate::outcome::{Outcome, Stop, check_eq, names, refused};
@@ -22,6 +25,7 @@ cases! {
     that_was_never_written_counts_as_empty,
     does_not_replace_what_is_required,
     may_all_be_missing,
+    an_empty_increment_fixes_no_types,
 }
 
 /// A sample without a row of an optional upstream is expected all the same, with nulls in its place; one that only the
@@ -191,6 +195,40 @@ pub async fn may_all_be_missing(bed: &TestBed) -> Outcome {
         [version("b1")?, version("b2")?],
         "the versions",
     )
+}
+
+/// Where no upstream was ever written, nothing tells of what type the IDs are: to write the empty increment, by itself or with
+/// others, leaves them open, and whatever IDs come later are taken (§10, 13 and 38). Rows without an ID are refused all the same.
+pub async fn an_empty_increment_fixes_no_types(bed: &TestBed) -> Outcome {
+    let child = feature("d", &["default"], &[])?.with_dep(FeatureDep::new("a")?.optional());
+    let store = bed.store(roots(&["a", "b"], child)?).await?;
+    let d = key("d")?;
+    compute(&store, "d").await?;
+    let increment = store.resolve_update(&d, ResolveOptions::default()).await?;
+    let writes = vec![
+        (d.clone(), increment.new_and_stale().into()),
+        (key("b")?, samples(&[(1, "b1")])?.into()),
+    ];
+    store.write_multi(writes, WriteOptions::default()).await?;
+    check_eq(
+        read(&store, "b", ReadOptions::default()).await?.ids()?,
+        [1],
+        "what was written beside it",
+    )?;
+
+    let nameless = with_column(&samples(&[(1, "d1")])?, "id", Arc::new(NullArray::new(1)))?;
+    let error = refused(store.write(&d, nameless).await, ErrorKind::InvalidFrame)?;
+    names(&error, &["feature d", "\"id\""])?;
+
+    write(&store, "a", &[(1, "a1"), (2, "a2")]).await?;
+    resolve(&store, "d").await?.are(&[1, 2], &[], &[])?;
+    compute(&store, "d").await?;
+    check_eq(
+        read(&store, "d", ReadOptions::default()).await?.ids()?,
+        [1, 2],
+        "integers as IDs",
+    )?;
+    resolve(&store, "d").await?.nothing()
 }
 
 /// Roots `a` and `b`, and `c`, which needs `a` and can do without `b`.

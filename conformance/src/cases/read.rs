@@ -233,7 +233,7 @@ pub async fn looks_only_here_when_asked(bed: &TestBed) -> Outcome {
     names(&error, &["feature a", "\"dev\""])
 }
 
-/// A feature that was never written is an error that names it and the store (§5).
+/// A feature that was never written is an error that names it, the store and where that is (§5).
 pub async fn refuses_what_was_never_written(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     for options in [ReadOptions::default(), everything()] {
@@ -241,7 +241,8 @@ pub async fn refuses_what_was_never_written(bed: &TestBed) -> Outcome {
             store.read(&key("a")?, options).await,
             ErrorKind::FeatureNotFound,
         )?;
-        names(&error, &["feature a", "\"main\""])?;
+        let place = store.describe().to_string();
+        names(&error, &["feature a", "\"main\"", &place])?;
         check(error.hint().is_some(), "no word on what to do next")?;
     }
     // Nor does another feature's table change that.

@@ -43,6 +43,12 @@ pub struct Mutant {
 }
 
 impl Mutant {
+    /// A mutant of one's own, whose backends have the fault that `make` gives.
+    #[must_use]
+    pub const fn new(name: &'static str, rule: &'static str, make: fn() -> Box<dyn Fault>) -> Self {
+        Self { name, rule, make }
+    }
+
     /// The stores of `stores`, with this fault.
     #[must_use]
     pub fn stores(&self, stores: Arc<dyn StoreFactory>) -> Arc<dyn StoreFactory> {
@@ -64,7 +70,7 @@ impl fmt::Debug for Mutant {
 macro_rules! mutants {
     ($($fault:expr => $name:literal: $rule:literal;)+) => {
         pub(super) const MUTANTS: &[super::Mutant] = &[$(
-            super::Mutant { name: $name, rule: $rule, make: || Box::new($fault) }
+            super::Mutant::new($name, $rule, || Box::new($fault))
         ),+];
     };
 }
@@ -82,19 +88,22 @@ pub fn all() -> Vec<Mutant> {
     .concat()
 }
 
-/// What a mutant does instead. Each method is that of [`Backend`]; what is not written is done by the backend itself.
+/// What a mutant does instead. Each method is that of [`Backend`] and is given the backend that it wraps; what is not written is
+/// done by that one.
 #[async_trait]
-trait Fault: Send + Sync {
+pub trait Fault: Send + Sync {
     /// What the store is asked for when it is opened; `nth` counts all openings of all stores.
     fn opening(&self, request: StoreRequest, nth: usize) -> StoreRequest {
         let _ = nth;
         request
     }
 
+    /// What the backend says that it can do.
     fn capabilities(&self, true_ones: Capabilities) -> Capabilities {
         true_ones
     }
 
+    /// What it says that it is.
     fn describe(&self, true_one: Description) -> Description {
         true_one
     }
@@ -104,22 +113,27 @@ trait Fault: Send + Sync {
         table.clone()
     }
 
+    /// Instead of [`Backend::schema`].
     async fn schema(&self, inner: &dyn Backend, table: &FeatureKey) -> Result<Option<SchemaRef>> {
         inner.schema(table).await
     }
 
+    /// Instead of [`Backend::has_rows`].
     async fn has_rows(&self, inner: &dyn Backend, table: &FeatureKey) -> Result<bool> {
         inner.has_rows(table).await
     }
 
+    /// Instead of [`Backend::tables`].
     async fn tables(&self, inner: &dyn Backend) -> Result<Vec<String>> {
         inner.tables().await
     }
 
+    /// Instead of [`Backend::append`].
     async fn append(&self, inner: &dyn Backend, appends: Vec<Append>) -> Result<Appended> {
         inner.append(appends).await
     }
 
+    /// Instead of [`Backend::delete`].
     async fn delete(
         &self,
         inner: &dyn Backend,
@@ -129,10 +143,12 @@ trait Fault: Send + Sync {
         inner.delete(table, condition).await
     }
 
+    /// Instead of [`Backend::drop_table`].
     async fn drop_table(&self, inner: &dyn Backend, table: &FeatureKey) -> Result<bool> {
         inner.drop_table(table).await
     }
 
+    /// Instead of [`Backend::query`].
     async fn query(&self, inner: &dyn Backend, plan: Plan) -> Result<Frame> {
         inner.query(plan).await
     }
