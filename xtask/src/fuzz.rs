@@ -157,16 +157,18 @@ impl Tool {
     /// What to do about a crash.
     fn advice(&self, target: &str, crash: &Crash) -> String {
         let program = self.program.display();
-        let log = &crash.log;
         match &crash.input {
             Some(input) => format!(
-                "{log}\nTo see it again: {program} run {} {target} {input}",
-                BUILD.join(" ")
+                "{}\nTo see it again: {program} run {} --target-dir {} {target} {input}",
+                crash.log,
+                BUILD.join(" "),
+                self.target_directory.display()
             ),
             // Nothing can be written when the stack is used up; the sanitizer has a stack of its own for that.
             None => format!(
-                "{log}\nNo input was written, as when the stack is used up. To find it: \
-                 RUSTC_BOOTSTRAP=1 {program} run {target} fuzz/corpus/{target} fuzz/seeds/{target}"
+                "{}\nNo input was written, as when the stack is used up. To find it: \
+                 RUSTC_BOOTSTRAP=1 {program} run {target} fuzz/corpus/{target} fuzz/seeds/{target}",
+                crash.log
             ),
         }
     }
@@ -225,7 +227,7 @@ impl Outcome {
                 .lines()
                 .find_map(|line| line.split_once("Test unit written to "))
                 .map(|(_, path)| path.trim().to_owned()),
-            log: last_lines(&log, 40),
+            log: told(&log),
         });
         if crash.is_none() && (executions.is_none() || from_seeds.is_none()) {
             return Err(format!(
@@ -257,6 +259,22 @@ impl std::fmt::Display for Outcome {
             }
         )
     }
+}
+
+/// What a target and the tool say about a crash, without progress and statistics.
+fn told(log: &str) -> String {
+    // Below a rule the tool says what to do, and fails with a backtrace of its own.
+    let is_rule = |line: &&str| line.starts_with('─');
+    let is_progress = |line: &&str| {
+        let beginnings = ["#", "INFO:", "stat::", "\tNEW_FUNC"];
+        beginnings
+            .iter()
+            .any(|beginning| line.starts_with(beginning))
+    };
+    let lines = log.lines().take_while(|line| !is_rule(line));
+    let target: Vec<&str> = lines.filter(|line| !is_progress(line)).collect();
+    let tool = log.lines().find(|line| line.starts_with("Error: "));
+    last_lines(&target.join("\n"), 40) + "\n" + tool.unwrap_or_default()
 }
 
 fn last_lines(text: &str, count: usize) -> String {
