@@ -24,7 +24,9 @@ pub struct TestBed {
 }
 
 impl TestBed {
-    pub(crate) fn new(stores: Arc<dyn StoreFactory>, case: &'static str) -> Self {
+    /// A bed for the case of this name, on stores from `stores`: to call a case by itself.
+    #[must_use]
+    pub fn new(stores: Arc<dyn StoreFactory>, case: &'static str) -> Self {
         Self {
             stores,
             case,

@@ -19,9 +19,9 @@ pub struct StoreRequest {
     pub case: String,
     /// What it is opened for.
     pub access: Access,
-    /// How samples are hashed.
+    /// How a golden replay hashes samples over this store. A backend need not know: a plan says how it hashes.
     pub algorithm: HashAlgorithm,
-    /// How many characters of a hash are kept.
+    /// How many characters of a hash it keeps.
     pub truncation_length: usize,
     /// Where the reference put feature tables: `nested` or `flat`. Matters to stores that have layouts.
     pub layout: String,
@@ -79,11 +79,12 @@ pub trait StoreFactory: Send + Sync {
     /// The name of the kind of store, such as `sqlite`.
     fn name(&self) -> &str;
 
-    /// Whether stores can be made here. The suite ignores its cases if not, or fails them if `CONFORMANCE_REQUIRED=1`.
+    /// Whether stores can be made here. If not, the suite ignores its cases, or fails them if `CONFORMANCE_REQUIRED=1`.
     async fn availability(&self) -> Availability;
 
     /// The store of the request: a new, empty one for a name that was not asked for before, otherwise the same once more,
-    /// as another process would open it.
+    /// as another process would open it. Several may be open at a time. On a server, names of a run begin with something of that run,
+    /// names of tables keep at least 60 characters to the features, and each store's description tells where it is.
     ///
     /// # Errors
     /// If the store cannot be made; the case fails then.

@@ -14,8 +14,11 @@ pub type Outcome<T = ()> = Result<T, Stop>;
 pub enum Stop {
     /// The backend does not do what the case is about; how.
     Failed(String),
-    /// The case does not apply; why.
+    /// The case does not apply to such a backend; why.
     Ignored(String),
+    /// What the case needs is not here, such as a server. It is ignored, or fails where everything is
+    /// [required](crate::suite::REQUIRED).
+    Missing(String),
 }
 
 impl Stop {
@@ -34,7 +37,7 @@ impl Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(why) => write!(f, "failed: {why}"),
-            Self::Ignored(why) => write!(f, "ignored: {why}"),
+            Self::Ignored(why) | Self::Missing(why) => write!(f, "ignored: {why}"),
         }
     }
 }
@@ -109,12 +112,19 @@ pub fn refused<T>(result: Result<T, Error>, kind: ErrorKind) -> Outcome<Error> {
 
 /// Fails unless an error shows all of `words`, wherever: message, context, hint or source.
 ///
+/// A word has at least three characters, since nearly every text shows shorter ones. What is that short is asked for with its
+/// surroundings: `feature: a`, `"id"`.
+///
 /// # Errors
-/// With the word that is not there.
+/// With the word that is not there, or that is too short.
 #[track_caller]
 pub fn names(error: &Error, words: &[&str]) -> Outcome {
     let text = report(error);
     for word in words {
+        if word.chars().count() < 3 {
+            let what = format!("{word:?} is too short to tell an error that names it by");
+            return Err(here(Location::caller(), what));
+        }
         if !text.contains(word) {
             let what = format!("the error does not name {word:?}: {text}");
             return Err(here(Location::caller(), what));

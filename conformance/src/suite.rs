@@ -18,7 +18,7 @@ use crate::cases;
 use crate::factory::{Availability, StoreFactory};
 use crate::outcome::{Outcome, Stop};
 
-/// Set to `1`, a case that would be ignored fails: for CI, where everything has to be there.
+/// Set to `1`, a case fails whose server is missing: for CI, where everything has to be there.
 pub const REQUIRED: &str = "CONFORMANCE_REQUIRED";
 
 /// How long a case may take.
@@ -89,7 +89,7 @@ impl Suite {
         self
     }
 
-    /// Whether a case that would be ignored fails; otherwise as [`REQUIRED`] says.
+    /// Whether a case fails whose server is missing; otherwise as [`REQUIRED`] says.
     #[must_use]
     pub fn with_required(mut self, required: bool) -> Self {
         self.required = required;
@@ -103,22 +103,34 @@ impl Suite {
         self
     }
 
-    /// Runs the suite as the `main` of a test without harness: `cargo test` shows each case, takes filters, `--list` and
-    /// `--test-threads`, and tells failure by the exit code.
+    /// These cases as well: a backend's own.
+    #[must_use]
+    pub fn with_cases(mut self, cases: impl IntoIterator<Item = Case>) -> Self {
+        self.cases.extend(cases);
+        self
+    }
+
+    /// [`run_as_main`](Self::run_as_main) of all cases on these stores.
     pub fn main<F: StoreFactory + 'static>(stores: Result<F>) -> ExitCode {
-        let arguments = Arguments::from_args();
-        let suite = match stores {
-            Ok(stores) => Self::new(Arc::new(stores)),
+        match stores {
+            Ok(stores) => Self::new(Arc::new(stores)).run_as_main(),
             Err(error) => {
                 eprintln!("the stores cannot be made: {error}");
-                return ExitCode::FAILURE;
+                ExitCode::FAILURE
             }
-        };
-        let trials = suite.cases.iter().map(|case| {
-            let (suite, case) = (suite.clone(), *case);
+        }
+    }
+
+    /// Runs the suite as the `main` of a test without harness: `cargo test` shows each case, takes filters, `--list` and
+    /// `--test-threads`, and tells failure by the exit code.
+    #[must_use]
+    pub fn run_as_main(&self) -> ExitCode {
+        let arguments = Arguments::from_args();
+        let trials = self.cases.iter().map(|case| {
+            let (suite, case) = (self.clone(), *case);
             Trial::ignorable_test(case.name, move || match suite.outcome(case) {
                 Ok(()) => Ok(Completion::Completed),
-                Err(Stop::Ignored(why)) => Ok(Completion::ignored_with(why)),
+                Err(Stop::Ignored(why) | Stop::Missing(why)) => Ok(Completion::ignored_with(why)),
                 Err(Stop::Failed(why)) => Err(Failed::from(why)),
             })
         });
@@ -165,7 +177,7 @@ impl Suite {
     fn outcome(&self, case: Case) -> Outcome {
         let outcome = blocking(async {
             if let Availability::Missing(what) = self.stores.availability().await {
-                return Err(Stop::Ignored(what));
+                return Err(Stop::Missing(what));
             }
             let bed = TestBed::new(self.stores.clone(), case.name);
             let run = tokio::time::timeout(PATIENCE, (case.run)(&bed));
@@ -176,9 +188,9 @@ impl Suite {
             }
         });
         match outcome.unwrap_or_else(|error| Err(error.into())) {
-            Err(Stop::Ignored(why)) if self.required => Err(Stop::Failed(format!(
-                "ignored, although {REQUIRED}=1: {why}"
-            ))),
+            Err(Stop::Missing(what)) if self.required => {
+                Err(Stop::Failed(format!("{what}, and {REQUIRED}=1")))
+            }
             outcome => outcome,
         }
     }
@@ -231,7 +243,7 @@ impl SuiteReport {
         self.outcomes
             .iter()
             .filter_map(|(name, outcome)| match outcome {
-                Err(Stop::Ignored(why)) => Some((*name, why.as_str())),
+                Err(Stop::Ignored(why) | Stop::Missing(why)) => Some((*name, why.as_str())),
                 _ => None,
             })
     }
@@ -244,7 +256,9 @@ impl fmt::Display for SuiteReport {
             match outcome {
                 Ok(()) => writeln!(f, "pass     {name}")?,
                 Err(Stop::Failed(why)) => writeln!(f, "FAIL     {name}: {why}")?,
-                Err(Stop::Ignored(why)) => writeln!(f, "ignored  {name}: {why}")?,
+                Err(Stop::Ignored(why) | Stop::Missing(why)) => {
+                    writeln!(f, "ignored  {name}: {why}")?;
+                }
             }
         }
         write!(
@@ -266,7 +280,10 @@ fn blocking<T>(future: impl Future<Output = T>) -> Result<T> {
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Io, "no runtime can be made").with_source(e))?;
-    Ok(runtime.block_on(future))
+    let done = runtime.block_on(future);
+    // A thread that an engine blocks for ever must not hold up the other cases.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> &str {

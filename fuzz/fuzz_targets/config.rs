@@ -4,29 +4,20 @@
 #![no_main]
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use metaxy_core::config::{ConfigLoader, Environment, is_secret_key};
 use metaxy_core::{Access, Config, Result};
+use tempfile::TempDir;
 use toml::Value;
-
-/// A directory for the file; in memory where the system has such a place.
-static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let memory = PathBuf::from("/dev/shm");
-    let directory = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    directory.expect("a temporary directory").keep()
-});
 
 /// Text that is looked for where no secret may be.
 const SECRET: &str = "hunter2";
 
 fuzz_target!(|text: &str| {
-    let file = DIRECTORY.join("metaxy.toml");
+    let directory = directory();
+    let file = directory.path().join("metaxy.toml");
     fs::write(&file, text).expect("the file can be written");
     let variables = text.lines().filter_map(|line| {
         let (name, value) = line.strip_prefix("#METAXY_")?.split_once('=')?;
@@ -45,6 +36,17 @@ fuzz_target!(|text: &str| {
         assert!(!shown.contains(SECRET), "a secret is shown: {shown}");
     }
 });
+
+/// A directory for the file; in memory where the system has such a place. Each input has its own, because the fuzzer ends
+/// without tidying up.
+fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let directory = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    directory.expect("a temporary directory")
+}
 
 /// All that a configuration says of itself.
 fn show(loaded: Result<Config>) -> String {

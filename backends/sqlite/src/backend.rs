@@ -12,6 +12,7 @@ use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description}
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::Plan;
+use metaxy_core::pump::Pump;
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -332,18 +333,13 @@ impl Backend for SqliteBackend {
         .await
     }
 
-    async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
-        let (alive, mut cancelled) = write::cancellation();
-        let appended = self
-            .run("write", move |shared, handle| {
-                let handle = handle.ok_or_else(nothing_to_write_to)?;
-                shared.written(handle, |handle| {
-                    write::append(shared, handle, appends, &mut cancelled)
-                })
-            })
-            .await;
-        drop(alive);
-        appended
+    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
+        let pump = Pump::of(appends.iter_mut().map(|append| &mut append.rows));
+        let work = self.run("write", move |shared, handle| {
+            let handle = handle.ok_or_else(nothing_to_write_to)?;
+            shared.written(handle, |handle| write::append(shared, handle, appends))
+        });
+        pump.during(work).await
     }
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {

@@ -1,6 +1,8 @@
 //! Running plans: one statement, in one read transaction, on a thread of its own.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -9,6 +11,7 @@ use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::{SinkExt, Stream};
 use metaxy_core::plan::{Plan, Relation};
+use metaxy_core::pump::Pump;
 use metaxy_core::sql::{column_at, quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use rusqlite::InterruptHandle;
@@ -28,7 +31,8 @@ const WAITING: usize = 2;
 type Sender = mpsc::Sender<Result<RecordBatch>>;
 
 /// Runs a plan. Its rows arrive while the statement runs.
-pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
+pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
+    let pump = Some(Pump::of(&mut plan.frames));
     let schema = plan.relation.schema().clone();
     let (mut sender, receiver) = mpsc::channel(WAITING);
     let running = Running::default();
@@ -68,7 +72,12 @@ pub(crate) async fn run(shared: &Arc<Shared>, plan: Plan) -> Result<Frame> {
         .name("metaxy-sqlite".into())
         .spawn(work)
         .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
-    Ok(Frame::new(schema, Answer { receiver, running }))
+    let answer = Answer {
+        receiver,
+        running,
+        pump,
+    };
+    Ok(Frame::new(schema, answer))
 }
 
 /// How to stop the statement that is running, if one is.
@@ -92,6 +101,8 @@ impl Running {
 struct Answer {
     receiver: mpsc::Receiver<Result<RecordBatch>>,
     running: Running,
+    /// Pulls the frames that the plan was given.
+    pump: Option<Pump>,
 }
 
 impl Stream for Answer {
@@ -101,6 +112,11 @@ impl Stream for Answer {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
+        if let Some(pump) = &mut self.pump
+            && pin!(pump).poll(context).is_ready()
+        {
+            self.pump = None;
+        }
         std::pin::Pin::new(&mut self.receiver).poll_next(context)
     }
 }

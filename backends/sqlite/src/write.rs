@@ -1,13 +1,10 @@
 //! Appends and deletes: one immediate transaction each.
 
 use std::collections::{BTreeSet, HashMap};
-use std::pin::pin;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Schema;
-use futures::channel::oneshot;
 use futures::executor::block_on;
-use futures::future::{Either, Future, select};
 use metaxy_core::append::{Append, PreparedAppend};
 use metaxy_core::backend::Appended;
 use metaxy_core::expr::Expr;
@@ -20,48 +17,11 @@ use crate::catalog::{self, CatalogError, TableEntry};
 use crate::codec::{Encoded, column_type};
 use crate::dialect::ROW;
 
-/// Held by whoever waits for a write; when it is dropped before the write is done, the write undoes itself.
-pub(crate) struct Alive(#[allow(dead_code)] oneshot::Sender<()>);
-
-/// Whether nobody waits any more.
-pub(crate) struct Cancelled(oneshot::Receiver<()>);
-
-impl Cancelled {
-    fn check(&mut self) -> Result<(), CatalogError> {
-        match self.0.try_recv() {
-            Ok(_) => Ok(()),
-            Err(oneshot::Canceled) => Err(cancelled()),
-        }
-    }
-
-    /// What `work` gives, unless everybody who waits goes before: a frame may never go on.
-    fn or<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, CatalogError> {
-        match block_on(select(pin!(work), &mut self.0)) {
-            Either::Left((done, _)) => Ok(done?),
-            Either::Right(_) => Err(cancelled()),
-        }
-    }
-}
-
-fn cancelled() -> CatalogError {
-    Error::new(
-        ErrorKind::Cancelled,
-        "the write was cancelled; nothing was written",
-    )
-    .into()
-}
-
-pub(crate) fn cancellation() -> (Alive, Cancelled) {
-    let (sender, receiver) = oneshot::channel();
-    (Alive(sender), Cancelled(receiver))
-}
-
 /// Appends to all tables, or to none.
 pub(crate) fn append(
     shared: &Shared,
     handle: &mut Handle,
     appends: Vec<Append>,
-    cancelled: &mut Cancelled,
 ) -> Result<Appended, CatalogError> {
     let dialect = shared.dialect();
     let transaction = handle
@@ -71,11 +31,10 @@ pub(crate) fn append(
     let mut appended = Appended::default();
     for append in appends {
         let name = dialect.table_name(&append.table);
-        let (rows, table_rows) = append_one(&transaction, &name, append, cancelled)?;
+        let (rows, table_rows) = append_one(&transaction, &name, append)?;
         appended.rows += rows;
         appended.table_rows = appended.table_rows.max(table_rows);
     }
-    cancelled.check()?;
     transaction.commit()?;
     Ok(appended)
 }
@@ -84,7 +43,6 @@ fn append_one(
     connection: &Connection,
     name: &str,
     append: Append,
-    cancelled: &mut Cancelled,
 ) -> Result<(u64, Option<u64>), CatalogError> {
     let (feature, create) = (append.table.clone(), append.create);
     let stored = catalog::table(connection, name)?;
@@ -104,8 +62,7 @@ fn append_one(
     let mut rows = 0;
     {
         let mut insert = connection.prepare(&insert_sql(name, prepared.schema().as_ref()))?;
-        while let Some(batch) = cancelled.or(prepared.next())? {
-            cancelled.check()?;
+        while let Some(batch) = block_on(prepared.next())? {
             note_versions(&batch, &mut versions);
             insert_batch(&mut insert, &batch)?;
             rows += batch.num_rows() as u64;

@@ -1,5 +1,7 @@
 //! Frames that stop half-way, so that something else happens in the middle of a write.
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use futures::channel::oneshot;
 use futures::{StreamExt, stream};
@@ -44,4 +46,15 @@ impl Gate {
 pub fn failing_after(first: RecordBatch) -> Frame {
     let failure = Error::new(ErrorKind::Io, "the producer of the rows failed");
     Frame::new(first.schema(), stream::iter([Ok(first), Err(failure)]))
+}
+
+/// A frame whose rows come a moment later, by a timer of the runtime that the caller is in.
+#[must_use]
+pub fn by_timer(rows: RecordBatch) -> Frame {
+    let schema = rows.schema();
+    let batches = stream::once(async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(rows)
+    });
+    Frame::new(schema, batches)
 }

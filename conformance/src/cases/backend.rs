@@ -13,9 +13,9 @@ use metaxy_store::{ErrorKind, FeatureKey, Frame, Result, col};
 
 use crate::bed::TestBed;
 use crate::bed::frames::{Table, bools, by_field, floats, frame, ints, texts, times};
-use crate::bed::gate::{Gate, failing_after};
+use crate::bed::gate::{Gate, by_timer, failing_after};
 use crate::bed::graphs::key;
-use crate::outcome::{Outcome, Stop, check, check_eq, refused};
+use crate::outcome::{Outcome, Stop, check, check_eq, names, refused, report};
 
 cases! { "backend":
     yields_the_columns_of_its_schema,
@@ -27,6 +27,7 @@ cases! { "backend":
     tells_whether_it_dropped_a_table,
     lists_its_tables_sorted,
     keeps_long_names_apart,
+    takes_rows_that_need_the_callers_runtime,
     undoes_an_append_that_fails,
     undoes_all_tables_of_an_append_that_fails,
     leaves_all_or_nothing_of_a_dropped_append,
@@ -218,14 +219,28 @@ pub async fn makes_no_table_unless_told(bed: &TestBed) -> Outcome {
     check_eq(rows(&backend, "a").await?, ["1 x"], "the rows")
 }
 
-/// Appends and deletes return how many rows they were about; a condition that is null removes nothing.
+/// Appends and deletes return how many rows they were about; a condition that is null removes nothing. An append that says how many
+/// rows the table has now, says it of the largest of its tables.
 pub async fn counts_what_it_appends_and_deletes(bed: &TestBed) -> Outcome {
     let backend = opened(bed).await?;
     let a = key("a")?;
     let all = [(1, "x"), (2, "y"), (3, "x"), (1, "z")];
-    check_eq(add(&backend, "a", &all).await?, 4, "rows appended")?;
-    let empty = frame([("id", ints([4])), ("note", texts([None]))])?;
-    backend.append(vec![at_noon("a", empty)?]).await?;
+    let append = async |appends: Vec<Append>, rows: u64, largest: u64| -> Outcome {
+        let appended = backend.append(appends).await?;
+        check_eq(appended.rows, rows, "rows appended")?;
+        let told = appended.table_rows.unwrap_or(largest);
+        check_eq(told, largest, "rows of the largest table")
+    };
+    append(vec![at_noon("a", notes(&all)?)?], 4, 4).await?;
+    append(vec![at_noon("b", notes(&all[..2])?)?], 2, 2).await?;
+    let empty = || frame([("id", ints([4])), ("note", texts([None]))]);
+    let mut last = vec![at_noon("a", empty()?)?];
+    if backend.capabilities().transactions {
+        last.push(at_noon("b", empty()?)?);
+        append(last, 2, 5).await?;
+    } else {
+        append(last, 1, 5).await?;
+    }
     if !backend.capabilities().hard_delete {
         return Ok(());
     }
@@ -285,17 +300,23 @@ pub async fn lists_its_tables_sorted(bed: &TestBed) -> Outcome {
     check(left.iter().all(|name| seen.contains(name)), "of the same")
 }
 
-/// Names that differ only at their end are never one table, however long: a name too long is refused or carries a hash.
+/// Names that differ only at their end are never one table, however long: a name too long carries a hash, or is refused with an
+/// error that names the feature.
 pub async fn keeps_long_names_apart(bed: &TestBed) -> Outcome {
     let backend = opened(bed).await?;
     for length in [40, 60, 62, 63, 64, 65, 120, 180] {
-        let names = ["x", "y"].map(|end| format!("{}{end}", "n".repeat(length - 1)));
+        let features = ["x", "y"].map(|end| format!("{}{end}", "n".repeat(length - 1)));
         let mut kept = Vec::new();
-        for (name, note) in names.iter().zip(["first", "second"]) {
+        for (name, note) in features.iter().zip(["first", "second"]) {
             match add(&backend, name, &[(1, note)]).await {
                 Ok(_) => kept.push((name, note)),
                 Err(e) if length <= 60 => return Err(e.into()),
-                Err(_) => {}
+                Err(e) => {
+                    let kinds = [ErrorKind::InvalidArgument, ErrorKind::Unsupported];
+                    let known = kinds.contains(&e.kind());
+                    check(known, format!("refused as {}: {}", e.kind(), report(&e)))?;
+                    names(&e, &[name])?;
+                }
             }
         }
         for (name, note) in kept {
@@ -305,6 +326,21 @@ pub async fn keeps_long_names_apart(bed: &TestBed) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Rows may need the runtime of the caller (a timer, a connection), both those that are appended and those that a plan is given.
+pub async fn takes_rows_that_need_the_callers_runtime(bed: &TestBed) -> Outcome {
+    let backend = opened(bed).await?;
+    let appended = at_noon("a", by_timer(notes(&[(1, "x"), (2, "y")])?))?;
+    backend.append(vec![appended]).await?;
+    check_eq(rows(&backend, "a").await?, ["1 x", "2 y"], "the rows")?;
+    let given = by_timer(notes(&[(3, "z")])?);
+    let plan = Plan {
+        relation: Relation::frame(0, given.schema().clone()),
+        frames: vec![given],
+    };
+    let answer = Table::of(backend.query(plan).await?).await?;
+    check_eq(answer.words("note")?, ["z"], "what the plan was given")
 }
 
 /// An append whose rows break off leaves nothing: no row, no new column, no table (§5).

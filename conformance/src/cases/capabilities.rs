@@ -163,8 +163,9 @@ pub async fn transactions(bed: &TestBed) -> Outcome {
     Ok(())
 }
 
-/// With concurrent writers a write in the middle of another is done as well; without, one of the two is refused as locked or as
-/// a conflict. No row that was acknowledged is lost (§5).
+/// With concurrent writers a write in the middle of another is done as well; without, it may be refused as locked or as a
+/// conflict, but need not: several handles of one process may share an engine. No row that was acknowledged is lost, and of a
+/// write that was refused there is none (§5).
 pub async fn concurrent_writers(bed: &TestBed) -> Outcome {
     let stores = [bed.store(pair()?).await?, bed.store(pair()?).await?];
     let a = key("a")?;
@@ -199,9 +200,6 @@ pub async fn concurrent_writers(bed: &TestBed) -> Outcome {
     let rows = read(&stores[1], "a", ReadOptions::default()).await?;
     check_eq(rows.ids()?, expected, "the rows that were acknowledged")?;
     check(done.iter().any(Result::is_ok), "one of the two wrote")?;
-    if !stores[0].capabilities().concurrent_writers {
-        check(done.iter().any(Result::is_err), "one of two was refused")?;
-    }
     // Nobody is kept out for good.
     stores[1].write(&a, samples(&[(4, "x")])?).await?;
     Ok(())

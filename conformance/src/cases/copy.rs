@@ -182,7 +182,10 @@ pub async fn refuses_another_hash(bed: &TestBed) -> Outcome {
         longer.copy_from(&from, only_a()?).await,
         ErrorKind::HashMismatch,
     )?;
-    names(&error, &["\"to\"", "\"from\"", "16", "8"])?;
+    names(
+        &error,
+        &["\"to\"", "\"from\"", "16 characters", "8 characters"],
+    )?;
     let ours = to.hash().algorithm;
     let all = to.capabilities().hash_algorithms;
     if let Some(other) = all.iter().find(|algorithm| **algorithm != ours) {

@@ -309,7 +309,7 @@ pub async fn refuses_an_unknown_feature(bed: &TestBed) -> Outcome {
     for options in [DeleteOptions::soft(), DeleteOptions::hard()] {
         let result = store.delete(&key("aa")?, options).await;
         let error = refused(result, ErrorKind::FeatureNotFound)?;
-        names(&error, &["aa", "main"])?;
+        names(&error, &["feature: aa", "main"])?;
     }
     Ok(())
 }

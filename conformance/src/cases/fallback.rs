@@ -66,7 +66,7 @@ pub async fn reads_the_first_store_that_has_rows(bed: &TestBed) -> Outcome {
         dev.read(&a, ReadOptions::default()).await,
         ErrorKind::FeatureNotFound,
     )?;
-    names(&missing, &["a", "dev"])?;
+    names(&missing, &["feature a", "dev"])?;
     far.write(&a, samples(&[(1, "x")])?).await?;
     check_eq(ids(&dev, "a").await?, [1], "rows of the second fallback")?;
     near.write(&a, samples(&[(2, "x")])?).await?;
@@ -230,7 +230,7 @@ pub async fn refuses_a_soft_delete_of_what_is_elsewhere(bed: &TestBed) -> Outcom
     let before = stored(&prod, "a").await?;
     let one = DeleteOptions::soft().with_filters([col("id").eq(1)]);
     let error = refused(dev.delete(&a, one).await, ErrorKind::FeatureNotFound)?;
-    names(&error, &["a", "dev", "prod", "copy"])?;
+    names(&error, &["feature: a", "dev", "prod", "copy"])?;
     check(dev.feature_schema(&a).await?.is_none(), "no table was made")?;
     check_eq(
         stored(&prod, "a").await?,
@@ -296,7 +296,10 @@ pub async fn refuses_another_truncation_length(bed: &TestBed) -> Outcome {
         dev.with_fallback(far.clone()).build(),
         ErrorKind::HashMismatch,
     )?;
-    names(&error, &["\"dev\"", "\"far\"", "8", "16"])?;
+    names(
+        &error,
+        &["\"dev\"", "\"far\"", "8 characters", "16 characters"],
+    )?;
     over(bed, "dev", longer()?, &[&far]).await?;
     Ok(())
 }
@@ -348,5 +351,5 @@ pub async fn is_opened_when_needed(bed: &TestBed) -> Outcome {
         dev.read(&a, ReadOptions::default()).await,
         ErrorKind::CannotOpen,
     )?;
-    names(&error, &["a", "prod"])
+    names(&error, &["feature: a", "prod"])
 }

@@ -509,7 +509,7 @@ pub async fn that_do_not_fit_are_refused(bed: &TestBed) -> Outcome {
         (col("Score").eq(1), "Score"),
         (col("score").eq("1"), "score"),
         (col("score").is_true(), "score"),
-        (col("id").eq(true), "id"),
+        (col("id").eq(true), "\"id\""),
         (
             col("metaxy_updated_at").gt("yesterday"),
             "metaxy_updated_at",
@@ -517,7 +517,7 @@ pub async fn that_do_not_fit_are_refused(bed: &TestBed) -> Outcome {
     ] {
         let filter = || [filter.clone()];
         let kind = ErrorKind::InvalidFilter;
-        let words = [column, "b", "main"];
+        let words = [column, "feature: b", "main"];
         let options = ReadOptions::default().with_filters(filter());
         names(&refused(store.read(&b, options).await, kind)?, &words)?;
         for options in [
@@ -555,7 +555,7 @@ pub async fn of_a_dependency_that_do_not_fit_are_refused(bed: &TestBed) -> Outco
     };
     let bad = with(FeatureDep::new("a")?.with_filter("size LIKE 'x'"));
     let error = refused(bad, ErrorKind::InvalidDefinition)?;
-    names(&error, &["b", "a"])?;
+    names(&error, &["feature `b`", "dependency on `a`"])?;
     for dep in [
         FeatureDep::new("a")?.with_filter("width > 1"),
         FeatureDep::new("a")?

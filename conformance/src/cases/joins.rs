@@ -129,7 +129,7 @@ pub async fn refuse_renames_and_selections_that_do_not_fit(bed: &TestBed) -> Out
         .with_rename("note", "word")
         .with_select(["note"]);
     let error = refused(two([old, b()?]), ErrorKind::InvalidDefinition)?;
-    names(&error, &["note", "c", "a"])
+    names(&error, &["`note`", "feature `c`", "dependency on `a`"])
 }
 
 /// Upstreams that call their IDs differently are joined under the new name (§2).
@@ -263,7 +263,7 @@ pub async fn keep_features_apart_whose_names_join_alike(bed: &TestBed) -> Outcom
 pub async fn keep_fields_apart_whose_names_join_alike(bed: &TestBed) -> Outcome {
     let twins = graph([feature("a", &["x/y", "x_y"], &[])?]);
     let error = refused(twins, ErrorKind::InvalidDefinition)?;
-    names(&error, &["a", "x/y", "x_y"])?;
+    names(&error, &["feature `a`", "x/y", "x_y"])?;
     let specs = [
         feature("a", &["x/y"], &[])?,
         feature("b", &["x_y"], &[])?,

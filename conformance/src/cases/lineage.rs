@@ -8,7 +8,7 @@ use metaxy_store::{
 };
 
 use crate::bed::TestBed;
-use crate::bed::frames::{Table, by_field, ints, keyed, read, texts, with_column};
+use crate::bed::frames::{Table, by_field, frame, ints, keyed, read, texts, with_column};
 use crate::bed::graphs::{graph, key};
 use crate::bed::increments::{Parts, apply, compute, hashed, resolve, resolve_with};
 use crate::outcome::{Outcome, Stop, check_eq, names, refused};
@@ -17,6 +17,7 @@ cases! {
     "lineage":
     aggregation_folds_the_versions_of_a_group,
     aggregation_is_ordered_by_all_ids,
+    aggregation_orders_text_by_its_bytes,
     aggregation_takes_the_ids_of_the_feature_by_default,
     aggregation_leaves_out_null_versions,
     aggregation_follows_its_groups,
@@ -84,6 +85,35 @@ pub async fn aggregation_is_ordered_by_all_ids(bed: &TestBed) -> Outcome {
             vec![format!("7 {version}"); 4],
             "the rows",
         )?;
+    }
+    Ok(())
+}
+
+/// IDs of text are ordered by their bytes in UTF-8, whatever the language or the collation of the backend (§4, §10, 5).
+pub async fn aggregation_orders_text_by_its_bytes(bed: &TestBed) -> Outcome {
+    let rows = [("a", "c"), ("Z", "b"), ("ä", "d"), ("B", "a")];
+    for turn in 0..rows.len() {
+        let store = bed.builder(&format!("store{turn}")).await?;
+        let graph = summaries(Lineage::aggregation(["video"]))?;
+        let store = store.with_graph(graph).build()?;
+        let mut rows = rows;
+        rows.rotate_left(turn);
+        for (clip, version) in rows {
+            let clips = frame([
+                ("clip", texts([clip])),
+                ("video", ints([7])),
+                (
+                    "metaxy_provenance_by_field",
+                    by_field(&[("default", &[version])])?,
+                ),
+            ])?;
+            store.write(&key("clip")?, clips).await?;
+        }
+        let parts = resolve(&store, "summary").await?;
+        let version = summary(&store, "a|b|c|d")?;
+        let expected = ["B", "Z", "a", "ä"].map(|clip| format!("7 {clip} {version}"));
+        let found = parts.new.lines(&["video", "clip", VERSION])?;
+        check_eq(found, expected, "the rows")?;
     }
     Ok(())
 }

@@ -156,7 +156,7 @@ pub async fn need_their_ids(bed: &TestBed) -> Outcome {
         let options = ResolveOptions::default().with_samples(bad);
         let resolved = store.resolve_update(&raw, options).await;
         let error = refused(resolved, ErrorKind::InvalidFrame)?;
-        names(&error, &["video/raw", "id"])?;
+        names(&error, &["video/raw", "\"id\""])?;
     }
     given(&store, "video/raw", rows).await?.are(&[2], &[], &[])
 }

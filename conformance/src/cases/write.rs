@@ -17,6 +17,7 @@ use crate::outcome::{Outcome, check, check_eq, names, refused};
 
 pub use names::{
     column_names_are_taken_literally, composite_ids_identify_together,
+    long_column_names_are_kept_apart_or_refused,
     names_that_differ_by_case_are_told_apart_or_refused, refuses_reserved_column_names,
     refuses_two_columns_of_one_name, text_ids_are_taken_literally,
 };
@@ -71,6 +72,7 @@ cases! { "write":
     text_ids_are_taken_literally,
     column_names_are_taken_literally,
     names_that_differ_by_case_are_told_apart_or_refused,
+    long_column_names_are_kept_apart_or_refused,
 }
 
 /// Of two writes of one ID the later counts (§5).
@@ -248,7 +250,7 @@ pub async fn refuses_a_null_id(bed: &TestBed) -> Outcome {
     store.write(&key("a")?, good.clone()).await?;
     let bad = with_column(&good, "id", ints([Some(3), None]))?;
     for rows in [Frame::from(bad.clone()), several(&[good.clone(), bad])] {
-        refused_rows(&store, "a", rows, &["\"id\"", "a", "main"]).await?;
+        refused_rows(&store, "a", rows, &["\"id\"", "feature a", "main"]).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) const MOST: i64 = 5;
 
 /// What happens to a store from its making on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct History {
+pub(super) struct History {
     /// The definitions at first.
     pub graph: Graph,
     /// What is done, in turn.
@@ -28,7 +28,7 @@ pub struct History {
 
 /// What is done to a store. Features are positions in the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operation {
+pub(super) enum Operation {
     /// Samples are written, as so many batches.
     Write {
         /// To which feature.
@@ -79,7 +79,7 @@ pub enum Operation {
 }
 
 /// Any history.
-pub fn history() -> impl Strategy<Value = History, Tree: Send> {
+pub(super) fn history() -> impl Strategy<Value = History, Tree: Send> {
     (graph(), vec(maybe(0.95, operation()), 3..=12), any::<u16>()).prop_map(
         |(graph, operations, pick)| History {
             operations: operations

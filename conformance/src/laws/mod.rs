@@ -1,7 +1,7 @@
 //! The laws of the algebra over random histories (`design.md`, "Laws"; `semantics.md` §4–§6).
 //!
 //! A history is a small random graph and what is done to a store over it: samples written, deleted, resolved and applied, definitions
-//! changed, tables dropped. Each law is tried on some histories, each on a store of its own, and a [model](model) beside it that
+//! changed, tables dropped. Each law is tried on some histories, each on a store of its own, and a model beside it that
 //! shares no code with the store. A history that breaks a law is shrunk and shown with the seed that it comes from.
 //!
 //! | variable | meaning |
@@ -18,8 +18,8 @@ use crate::bed::TestBed;
 use crate::cases::cases;
 use crate::outcome::{Outcome, Stop, check, check_eq, refused};
 
-pub mod generate;
-pub mod model;
+mod generate;
+mod model;
 mod run;
 mod seen;
 mod show;

@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 
 /// The features of a store, upstreams before those that depend on them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Graph {
+pub(super) struct Graph {
     /// The features; a dependency is a position in this list.
     pub features: Vec<Feature>,
     /// How many characters of a hash are kept.
@@ -20,7 +20,7 @@ pub struct Graph {
 
 /// A feature. Its samples are identified by `x`, or by `x` and `y`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feature {
+pub(super) struct Feature {
     /// Its key.
     pub name: &'static str,
     /// Whether `y` is an ID column.
@@ -33,7 +33,7 @@ pub struct Feature {
 
 /// A field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub(super) struct Field {
     /// Its key.
     pub name: &'static str,
     /// Its code version.
@@ -44,7 +44,7 @@ pub struct Field {
 
 /// Which upstream fields a definition asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asks {
+pub(super) enum Asks {
     /// Nothing is said: of each upstream the field of the same key, or else all.
     Mapped,
     /// All fields of all upstreams.
@@ -55,7 +55,7 @@ pub enum Asks {
 
 /// A dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dep {
+pub(super) struct Dep {
     /// The position of the upstream.
     pub upstream: usize,
     /// How its rows map.
@@ -70,7 +70,7 @@ pub struct Dep {
 
 /// How upstream rows map. Groups and parents are those of one `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lineage {
+pub(super) enum Lineage {
     /// 1:1.
     Identity,
     /// N:1.
@@ -81,7 +81,7 @@ pub enum Lineage {
 
 /// A sample's ID; `y` where it is an ID column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id {
+pub(super) struct Id {
     /// The video, so to speak.
     pub x: i64,
     /// The part of it: a position in the ordered values of `y`.
@@ -90,7 +90,7 @@ pub struct Id {
 
 /// Versions by field, in the order of the feature's fields, and of the whole sample.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Versions {
+pub(super) struct Versions {
     /// One per field.
     pub by_field: Vec<String>,
     /// The hash of them.
@@ -99,7 +99,7 @@ pub struct Versions {
 
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(super) struct Row {
     /// Its ID.
     pub id: Id,
     /// What it was computed from.
@@ -114,7 +114,7 @@ pub struct Row {
 
 /// A row that upstream asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expected {
+pub(super) struct Expected {
     /// The columns that identify it.
     pub id: Id,
     /// What it is computed from.
@@ -123,7 +123,7 @@ pub struct Expected {
 
 /// The three parts of an increment.
 #[derive(Debug, Clone, Default)]
-pub struct Parts {
+pub(super) struct Parts {
     /// Expected, not stored.
     pub new: Vec<Expected>,
     /// Stored with another provenance.
@@ -134,7 +134,7 @@ pub struct Parts {
 
 /// A sample to be written: its provenance by field, and its data versions if they are not that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// Its ID.
     pub id: Id,
     /// One per field.
@@ -145,7 +145,7 @@ pub struct Sample {
 
 /// The tables of a store.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub(super) struct Model {
     /// The definitions in force.
     pub graph: Graph,
     /// By feature: all rows ever stored, in the order of storing; `None`: no table.
@@ -162,7 +162,7 @@ struct Joined {
 
 impl Graph {
     /// The upstream fields that a field depends on, in the order in which they are hashed.
-    pub fn parents(&self, feature: usize, field: usize) -> Vec<(usize, usize)> {
+    pub(super) fn parents(&self, feature: usize, field: usize) -> Vec<(usize, usize)> {
         let of = &self.features[feature];
         let all = |dep: &Dep| {
             (0..self.features[dep.upstream].fields.len())
@@ -188,20 +188,20 @@ impl Graph {
     }
 
     /// `feature/key.field/key`.
-    pub fn qualified(&self, (feature, field): (usize, usize)) -> String {
+    pub(super) fn qualified(&self, (feature, field): (usize, usize)) -> String {
         let feature = &self.features[feature];
         format!("{}.{}", feature.name, feature.fields[field].name)
     }
 
     /// Whether `y` identifies the rows that upstream asks for: not if all of it is known by `x` only.
-    pub fn identified_by_parts(&self, feature: usize) -> bool {
+    pub(super) fn identified_by_parts(&self, feature: usize) -> bool {
         let of = &self.features[feature];
         let root = of.deps.is_empty();
         root && of.parts || of.deps.iter().any(|dep| self.brings_parts(dep))
     }
 
     /// Whether what a dependency brings is identified by `y` as well.
-    pub fn brings_parts(&self, dep: &Dep) -> bool {
+    pub(super) fn brings_parts(&self, dep: &Dep) -> bool {
         dep.lineage == Lineage::Identity && self.features[dep.upstream].parts
     }
 
@@ -232,7 +232,7 @@ impl Graph {
 
 impl Model {
     /// A store without tables.
-    pub fn new(graph: Graph) -> Self {
+    pub(super) fn new(graph: Graph) -> Self {
         let tables = graph.features.iter().map(|_| None).collect();
         Self {
             graph,
@@ -242,12 +242,12 @@ impl Model {
     }
 
     /// Whether a feature has a table.
-    pub fn has_table(&self, feature: usize) -> bool {
+    pub(super) fn has_table(&self, feature: usize) -> bool {
         self.tables[feature].is_some()
     }
 
     /// Appends samples.
-    pub fn write(&mut self, feature: usize, samples: &[Sample]) {
+    pub(super) fn write(&mut self, feature: usize, samples: &[Sample]) {
         self.writes += 1;
         let feature_version = self.graph.feature_version(feature);
         let rows = samples.iter().map(|sample| {
@@ -267,7 +267,7 @@ impl Model {
     }
 
     /// Marks samples as deleted.
-    pub fn mark_deleted(&mut self, feature: usize, rows: Vec<Row>) {
+    pub(super) fn mark_deleted(&mut self, feature: usize, rows: Vec<Row>) {
         self.writes += 1;
         let write = self.writes;
         let tombstones = rows.into_iter().map(|row| Row {
@@ -281,7 +281,12 @@ impl Model {
     }
 
     /// Removes rows for good, of the current definition or of all.
-    pub fn remove(&mut self, feature: usize, of_all_versions: bool, which: impl Fn(Id) -> bool) {
+    pub(super) fn remove(
+        &mut self,
+        feature: usize,
+        of_all_versions: bool,
+        which: impl Fn(Id) -> bool,
+    ) {
         let version = self.graph.feature_version(feature);
         if let Some(table) = &mut self.tables[feature] {
             table.retain(|row| {
@@ -291,12 +296,12 @@ impl Model {
     }
 
     /// Removes a table.
-    pub fn drop_table(&mut self, feature: usize) {
+    pub(super) fn drop_table(&mut self, feature: usize) {
         self.tables[feature] = None;
     }
 
     /// What a read gives: per ID the row stored last, unless it marks a deletion.
-    pub fn read(&self, feature: usize, of_all_versions: bool) -> Vec<Row> {
+    pub(super) fn read(&self, feature: usize, of_all_versions: bool) -> Vec<Row> {
         let version = self.graph.feature_version(feature);
         let mut last = BTreeMap::new();
         for row in self.tables[feature].iter().flatten() {
@@ -311,7 +316,7 @@ impl Model {
     }
 
     /// The rows that upstream asks for; `None` if an upstream that is needed was never written.
-    pub fn expected(&self, feature: usize) -> Option<Vec<Expected>> {
+    pub(super) fn expected(&self, feature: usize) -> Option<Vec<Expected>> {
         let of = &self.graph.features[feature];
         if of
             .deps
@@ -340,7 +345,7 @@ impl Model {
     }
 
     /// What is to be done for a feature; `None` as for [`expected`](Self::expected).
-    pub fn increment(&self, feature: usize) -> Option<Parts> {
+    pub(super) fn increment(&self, feature: usize) -> Option<Parts> {
         let by_parts = self.graph.identified_by_parts(feature);
         // Stored rows by what identifies them upstream: one each, or for an expansion the children of a parent.
         let mut stored: BTreeMap<Id, Vec<Row>> = BTreeMap::new();

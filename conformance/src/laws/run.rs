@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,6 +24,8 @@ const DEFAULT_CASES: u64 = 20;
 const DEFAULT_SEED: u64 = 0x6d65_7461_78a0;
 /// How many smaller histories are tried at most.
 const SHRINKS: usize = 400;
+/// How long smaller histories are looked for: a slow backend shows a larger one rather than none.
+const SHRINKING: Duration = Duration::from_secs(60);
 
 /// What has to hold for any history, on a store of this name.
 pub(super) type Law = for<'a> fn(&'a TestBed, &'a str, &'a History) -> BoxFuture<'a, Outcome>;
@@ -35,7 +38,7 @@ pub(super) async fn for_all_histories(bed: &TestBed, law: Law) -> Outcome {
         let name = format!("{seed:x}");
         match attempt(bed, law, &name, &tree.current()).await {
             Ok(()) => {}
-            Err(Stop::Ignored(why)) => return Err(Stop::Ignored(why)),
+            Err(stop @ (Stop::Ignored(_) | Stop::Missing(_))) => return Err(stop),
             Err(Stop::Failed(why)) => {
                 let smallest = shrunk(bed, law, &name, tree, why).await;
                 return Err(smallest.failure(seed));
@@ -74,8 +77,9 @@ async fn shrunk(
         why,
         tried: 0,
     };
+    let begun = Instant::now();
     let mut simpler = tree.simplify();
-    while simpler && smallest.tried < SHRINKS {
+    while simpler && smallest.tried < SHRINKS && begun.elapsed() < SHRINKING {
         smallest.tried += 1;
         let history = tree.current();
         let name = format!("{name}-{}", smallest.tried);

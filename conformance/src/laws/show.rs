@@ -68,7 +68,7 @@ impl fmt::Display for Definition<'_> {
 
 impl Operation {
     /// One line for people.
-    pub fn shown(&self, graph: &Graph) -> String {
+    pub(super) fn shown(&self, graph: &Graph) -> String {
         let name = |feature: &usize| graph.features[*feature].name;
         match self {
             Self::Write {

@@ -2,8 +2,8 @@
 
 use arrow::array::RecordBatch;
 use metaxy_store::{
-    DeleteOptions, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Increment, MetadataStore,
-    ReadOptions, ResolveOptions, Result, Rows, col,
+    Access, DeleteOptions, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Increment,
+    MetadataStore, ReadOptions, ResolveOptions, Result, Rows, col,
 };
 
 use super::generate::{History, Operation};
@@ -25,20 +25,17 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     /// A new store, empty, over the graph.
     pub(super) async fn new(bed: &'a TestBed, name: &str, graph: &Graph) -> Outcome<Self> {
-        let builder = bed
-            .builder(name)
-            .await?
-            .with_hash_algorithm(HashAlgorithm::Md5);
-        let store = builder.with_graph(definitions(graph)?).build()?;
-        if !store
-            .capabilities()
-            .hash_algorithms
-            .contains(&HashAlgorithm::Md5)
-        {
+        let backend = bed.backend(name, Access::Write).await?;
+        // Asked before the store is built, which would be refused.
+        let known = backend.capabilities().hash_algorithms;
+        if !known.contains(&HashAlgorithm::Md5) {
             return Err(Stop::ignored(
                 "the model hashes with MD5, which the backend does not",
             ));
         }
+        let builder = bed.over(backend).with_name(name);
+        let builder = builder.with_hash_algorithm(HashAlgorithm::Md5);
+        let store = builder.with_graph(definitions(graph)?).build()?;
         Ok(Self {
             bed,
             store,

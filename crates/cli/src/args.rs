@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Record the features of the project in the store.
     Push(Push),
+    /// Write a lock file: the features of other projects that this one depends on, as the store has them now.
+    Lock(Lock),
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +250,13 @@ pub(crate) struct Push {
     /// Note something with it, such as commit=4f1c. May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub(crate) tags: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// The file. [default: `metaxy_lock_path`, or metaxy.lock beside the configuration]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 fn moment(text: &str) -> Result<Micros, String> {

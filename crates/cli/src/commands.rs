@@ -4,6 +4,7 @@ mod delete;
 mod demo;
 mod init;
 mod list;
+mod lock;
 mod push;
 mod read;
 mod resolve;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Read(args) => read::run(&project, args, &screen).await,
         Command::Delete(args) => delete::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
+        Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) => Ok(()),
     }
 }

@@ -92,6 +92,12 @@ impl Project {
         Ok(Some(graph))
     }
 
+    /// The defined graph with what its lock file adds; `None` if the project names no feature files.
+    pub(crate) fn locked_graph(&self) -> Result<Option<FeatureGraph>> {
+        let graph = self.defined_graph()?;
+        graph.map(|graph| self.with_locked(graph)).transpose()
+    }
+
     /// The store with the project's graph, and with what other projects have pushed in place of external features, as far as the
     /// configuration (`sync`, `extra_features`, `locked`) wants it.
     pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
@@ -104,8 +110,7 @@ impl Project {
     /// one that was last pushed to the store or to one it falls back to.
     pub(crate) async fn open_unsynced(&self, access: Access) -> Result<MetadataStore> {
         let name = Some(self.store_name());
-        if let Some(graph) = self.defined_graph()? {
-            let graph = self.with_locked(graph)?;
+        if let Some(graph) = self.locked_graph()? {
             return MetadataStore::from_config(&self.config, name, access, &graph);
         }
         let store = MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)?;

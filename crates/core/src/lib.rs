@@ -7,7 +7,7 @@
 //! | [`toml_features`], [`json`] | definitions as text |
 //! | [`hash`], [`expr`] | hash kernels; filters |
 //! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
-//! | [`backend`], [`append`], [`frame`] | what a backend implements |
+//! | [`backend`], [`append`], [`frame`], [`pump`] | what a backend implements |
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
@@ -29,6 +29,7 @@ pub mod key;
 mod options;
 mod parents;
 pub mod plan;
+pub mod pump;
 pub mod registry;
 pub mod spec;
 pub mod sql;

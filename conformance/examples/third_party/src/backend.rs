@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -11,10 +10,10 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use futures::executor::block_on;
-use futures::future::{Either, select};
-use metaxy_store::append::{Append, PreparedAppend, Times};
+use metaxy_store::append::{Append, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::plan::Plan;
+use metaxy_store::pump::Pump;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 
@@ -110,14 +109,13 @@ impl Backend for FolderStore {
         .await
     }
 
-    async fn append(&self, appends: Vec<Append>) -> Result<Appended> {
+    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
         self.require_write()?;
-        let (caller, mut gone) = oneshot::channel();
-        let appended = self
-            .run(move |folder| folder.write(|manifest| folder.append(manifest, appends, &mut gone)))
-            .await;
-        drop::<oneshot::Sender<()>>(caller);
-        appended
+        // The rows are produced here, where the caller's runtime is, and stored there.
+        let pump = Pump::of(appends.iter_mut().map(|append| &mut append.rows));
+        let work =
+            self.run(move |folder| folder.write(|manifest| folder.append(manifest, appends)));
+        pump.during(work).await
     }
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
@@ -194,12 +192,10 @@ impl Folder {
         let before = Manifest::load(path)?;
         let mut after = before.clone();
         let done = change(&mut after);
+        let done = done.and_then(|value| after.commit(path).map(|()| value));
         // What was written in vain, or is not needed any more.
         let (kept, gone) = match &done {
-            Ok(_) => {
-                after.commit(path)?;
-                (&after, &before)
-            }
+            Ok(_) => (&after, &before),
             Err(_) => (&before, &after),
         };
         for name in gone.dropped(kept) {
@@ -208,12 +204,7 @@ impl Folder {
         done
     }
 
-    fn append(
-        &self,
-        manifest: &mut Manifest,
-        appends: Vec<Append>,
-        gone: &mut oneshot::Receiver<()>,
-    ) -> Result<Appended> {
+    fn append(&self, manifest: &mut Manifest, appends: Vec<Append>) -> Result<Appended> {
         let mut appended = Appended::default();
         for append in appends {
             let name = append.table.table_name();
@@ -236,11 +227,11 @@ impl Folder {
             let schema = rows.schema().clone();
 
             let file = manifest.new_file();
-            let mut writer = Writer::create(&self.config.path.join(&file), &schema)?;
             // The manifest names the file already, so that it is removed if this fails.
             let entry = manifest.tables.entry(name).or_default();
             entry.files.push(DataFile::empty(&file));
-            while let Some(batch) = next(&mut rows, gone)? {
+            let mut writer = Writer::create(&self.config.path.join(&file), &schema)?;
+            while let Some(batch) = block_on(rows.next())? {
                 require_readable(&table, &batch)?;
                 writer.write(&batch)?;
             }
@@ -268,6 +259,8 @@ impl Folder {
             return Ok(0);
         };
         let file = manifest.new_file();
+        let entry = manifest.tables.entry(name.clone()).or_default();
+        entry.files.push(DataFile::empty(&file));
         let mut writer = Writer::create(&self.config.path.join(&file), rows.schema())?;
         for batch in rows.batches() {
             if let Some(condition) = condition {
@@ -307,18 +300,4 @@ fn as_is(table: FeatureKey, rows: Rows) -> Append {
 fn require_readable(table: &FeatureKey, batch: &RecordBatch) -> Result<()> {
     let rows = Rows::from(batch.clone());
     block_on(engine().append(vec![as_is(table.clone(), rows)])).map(|_| ())
-}
-
-/// The next batch, unless whoever asked for the write has gone: its rows may never come.
-fn next(
-    rows: &mut PreparedAppend,
-    gone: &mut oneshot::Receiver<()>,
-) -> Result<Option<RecordBatch>> {
-    match block_on(select(pin!(rows.next()), gone)) {
-        Either::Left((batch, _)) => batch,
-        Either::Right(_) => {
-            let message = "the write was cancelled; nothing was written";
-            Err(Error::new(ErrorKind::Cancelled, message))
-        }
-    }
 }

@@ -77,13 +77,16 @@ impl Manifest {
             let mut file = File::create(&new)?;
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(folder)?.sync_all()
+            fs::rename(&new, &path)
         });
+        // From here on the change is there; the folder's entry survives a power failure once it is on disk, too.
+        if written.is_ok() {
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        }
         written.map_err(|e| failed(&path, "cannot be written", e))
     }
 
-    /// A name that no file has had.
+    /// A name that no manifest has given to a file.
     pub(crate) fn new_file(&mut self) -> String {
         self.next_file += 1;
         format!("{:08}.arrow", self.next_file)

@@ -14,7 +14,7 @@ use crate::outcome::{Outcome, check, check_eq, names};
 pub async fn refuses_reserved_column_names(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     let rows = with_column(&samples(&[(1, "a")])?, "__mx.d0", texts(["x"]))?;
-    refused_rows(&store, "a", rows, &["\"__mx.d0\"", "a", "main"]).await
+    refused_rows(&store, "a", rows, &["\"__mx.d0\"", "feature: a", "main"]).await
 }
 
 /// Two columns of one name are refused (§5).
@@ -28,7 +28,13 @@ pub async fn refuses_two_columns_of_one_name(bed: &TestBed) -> Outcome {
         .collect();
     columns.push(("path", texts(["x"])));
     columns.push(("path", texts(["y"])));
-    refused_rows(&store, "a", frame(columns)?, &["\"path\"", "a", "main"]).await
+    refused_rows(
+        &store,
+        "a",
+        frame(columns)?,
+        &["\"path\"", "feature: a", "main"],
+    )
+    .await
 }
 
 /// Of a feature with two ID columns, rows are one sample if both agree (§5).
@@ -183,8 +189,42 @@ pub async fn names_that_differ_by_case_are_told_apart_or_refused(bed: &TestBed) 
                 kinds.contains(&error.kind()),
                 format!("refused as {}", error.kind()),
             )?;
-            names(&error, &["\"path\"", "\"Path\"", "a", "main"])?;
-            check(!store.has_feature(&key("a")?, false).await?, "written")
+            names(&error, &["\"path\"", "\"Path\"", "feature: a", "main"])?;
+            let written = store.has_feature(&key("a")?, false).await?;
+            check(
+                !written,
+                "the write was refused, and yet the feature is there",
+            )
+        }
+    }
+}
+
+/// Columns whose long names differ only at their end are two columns, or the write is refused with one of the names (§5).
+pub async fn long_column_names_are_kept_apart_or_refused(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    let [first, second] = ["x", "y"].map(|end| format!("{}{end}", "n".repeat(69)));
+    let rows = with_column(&samples(&[(1, "a")])?, &first, texts(["one"]))?;
+    let rows = with_column(&rows, &second, texts(["two"]))?;
+    match store.write(&key("a")?, rows).await {
+        Ok(_) => {
+            let rows = read(&store, "a", ReadOptions::default()).await?;
+            check_eq(rows.lines(&[&first, &second])?, ["one two"], "both")
+        }
+        Err(error) => {
+            let kinds = [ErrorKind::InvalidFrame, ErrorKind::Unsupported];
+            check(
+                kinds.contains(&error.kind()),
+                format!("refused as {}", error.kind()),
+            )?;
+            names(&error, &["feature: a", "main"])?;
+            if names(&error, &[&first]).is_err() {
+                names(&error, &[&second])?;
+            }
+            let written = store.has_feature(&key("a")?, false).await?;
+            check(
+                !written,
+                "the write was refused, and yet the feature is there",
+            )
         }
     }
 }

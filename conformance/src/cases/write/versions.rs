@@ -87,7 +87,8 @@ pub async fn refuses_rows_without_provenance(bed: &TestBed) -> Outcome {
         let bare = frame([("id", ints([1]))])?;
         let derived = with_column(&bare, "metaxy_provenance", texts(["x"]))?;
         for rows in [bare, derived] {
-            let expected = ["metaxy_provenance_by_field", feature, "default", "main"];
+            let named = format!("feature: {feature}");
+            let expected = ["metaxy_provenance_by_field", &named, "default", "main"];
             refused_rows(&store, feature, rows, &expected).await?;
         }
     }
@@ -145,14 +146,14 @@ pub async fn refuses_provenance_that_is_no_struct(bed: &TestBed) -> Outcome {
         ("metaxy_provenance_by_field", texts(["a"])),
     ])?;
     let column = "metaxy_provenance_by_field";
-    refused_rows(&store, "a", text, &[column, "Utf8", "a", "main"]).await?;
+    refused_rows(&store, "a", text, &[column, "Utf8", "feature: a", "main"]).await?;
     let data = with_column(
         &samples(&[(1, "a")])?,
         "metaxy_data_version_by_field",
         ints([1]),
     )?;
     let column = "metaxy_data_version_by_field";
-    refused_rows(&store, "a", data, &[column, "Int64", "a", "main"]).await
+    refused_rows(&store, "a", data, &[column, "Int64", "feature: a", "main"]).await
 }
 
 /// A given data version by field is kept and hashed; rows in which it is null have the provenance (§4).
@@ -183,7 +184,7 @@ pub async fn hashes_a_given_data_version(bed: &TestBed) -> Outcome {
 pub async fn refuses_a_data_version_without_its_fields(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     let rows = with_column(&samples(&[(1, "a")])?, "metaxy_data_version", texts(["x"]))?;
-    let expected = ["metaxy_data_version_by_field", "a", "main"];
+    let expected = ["metaxy_data_version_by_field", "feature: a", "main"];
     refused_rows(&store, "a", rows, &expected).await
 }
 

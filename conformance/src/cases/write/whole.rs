@@ -20,7 +20,7 @@ pub async fn a_failed_producer_leaves_nothing(bed: &TestBed) -> Outcome {
     store.write(&a, samples(&[(1, "a")])?).await?;
     let before = stored(&store, "a").await?;
     let error = refused(store.write(&a, failing()?).await, ErrorKind::Io)?;
-    names(&error, &["the disk is on fire", "a", "main"])?;
+    names(&error, &["the disk is on fire", "feature: a", "main"])?;
     check_eq(stored(&store, "a").await?, before, "what is stored")?;
     store.write(&a, samples(&[(2, "b")])?).await?;
     let current = versions(&store, ReadOptions::default()).await?;
@@ -120,7 +120,7 @@ pub async fn refuses_to_write_when_opened_for_reading(bed: &TestBed) -> Outcome 
     names(&error, &["main"])?;
     let mistaken = reader().with_graph(pair()?).build()?;
     let error = refused(mistaken.write(&a, rows).await, ErrorKind::ReadOnly)?;
-    names(&error, &["a", "main"])?;
+    names(&error, &["feature: a", "main"])?;
     check_eq(stored(&honest, "a").await?, before, "what is stored")
 }
 
@@ -138,7 +138,7 @@ pub async fn refuses_to_make_a_table_without_leave(bed: &TestBed) -> Outcome {
         careful.write(&a, rows.clone()).await,
         ErrorKind::TableNotFound,
     )?;
-    names(&error, &["a", "main", "auto_create_tables"])?;
+    names(&error, &["feature: a", "main", "auto_create_tables"])?;
     check(error.hint().is_some(), "no word on what to do next")?;
     check(
         !careful.has_feature(&a, false).await?,

@@ -19,7 +19,7 @@ pub(super) async fn run(project: &Project, args: &List, screen: &Screen) -> Resu
 
 async fn features(project: &Project) -> Result<Listing> {
     // A graph that files define needs no store.
-    let graph = match project.defined_graph()? {
+    let graph = match project.locked_graph()? {
         Some(graph) => graph,
         None => project.open(Access::Read).await?.graph().clone(),
     };

@@ -1,5 +1,6 @@
 //! `metaxy push`.
 
+use metaxy_core::system::{PushOptions, SyncOptions};
 use metaxy_core::{Access, Error, ErrorKind, Result};
 
 use crate::args::Push;
@@ -14,14 +15,13 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
         )
         .with_hint("name them, as in features = [\"features/*.toml\"]"));
     }
-    // What a sync loads is not the project's to push: `push_graph` syncs for the versions only.
+    // What a sync loads is not the project's to push: a push syncs for the versions only, even if `sync` is off.
     let store = project.open_unsynced(Access::Write).await?;
-    if project.config.locked() == Some(true) {
-        store.sync_from_config(&project.config).await?;
-    }
     let tagged = !args.tags.is_empty();
-    let tags = args.tags.into_iter().collect();
-    let pushed = store.push_graph(None, &tags).await?;
+    let locked = project.config.locked().unwrap_or(false);
+    let mut options = PushOptions::default().with_sync(SyncOptions::default().with_locked(locked));
+    options.tags = args.tags.into_iter().collect();
+    let pushed = store.push_graph_with(&options).await?;
     let (name, version) = (&pushed.project, &pushed.project_version);
     let to = store.name();
     if pushed.already_pushed {

@@ -138,7 +138,89 @@ fn a_locked_push_refuses_other_versions() {
     configure(&folder, "locked = true");
     let error = folder.fails(&with(&["push"]), 1);
     assert!(error.contains("video/raw"), "{error}");
+    configure(&folder, "locked = true\nsync = false");
+    let error = folder.fails(&with(&["push"]), 1);
+    assert!(error.contains("video/raw"), "{error}");
     configure(&folder, "locked = false");
     let said = said(&folder, &with(&["push"]));
     assert!(said.contains("pushed to store dev"), "{said}");
+}
+
+#[test]
+fn a_lock_records_what_the_project_depends_on() {
+    let folder = second();
+    let counts = TRANSCRIPT.split("[[feature]]").last().unwrap();
+    folder.write("own/words.toml", &format!("[[feature]]{counts}"));
+    let version = |folder: &Folder| {
+        let rows = folder.rows(&with(&["list", "features", "--format", "ndjson"]));
+        let row = rows.iter().find(|row| row["feature"] == "words/counts");
+        row.unwrap()["version"].as_str().map(str::to_owned)
+    };
+    assert_eq!(version(&folder), None, "its upstream is not known");
+
+    let said = folder.ok(&with(&["lock"]));
+    assert!(
+        said.contains("metaxy.lock written from store dev: 1 feature\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("  added: video/raw ") && said.contains(" of films\n"),
+        "{said}"
+    );
+    assert!(folder.text("metaxy.lock").contains("video/raw"));
+    let locked = version(&folder).unwrap();
+    let said = folder.ok(&with(&["lock"]));
+    assert!(
+        said.contains("metaxy.lock is up to date: 1 feature\n"),
+        "{said}"
+    );
+
+    // The other project goes on, and what is locked does not, until it is locked again.
+    let films = folder.text("features/example.toml");
+    let changed = r#"fields = { audio = { code_version = "9" }, frames = {} }"#;
+    let other = films.replacen(r#"fields = ["audio", "frames"]"#, changed, 1);
+    assert_ne!(films, other);
+    folder.write("features/example.toml", &other);
+    folder.ok(&["push"]);
+    assert_eq!(version(&folder).as_ref(), Some(&locked));
+    configure(&folder, "locked = true");
+    let error = folder.fails(&with(&["status"]), 1);
+    assert!(error.contains("metaxy lock"), "{error}");
+    let said = folder.ok(&with(&["lock"]));
+    assert!(
+        said.contains("  updated: video/raw ") && said.contains(" -> "),
+        "{said}"
+    );
+    assert_ne!(version(&folder), Some(locked));
+    folder.ok(&with(&["status"]));
+
+    // A broken file is replaced. What is not needed any more goes.
+    folder.write("metaxy.lock", "not toml [");
+    let output = folder.run(&with(&["lock"]), "");
+    assert!(output.status.success(), "{output:?}");
+    let alone = counts.replace("deps = [\"video/raw\"]", "");
+    folder.write("own/words.toml", &format!("[[feature]]{alone}"));
+    let said = folder.ok(&with(&["lock"]));
+    assert!(said.contains("  removed: video/raw "), "{said}");
+    assert!(version(&folder).is_some());
+}
+
+#[test]
+fn a_lock_says_what_it_lacks() {
+    let folder = second();
+    configure(&folder, "extra_features = [{ keys = [\"video/rwa\"] }]");
+    let error = folder.fails(&with(&["lock"]), 1);
+    assert!(error.contains("did you mean `video/raw`"), "{error}");
+    configure(
+        &folder,
+        "extra_features = [{ keys = [\"video/transcript\"] }]",
+    );
+    let said = folder.ok(&with(&["lock", "--output", "other.lock"]));
+    assert!(said.contains("other.lock written"), "{said}");
+    assert!(folder.text("other.lock").contains("video/transcript"));
+    assert!(!folder.join("metaxy.lock").exists());
+    let own = folder.text("own.toml");
+    folder.write("own.toml", &own.replace("\nfeatures =", "\n# features ="));
+    let error = folder.fails(&with(&["lock"]), 1);
+    assert!(error.contains("names no feature files"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Dates and moments in literals.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
 /// What a text says about time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum Moment {
 pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Reads `2024-01-31`, or `2024-01-31 12:00[:00[.123456]]` with a `T` or a space and optionally a zone: `Z`, `+02`,
-/// `+02:00` or `+0200`. Without a zone it is UTC.
+/// `+02:00` or `+0200`. Without a zone it is UTC. `None` as well if the moment in UTC has no year of four digits.
 pub(super) fn parse(text: &str) -> Option<Moment> {
     let (date, rest) = text.split_at_checked(10)?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
@@ -39,8 +39,12 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
     };
     let local = date.and_hms_micro_opt(hour, minute, second, fraction)?;
     let offset = zone_seconds(zone.trim_start_matches(' '))?;
-    let micros = local.and_utc().timestamp_micros();
-    Some(Moment::Timestamp(micros.checked_sub(offset * 1_000_000)?))
+    let moment = local
+        .checked_sub_signed(TimeDelta::seconds(offset))?
+        .and_utc();
+    // Shown in UTC it could not be read back.
+    let has_text = (0..=9999).contains(&moment.year());
+    has_text.then(|| Moment::Timestamp(moment.timestamp_micros()))
 }
 
 /// The date in ISO 8601, or the bare number of days when it is beyond the calendar.

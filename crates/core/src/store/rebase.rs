@@ -154,7 +154,7 @@ impl MetadataStore {
         let mut came_out = String::new();
         // Foreign features as they were when the graph was pushed; or as they are now, if they were pushed after it.
         for until in [row.recorded_at, i64::MAX] {
-            let graph = self.pushed_graph(&history, row, until)?;
+            let graph = self.pushed_graph(&history, row, until).await?;
             let computed = graph.feature_version(feature)?;
             if computed == version {
                 return Ok(Target {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::compute::is_not_null;
+use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
@@ -30,8 +32,8 @@ pub struct WriteOptions {
     /// Keep the feature and project version of the frame, if it has both.
     pub preserve_feature_version: bool,
     /// Keep all times of the frame (`metaxy_created_at`, `metaxy_updated_at`, `metaxy_deleted_at`): a copy or a replay. Time then
-    /// decides which row is the latest, not the order of writes. `metaxy_updated_at` has to be there; without the others, a row
-    /// was created when it was updated, and is alive.
+    /// decides which row is the latest, not the order of writes. `metaxy_updated_at` has to be there, in every row; where the others
+    /// are missing or null, a row was created when it was updated, and is alive.
     pub preserve_times: bool,
     /// Stamp the rows with exactly this time, in UTC microseconds, even if the table has seen a later one: a replay.
     pub at: Option<Micros>,
@@ -209,7 +211,7 @@ impl Stamps {
 }
 
 /// The frame with all three times, for rows that keep theirs: without a creation time a row was created when it was updated, without
-/// a deletion time it is alive.
+/// a deletion time it is alive. The update time decides which row is the latest, so no row may lack it.
 fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
     let given = |name: &str| frame.schema().field_with_name(name).is_ok();
     if !given(columns::UPDATED_AT) {
@@ -243,11 +245,29 @@ fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
             let stamps = as_stamps(&feature, name, array)?.with_timezone("UTC");
             Ok(Some(Arc::new(stamps)))
         };
+        let updated = stamps(columns::UPDATED_AT)?;
+        let nulls = updated
+            .as_ref()
+            .map_or(batch.num_rows(), |updated| updated.null_count());
+        if nulls > 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "the times of the frame for feature {feature} are to be kept, but {:?} is null in {nulls} rows",
+                    columns::UPDATED_AT
+                ),
+            )
+            .with_hint("every row needs its time; nothing was written"));
+        }
         let arrays = output.fields().iter().map(|field| {
             let array = match field.name().as_str() {
-                columns::CREATED_AT => match stamps(columns::CREATED_AT)? {
-                    None => stamps(columns::UPDATED_AT)?,
-                    created => created,
+                columns::UPDATED_AT => updated.clone(),
+                columns::CREATED_AT => match (stamps(columns::CREATED_AT)?, &updated) {
+                    (Some(created), Some(updated)) if created.null_count() > 0 => {
+                        Some(zip(&is_not_null(&created)?, &created, updated)?)
+                    }
+                    (Some(created), _) => Some(created),
+                    (None, updated) => updated.clone(),
                 },
                 name if TIMES.contains(&name) => stamps(name)?,
                 name => batch.column_by_name(name).cloned(),
@@ -288,4 +308,41 @@ pub(super) fn with_texts(frame: Frame, set: Vec<(&'static str, Option<String>)>)
         }));
         Ok(RecordBatch::try_new(output.clone(), arrays)?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+    use arrow::array::{AsArray, TimestampMicrosecondArray};
+    use arrow::datatypes::TimestampMicrosecondType;
+    use futures::executor::block_on;
+
+    use super::*;
+
+    fn timed(created: Vec<Option<i64>>, updated: Vec<Option<i64>>) -> Result<RecordBatch> {
+        let times = |times| Arc::new(TimestampMicrosecondArray::from(times)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            (columns::CREATED_AT, times(created), true),
+            (columns::UPDATED_AT, times(updated), true),
+        ])?;
+        let frame = with_times(Frame::from(batch), &FeatureKey::new("a").unwrap())?;
+        block_on(frame.collect())?.to_batch()
+    }
+
+    #[test]
+    fn a_row_without_a_creation_time_was_created_when_it_was_updated() {
+        let batch = timed(vec![Some(1), None], vec![Some(5), Some(6)]).unwrap();
+        let created = batch.column_by_name(columns::CREATED_AT).unwrap();
+        let created = created.as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(created.values().as_ref(), [1, 6]);
+        assert_eq!(created.null_count(), 0);
+    }
+
+    #[test]
+    fn no_row_may_lack_its_update_time() {
+        let error = timed(vec![None, None, None], vec![None, Some(6), None]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidFrame);
+        assert!(error.to_string().contains("null in 2 rows"), "{error}");
+    }
 }

@@ -23,6 +23,17 @@ pub(super) struct Catalogue {
     live: BTreeMap<FeatureKey, PushedFeature>,
 }
 
+/// Why a feature cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Why {
+    /// No store of the chain has it, or it was removed.
+    NotPushed,
+    /// It is this project's, which is left out.
+    Excluded(String),
+    /// What this project pushed is no definition; a warning was logged.
+    Unreadable(String),
+}
+
 impl Catalogue {
     pub(super) fn of(store: &MetadataStore) -> Self {
         Self {
@@ -80,7 +91,7 @@ impl Catalogue {
             }
             match self.find(key).await? {
                 Some(_) => keys.extend([key.clone()]),
-                None => unknown.push(key.clone()),
+                None => unknown.push((key.clone(), Why::NotPushed)),
             }
         }
         if !unknown.is_empty() {
@@ -102,22 +113,52 @@ impl Catalogue {
         Ok(keys)
     }
 
-    /// The error of features that no store of the chain has.
-    pub(super) fn missing(&self, keys: &[FeatureKey]) -> Error {
-        let names: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-        let known = self.live.keys().map(FeatureKey::as_str);
-        let near = keys.first().and_then(|key| nearest(key.as_str(), known));
-        Error::new(
-            ErrorKind::FeatureNotFound,
-            format!(
+    /// The error of features that cannot be had, at least one.
+    pub(super) fn missing(&self, keys: &[(FeatureKey, Why)]) -> Error {
+        let (mut not_pushed, mut reasons, mut hints) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (key, why) in keys {
+            match why {
+                Why::NotPushed => not_pushed.push(format!("`{key}`")),
+                Why::Excluded(project) => {
+                    reasons.push(format!(
+                        "`{key}` was pushed by project {project:?}, whose features are excluded"
+                    ));
+                    hints.insert(format!("define it in project {project:?}"));
+                }
+                Why::Unreadable(project) => {
+                    reasons.push(format!(
+                        "what project {project:?} pushed of `{key}` cannot be read"
+                    ));
+                    // A push of the same versions records nothing, unless its tags are new.
+                    hints.insert(format!(
+                        "run `metaxy push --tag repaired=yes` in project {project:?} to record it anew"
+                    ));
+                }
+            }
+        }
+        if !not_pushed.is_empty() {
+            reasons.insert(0, format!(
                 "no project has pushed {} to the store or one it falls back to, or it was removed since",
-                names.join(", ")
-            ),
-        )
-        .with_hint(match near {
-            Some(near) => format!("did you mean `{near}`? If not, run `metaxy push` in its project"),
+                not_pushed.join(", ")
+            ));
+            hints.insert(self.near(keys));
+        }
+        let hints: Vec<String> = hints.into_iter().collect();
+        Error::new(ErrorKind::FeatureNotFound, reasons.join("; ")).with_hint(hints.join("; "))
+    }
+
+    /// What to do about the first feature that was not pushed.
+    fn near(&self, keys: &[(FeatureKey, Why)]) -> String {
+        let asked = |known: &FeatureKey| keys.iter().any(|(key, _)| key == known);
+        let known = self.live.keys().filter(|known| !asked(known));
+        let known: Vec<&str> = known.map(FeatureKey::as_str).collect();
+        let first = keys.iter().find(|(_, why)| *why == Why::NotPushed);
+        match first.and_then(|(key, _)| nearest(key.as_str(), known)) {
+            Some(near) => {
+                format!("did you mean `{near}`? If not, run `metaxy push` in its project")
+            }
             None => "run `metaxy push` in the project that defines it".to_owned(),
-        })
+        }
     }
 
     fn unknown_project(&self, project: &str) -> Error {

@@ -67,35 +67,7 @@ impl MetadataStore {
     /// # Errors
     /// Those of [`pushed_features`](Self::pushed_features).
     pub async fn snapshots(&self, project: Option<&str>) -> Result<Vec<Snapshot>> {
-        let mut groups: BTreeMap<(String, String), (Micros, HashSet<FeatureKey>, String)> =
-            BTreeMap::new();
-        for feature in self.pushed_features().await? {
-            if project.is_some_and(|project| project != feature.project) {
-                continue;
-            }
-            let group = groups
-                .entry((feature.project, feature.project_version))
-                .or_default();
-            if feature.recorded_at >= group.0 {
-                group.0 = feature.recorded_at;
-                group.2 = feature.tags;
-            }
-            group.1.insert(feature.feature_key);
-        }
-        let mut snapshots: Vec<Snapshot> = groups
-            .into_iter()
-            .map(
-                |((project, project_version), (recorded_at, features, tags))| Snapshot {
-                    project,
-                    project_version,
-                    recorded_at,
-                    features: features.len(),
-                    tags,
-                },
-            )
-            .collect();
-        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.recorded_at));
-        Ok(snapshots)
+        Ok(snapshots_of(&self.pushed_features().await?, project))
     }
 
     /// The version of the project that was pushed last, if any.
@@ -107,18 +79,20 @@ impl MetadataStore {
         Ok(snapshots.into_iter().next().map(|s| s.project_version))
     }
 
-    /// The graph of a pushed project version (`None`: the one pushed last), with what it depends on in other projects as that was
-    /// at the time. `None` if there is no such version.
+    /// The graph of a project version that was pushed to this store (`None`: the one pushed last), with what it depends on in other
+    /// projects as that was at the time. These features come from this store or the first of its chain that has them. `None` if
+    /// there is no such version.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if what was pushed is not a graph.
+    /// [`ErrorKind::Corrupt`] if what was pushed is not a graph, and if a store fails.
     pub async fn load_graph(
         &self,
         project_version: Option<&str>,
         project: Option<&str>,
     ) -> Result<Option<FeatureGraph>> {
         let history = self.pushed_features().await?;
-        let snapshot = self.snapshots(project).await?.into_iter().find(|snapshot| {
+        let snapshots = snapshots_of(&history, project);
+        let snapshot = snapshots.into_iter().find(|snapshot| {
             project_version.is_none_or(|version| version == snapshot.project_version)
         });
         let Some(snapshot) = snapshot else {
@@ -129,17 +103,23 @@ impl MetadataStore {
             feature.project == snapshot.project
                 && feature.project_version == snapshot.project_version
         });
-        last.map(|row| self.pushed_graph(&history, row, row.recorded_at))
-            .transpose()
+        match last {
+            Some(row) => {
+                let graph = self.pushed_graph(&history, row, row.recorded_at).await?;
+                Ok(Some(graph))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The graph that `row` was pushed with, and the features of other projects that it needs: of each the newest that was
-    /// recorded at or before `until`, or else the first.
-    pub(crate) fn pushed_graph(
+    /// recorded at or before `until`, or else the first. `history` is this store's; what it lacks is looked for in the stores that
+    /// this one falls back to, as a push does.
+    pub(crate) async fn pushed_graph(
         &self,
         history: &[PushedFeature],
         row: &PushedFeature,
-        until: i64,
+        until: Micros,
     ) -> Result<FeatureGraph> {
         let mut chosen: IndexMap<&FeatureKey, &PushedFeature> = IndexMap::new();
         for other in history {
@@ -154,19 +134,109 @@ impl MetadataStore {
             }
         }
         let mut seen: HashSet<FeatureKey> = chosen.keys().map(|key| (*key).clone()).collect();
-        let mut pending: VecDeque<&PushedFeature> = chosen.into_values().collect();
+        let mut pending: VecDeque<PushedFeature> = chosen.into_values().cloned().collect();
+        let mut elsewhere = Fallbacks::of(self);
         let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
         while let Some(feature) = pending.pop_front() {
             let definition = feature.definition()?;
             for dep in definition.spec.deps() {
-                if seen.insert(dep.feature.clone()) {
-                    let named = || history.iter().filter(|f| f.feature_key == dep.feature);
-                    let then = named().rfind(|f| f.recorded_at <= until);
-                    pending.extend(then.or_else(|| named().next()));
+                if !seen.insert(dep.feature.clone()) {
+                    continue;
                 }
+                let found = match recorded_by(history, &dep.feature, until) {
+                    Some(found) => Some(found.clone()),
+                    None => elsewhere.find(&dep.feature, until).await?,
+                };
+                pending.extend(found);
             }
             graph.add(definition)?;
         }
         Ok(graph)
     }
+}
+
+/// What was pushed to the stores that a store falls back to, depth first. A store is read when the ones before it did not have
+/// what was asked for.
+struct Fallbacks {
+    /// Stores not read yet; the next one is the last.
+    pending: Vec<MetadataStore>,
+    histories: Vec<Vec<PushedFeature>>,
+}
+
+impl Fallbacks {
+    fn of(store: &MetadataStore) -> Self {
+        let mut fallbacks = Self {
+            pending: Vec::new(),
+            histories: Vec::new(),
+        };
+        fallbacks.follow(store);
+        fallbacks
+    }
+
+    async fn find(&mut self, key: &FeatureKey, until: Micros) -> Result<Option<PushedFeature>> {
+        for history in &self.histories {
+            if let Some(row) = recorded_by(history, key, until) {
+                return Ok(Some(row.clone()));
+            }
+        }
+        while let Some(store) = self.pending.pop() {
+            self.follow(&store);
+            let history = store.pushed_features().await?;
+            let found = recorded_by(&history, key, until).cloned();
+            self.histories.push(history);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn follow(&mut self, store: &MetadataStore) {
+        let before = self.pending.len();
+        self.pending.extend(store.fallbacks());
+        self.pending[before..].reverse();
+    }
+}
+
+/// The newest row of a feature at or before `until`, or else its first.
+fn recorded_by<'a>(
+    history: &'a [PushedFeature],
+    key: &FeatureKey,
+    until: Micros,
+) -> Option<&'a PushedFeature> {
+    let named = || history.iter().filter(|f| f.feature_key == *key);
+    let then = named().rfind(|f| f.recorded_at <= until);
+    then.or_else(|| named().next())
+}
+
+/// The graphs that a history, oldest first, is made of, newest first.
+fn snapshots_of(history: &[PushedFeature], project: Option<&str>) -> Vec<Snapshot> {
+    let mut groups: BTreeMap<(&str, &str), (Micros, HashSet<&FeatureKey>, &str)> = BTreeMap::new();
+    for feature in history {
+        if project.is_some_and(|project| project != feature.project) {
+            continue;
+        }
+        let group = groups
+            .entry((&feature.project, &feature.project_version))
+            .or_default();
+        if feature.recorded_at >= group.0 {
+            group.0 = feature.recorded_at;
+            group.2 = &feature.tags;
+        }
+        group.1.insert(&feature.feature_key);
+    }
+    let mut snapshots: Vec<Snapshot> = groups
+        .into_iter()
+        .map(
+            |((project, project_version), (recorded_at, features, tags))| Snapshot {
+                project: project.to_owned(),
+                project_version: project_version.to_owned(),
+                recorded_at,
+                features: features.len(),
+                tags: tags.to_owned(),
+            },
+        )
+        .collect();
+    snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.recorded_at));
+    snapshots
 }

@@ -16,7 +16,7 @@ mod sync;
 
 pub use history::Snapshot;
 pub use lock::{LockChange, LockFile, LockOptions, LockReport, LockUpdate, LockedFeature};
-pub use push::Pushed;
+pub use push::{PushOptions, Pushed};
 pub use record::{PushedFeature, feature_versions_key};
 pub use sync::{FieldMismatch, SyncOptions, Synced, VersionMismatch};
 

@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::graph::FeatureGraph;
 use crate::json::Json;
 use crate::key::FeatureKey;
+use crate::options::setters;
 use crate::store::MetadataStore;
 
 use super::SyncOptions;
@@ -17,6 +18,36 @@ use super::record::{PushedFeature, feature_versions_key, render};
 
 /// The tag under which a push records what made it.
 const PROGRAM_TAG: &str = "metaxy";
+
+/// What is pushed, and with what. The default is that of [`MetadataStore::push_graph`] without tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PushOptions {
+    /// The project; `None`: the configured one, else the only one of the graph.
+    pub project: Option<String>,
+    /// What to note with the push. The name `metaxy` is taken.
+    pub tags: IndexMap<String, String>,
+    /// How external features are synced first. With `locked`, nothing is recorded if one of them has another version than its
+    /// placeholder.
+    pub sync: SyncOptions,
+}
+
+impl PushOptions {
+    setters! { options =>
+        /// Pushes the features of this project.
+        with_project(project: impl Into<String>) {
+            options.project = Some(project.into());
+        }
+        /// Notes this with the push.
+        with_tag(name: impl Into<String>, value: impl Into<String>) {
+            options.tags.insert(name.into(), value.into());
+        }
+        /// Sets how external features are synced first.
+        with_sync(sync: SyncOptions) {
+            options.sync = sync;
+        }
+    }
+}
 
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +74,30 @@ impl MetadataStore {
     /// were pushed last, unless the tags are new.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if the project cannot be told; those of the sync; the graph's own errors; and if the store fails.
+    /// [`ErrorKind::InvalidArgument`] if the project cannot be told, or a tag is named `metaxy`; those of the sync; the graph's own errors; and if the store fails.
     pub async fn push_graph(
         &self,
         project: Option<&str>,
         tags: &IndexMap<String, String>,
     ) -> Result<Pushed> {
-        let project = self.project_to_push(project)?;
-        let synced = self.sync_external(&SyncOptions::default()).await?.graph;
+        let options = PushOptions {
+            project: project.map(str::to_owned),
+            tags: tags.clone(),
+            sync: SyncOptions::default(),
+        };
+        self.push_graph_with(&options).await
+    }
+
+    /// As [`push_graph`](Self::push_graph), with options.
+    ///
+    /// # Errors
+    /// Those of [`push_graph`](Self::push_graph).
+    pub async fn push_graph_with(&self, options: &PushOptions) -> Result<Pushed> {
+        let project = self.project_to_push(options.project.as_deref())?;
+        let tags = tags_json(&options.tags)?;
+        let synced = self.sync_external(&options.sync).await?.graph;
         let history = self.pushed_features().await?;
         let last = latest_snapshot(&history, &project);
-        let tags = tags_json(tags);
         let mut now = to_record(self.graph(), &synced, &project, &tags)?;
         let version = self.graph().project_version(&project).to_owned();
         let updated: Vec<FeatureKey> = now
@@ -75,7 +119,9 @@ impl MetadataStore {
             && !user_tags(&tags).is_empty();
         if !already_pushed || new_tags {
             let latest = history.iter().map(|f| f.recorded_at).max();
-            let at = latest.map_or(self.now(), |latest| self.now().max(latest + 1));
+            let at = latest.map_or(self.now(), |latest| {
+                self.now().max(latest.saturating_add(1))
+            });
             for feature in &mut now {
                 feature.recorded_at = at;
             }
@@ -199,18 +245,24 @@ pub(super) fn latest_snapshot<'a>(
     features
 }
 
-fn tags_json(tags: &IndexMap<String, String>) -> String {
+fn tags_json(tags: &IndexMap<String, String>) -> Result<String> {
+    if tags.contains_key(PROGRAM_TAG) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the tag {PROGRAM_TAG:?} says which program pushed, so it cannot be set"),
+        )
+        .with_hint("give the tag another name"));
+    }
     let program = Json::object([("version", Json::from(env!("CARGO_PKG_VERSION")))]);
     let mut all: Vec<(String, Json)> = tags
         .iter()
-        .filter(|(name, _)| *name != PROGRAM_TAG)
         .map(|(name, value)| (name.clone(), Json::from(value.as_str())))
         .collect();
     all.push((
         PROGRAM_TAG.into(),
         Json::from(program.to_python_dumps(false)),
     ));
-    Json::Object(all.into_iter().collect()).to_python_dumps(false)
+    Ok(Json::Object(all.into_iter().collect()).to_python_dumps(false))
 }
 
 /// The tags without the program's own.

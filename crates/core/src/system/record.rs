@@ -119,6 +119,7 @@ pub(super) fn render(features: &[PushedFeature]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), arrays)?)
 }
 
+/// The features of a batch. A row whose key cannot be read is left out, and a warning logged.
 pub(super) fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
     let missing = |name: &str, what: &str| {
         Error::new(
@@ -164,34 +165,35 @@ pub(super) fn parse(batch: &RecordBatch) -> Result<Vec<PushedFeature>> {
         }
     };
     let time = |array: &Int64Array, row: usize| array.is_valid(row).then(|| array.value(row));
-    (0..batch.num_rows())
-        .map(|row| {
-            Ok(PushedFeature {
-                project: text(&project, row),
-                feature_key: recorded_key(&text(&key, row))?,
-                feature_version: text(&feature_version, row),
-                definition_version: text(&definition_version, row),
-                recorded_at: time(&recorded_at, row).unwrap_or_default(),
-                feature_spec: text(&spec, row),
-                feature_schema: text(&schema, row),
-                feature_class_path: text(&class_path, row),
-                project_version: text(&project_version, row),
-                tags: text(&tags, row),
-                deleted_at: deleted_at.as_ref().and_then(|array| time(array, row)),
-            })
-        })
-        .collect()
-}
-
-fn recorded_key(text: &str) -> Result<FeatureKey> {
-    FeatureKey::new(text).map_err(|source| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "the table {} records {text:?}, which is no feature key",
-                feature_versions_key()
-            ),
-        )
-        .with_source(source)
-    })
+    let mut features = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let (project, key) = (text(&project, row), text(&key, row));
+        let feature_key = match FeatureKey::new(&key) {
+            Ok(key) => key,
+            Err(error) => {
+                // One odd row must not stop every project that shares the store.
+                tracing::warn!(
+                    project,
+                    key,
+                    "a row of {} has no readable feature key, so it is left out: {error}",
+                    feature_versions_key()
+                );
+                continue;
+            }
+        };
+        features.push(PushedFeature {
+            project,
+            feature_key,
+            feature_version: text(&feature_version, row),
+            definition_version: text(&definition_version, row),
+            recorded_at: time(&recorded_at, row).unwrap_or_default(),
+            feature_spec: text(&spec, row),
+            feature_schema: text(&schema, row),
+            feature_class_path: text(&class_path, row),
+            project_version: text(&project_version, row),
+            tags: text(&tags, row),
+            deleted_at: deleted_at.as_ref().and_then(|array| time(array, row)),
+        });
+    }
+    Ok(features)
 }

@@ -67,7 +67,7 @@ pub struct Synced {
     pub loaded: Vec<FeatureKey>,
     /// Placeholders whose version is not that of the feature in their place; a warning was logged for each.
     pub mismatches: Vec<VersionMismatch>,
-    /// Features that are still external, since no store has them; a warning was logged.
+    /// Features that are still external, since no store has a definition of them; a warning was logged.
     pub unresolved: Vec<FeatureKey>,
 }
 
@@ -159,7 +159,7 @@ impl MetadataStore {
             tracing::warn!(
                 feature = %key,
                 store = self.name(),
-                "an external feature is in no store of the chain: its placeholder stays"
+                "no definition of an external feature was found in the chain: its placeholder stays"
             );
         }
         Ok(Synced {

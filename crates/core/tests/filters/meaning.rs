@@ -145,6 +145,9 @@ fn text_beside_dates_and_times_is_one() {
         "'2024-01-31 12:00 +25'",
         "'2024-01-31Z'",
         "'é2024-01-3'",
+        // In UTC these are of the years -1 and 10000.
+        "'0000-01-01 00:00:00+23:59'",
+        "'9999-12-31 23:59:59-00:01'",
     ] {
         let message = refused(&format!("at = {bad}"));
         assert!(
@@ -323,6 +326,8 @@ fn dates_print_as_text_that_binds_to_them() {
         col("day").ge(Value::Date(19_753)),
         col("at").lt(Value::Timestamp(NOON + 1)),
         col("at").is_in([Value::Timestamp(-1), Value::Null]),
+        Expr::parse("day < '0000-01-01 00:00:00-00:01' AND at > '9999-12-31 23:59:59+23:59'")
+            .unwrap(),
     ] {
         let bound = filter.bind(&schema).unwrap();
         assert_eq!(

@@ -10,7 +10,7 @@ use metaxy_store::prelude::*;
 use metaxy_store::system::{LockFile, LockOptions, LockReport, SyncOptions};
 
 use crate::fixture::{chained, key};
-use crate::sync::{feature, graph, mine, placeholder, push, upstream};
+use crate::sync::{feature, graph, mine, placeholder, push, pushed, record, upstream};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -310,6 +310,11 @@ fn what_is_missing_excluded_or_out_of_step_is_an_error() {
         error.to_string().contains("up/b") && error.to_string().contains("excluded"),
         "{error}"
     );
+    assert!(
+        !error.to_string().contains("no project has pushed"),
+        "{error}"
+    );
+    assert!(!error.hint().unwrap().contains("up/b"), "{error:?}");
 
     // `up/a` moves to another project, which pushes it alone.
     let mut parted = upstream("1");
@@ -335,6 +340,42 @@ fn what_is_missing_excluded_or_out_of_step_is_an_error() {
         error.to_string().contains("`up/q`") && error.hint().is_some(),
         "{error}"
     );
+}
+
+#[test]
+fn what_cannot_be_read_is_said_to_be_there() {
+    let place = place();
+    let mut row = pushed(&place.store, "up/b");
+    row.feature_spec = "{}".to_owned();
+    record(&place.store, &[row]);
+    let error = place.lock().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FeatureNotFound);
+    let said = error.to_string();
+    assert!(
+        said.contains("`up/b`") && said.contains("\"up\"") && said.contains("cannot be read"),
+        "{said}"
+    );
+    assert!(!said.contains("no project has pushed"), "{said}");
+    assert!(!error.hint().unwrap().contains("did you mean"), "{error:?}");
+}
+
+#[test]
+fn files_of_others_beside_it_stay() {
+    let place = place();
+    // The names that this process takes for its temporary files.
+    let others: Vec<PathBuf> = (0..500)
+        .map(|number| {
+            let name = format!(".metaxy.lock.{}-{number}.tmp", std::process::id());
+            place.folder.path().join(name)
+        })
+        .collect();
+    for other in &others {
+        std::fs::write(other, "theirs").unwrap();
+    }
+    assert!(place.lock().unwrap().written);
+    for other in &others {
+        assert_eq!(std::fs::read_to_string(other).unwrap(), "theirs");
+    }
 }
 
 #[test]

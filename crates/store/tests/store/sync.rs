@@ -9,7 +9,7 @@ use metaxy_store::append::{Append, Times};
 use metaxy_store::config::{ConfigLoader, Environment, FeatureSelection};
 use metaxy_store::definition::{External, OnVersionMismatch};
 use metaxy_store::prelude::*;
-use metaxy_store::system::{PushedFeature, SyncOptions, Synced, feature_versions_key};
+use metaxy_store::system::{PushOptions, PushedFeature, SyncOptions, Synced, feature_versions_key};
 
 use crate::fixture::{chained, key};
 
@@ -67,6 +67,29 @@ pub(crate) fn push(store: &MetadataStore, project: &str, graph: FeatureGraph) {
             .push_graph(Some(project), &IndexMap::new()),
     )
     .unwrap();
+}
+
+/// The row in which a feature was pushed last.
+pub(crate) fn pushed(store: &MetadataStore, name: &str) -> PushedFeature {
+    let rows = block_on(store.pushed_features()).unwrap();
+    let row = rows.into_iter().rfind(|row| row.feature_key == key(name));
+    row.unwrap()
+}
+
+/// Adds rows to what was pushed, as another program might.
+pub(crate) fn record(store: &MetadataStore, rows: &[PushedFeature]) {
+    append_rows(store, pushed_one_after_the_other(rows));
+}
+
+fn append_rows(store: &MetadataStore, rows: RecordBatch) {
+    let append = Append {
+        table: feature_versions_key(),
+        id_columns: Vec::new(),
+        rows: Frame::from(rows),
+        times: Times::Keep,
+        create: true,
+    };
+    block_on(store.backend().append(vec![append])).unwrap();
 }
 
 fn sync(store: &MetadataStore, options: &SyncOptions) -> Result<Synced> {
@@ -449,14 +472,7 @@ fn rows_of_one_push_may_have_several_times() {
     push(&first, "up", upstream("1"));
     let rows = block_on(first.pushed_features()).unwrap();
     let (_folder, store) = empty_store();
-    let append = Append {
-        table: feature_versions_key(),
-        id_columns: Vec::new(),
-        rows: Frame::from(pushed_one_after_the_other(&rows)),
-        times: Times::Keep,
-        create: true,
-    };
-    block_on(store.backend().append(vec![append])).unwrap();
+    append_rows(&store, pushed_one_after_the_other(&rows));
 
     let synced = sync(&store.with_graph(mine(None)), &SyncOptions::default()).unwrap();
     assert_eq!(synced.loaded, keys(&["up/a", "up/b"]));
@@ -470,11 +486,17 @@ fn rows_of_one_push_may_have_several_times() {
 }
 
 fn pushed_one_after_the_other(rows: &[PushedFeature]) -> RecordBatch {
+    let times: Vec<i64> = (0..rows.len() as i64)
+        .map(|row| 4_000_000_000_000_000 + row)
+        .collect();
+    pushed_at(rows, &times)
+}
+
+fn pushed_at(rows: &[PushedFeature], times: &[i64]) -> RecordBatch {
     let text = |of: fn(&PushedFeature) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(of)))
     };
-    let times = (0..rows.len() as i64).map(|row| Some(1_700_000_000_000_000 + row));
-    let times: TimestampMicrosecondArray = times.collect();
+    let times: TimestampMicrosecondArray = times.iter().map(|time| Some(*time)).collect();
     let never: TimestampMicrosecondArray = rows.iter().map(|_| None::<i64>).collect();
     RecordBatch::try_from_iter_with_nullable([
         ("project", text(|r| &r.project), true),
@@ -494,4 +516,93 @@ fn pushed_one_after_the_other(rows: &[PushedFeature]) -> RecordBatch {
         ("deleted_at", Arc::new(never), true),
     ])
     .unwrap()
+}
+
+#[test]
+fn a_locked_push_records_nothing_of_other_versions() {
+    let (_folder, store) = empty_store();
+    push(&store, "up", upstream("1"));
+    let store = store.with_graph(mine(Some("other")));
+    let options = PushOptions::default()
+        .with_project("mine")
+        .with_tag("by", "ci");
+    let locked = options
+        .clone()
+        .with_sync(SyncOptions::default().with_locked(true));
+    let error = block_on(store.push_graph_with(&locked)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidDefinition);
+    assert!(block_on(store.snapshots(Some("mine"))).unwrap().is_empty());
+    block_on(store.push_graph_with(&options)).unwrap();
+    let pushed = block_on(store.snapshots(Some("mine"))).unwrap();
+    assert!(pushed[0].tags.contains("\"by\": \"ci\""), "{pushed:?}");
+}
+
+#[test]
+fn the_tag_of_the_program_is_not_the_users() {
+    let (_folder, store) = empty_store();
+    let store = store.with_graph(upstream("1"));
+    let options = PushOptions::default().with_tag("metaxy", "mine");
+    let error = block_on(store.push_graph_with(&options)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(block_on(store.snapshots(None)).unwrap().is_empty());
+}
+
+#[test]
+fn a_push_at_the_end_of_time_is_a_push() {
+    let (_folder, store) = empty_store();
+    push(&store, "up", upstream("1"));
+    let mut row = pushed(&store, "up/c");
+    row.project = "late".to_owned();
+    let rows = pushed_at(&[row], &[i64::MAX]);
+    append_rows(&store, rows);
+    push(&store, "up", upstream("2"));
+    assert_eq!(pushed(&store, "up/a").recorded_at, i64::MAX);
+}
+
+#[test]
+fn an_unreadable_key_stops_nobody() {
+    let (_folder, store) = empty_store();
+    push(&store, "up", upstream("1"));
+    let rows = [pushed(&store, "up/c"), pushed(&store, "up/c")];
+    let batch = pushed_one_after_the_other(&rows);
+    let odd: ArrayRef = Arc::new(StringArray::from(vec![Some("//"), None]));
+    let at = batch.schema().index_of("feature_key").unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[at] = odd;
+    append_rows(
+        &store,
+        RecordBatch::try_new(batch.schema(), columns).unwrap(),
+    );
+
+    assert_eq!(block_on(store.pushed_features()).unwrap().len(), 3);
+    let synced = sync(&store.with_graph(mine(None)), &SyncOptions::default()).unwrap();
+    assert_eq!(synced.loaded, keys(&["up/a", "up/b"]));
+}
+
+#[test]
+fn a_pushed_graph_finds_upstreams_through_the_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let far = chained(folder.path(), "far", &[]).unwrap();
+    let side = chained(folder.path(), "side", &[&far]).unwrap();
+    let other = chained(folder.path(), "other", &[]).unwrap();
+    let near = chained(folder.path(), "near", &[&side, &other]).unwrap();
+    push(&far, "up", upstream("1"));
+    // It is asked after what the first fallback falls back to.
+    push(&other, "up", upstream("9"));
+    let store = near.with_graph(mine(None));
+    let before = block_on(store.push_graph(Some("mine"), &IndexMap::new())).unwrap();
+    let loaded = block_on(store.load_graph(None, Some("mine")))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        loaded.feature_version("mine/x").unwrap(),
+        pushed(&store, "mine/x").feature_version
+    );
+    assert_eq!(
+        loaded.feature_version("up/b").unwrap(),
+        upstream("1").feature_version("up/b").unwrap()
+    );
+    let version = before.project_version;
+    let diff = block_on(store.diff(&version, &version, None)).unwrap();
+    assert_eq!(diff.nodes().len(), 3);
 }

@@ -155,21 +155,30 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let name = target
         .file_name()
         .ok_or(std::io::ErrorKind::InvalidFilename)?;
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let beside: PathBuf = target.with_file_name(format!(
-        ".{}.{}-{number}.tmp",
-        name.to_string_lossy(),
-        std::process::id()
-    ));
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&beside)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&beside, &target));
+    let (beside, mut file) = loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let beside: PathBuf = target.with_file_name(format!(
+            ".{}.{}-{number}.tmp",
+            name.to_string_lossy(),
+            std::process::id()
+        ));
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&beside);
+        match opened {
+            Ok(file) => break (beside, file),
+            // It is somebody else's: a process on another machine may have the same number.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    // Some systems do not rename an open file.
+    drop(file);
+    let written = written.and_then(|()| std::fs::rename(&beside, &target));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = std::fs::remove_file(&beside);

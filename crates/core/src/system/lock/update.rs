@@ -10,7 +10,7 @@ use crate::key::FeatureKey;
 use crate::options::setters;
 use crate::store::MetadataStore;
 
-use super::super::catalogue::Catalogue;
+use super::super::catalogue::{Catalogue, Why};
 use super::{LockFile, LockedFeature};
 
 /// What goes into a lock file.
@@ -169,7 +169,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a feature, or a project of the selection, is in no store of the chain, was removed, or is
-    /// the excluded project's; [`ErrorKind::InvalidDefinition`] if a feature was pushed with another version than it has now;
+    /// the excluded project's, or if what was pushed of one cannot be read; [`ErrorKind::InvalidDefinition`] if a feature was pushed with another version than it has now;
     /// [`ErrorKind::InvalidArgument`] for an empty selection; and if a store fails.
     pub async fn locked_features(&self, options: &LockOptions) -> Result<LockFile> {
         let graph = self.graph();
@@ -197,28 +197,28 @@ impl MetadataStore {
         let mut stored = BTreeMap::new();
         let mut missing = Vec::new();
         while let Some(key) = wanted.pop_first() {
-            let version = catalogue
-                .find(&key)
-                .await?
-                .map(|r| r.feature_version.clone());
-            let definition = catalogue.definition(&key).await?;
-            let definition = definition.filter(|d| !excluded(&d.project));
-            let (Some(version), Some(definition)) = (version, definition) else {
-                missing.push(key);
+            let Some(row) = catalogue.find(&key).await? else {
+                missing.push((key, Why::NotPushed));
+                continue;
+            };
+            if excluded(&row.project) {
+                missing.push((key, Why::Excluded(row.project.clone())));
+                continue;
+            }
+            let (project, version) = (row.project.clone(), row.feature_version.clone());
+            let Some(definition) = catalogue.definition(&key).await? else {
+                missing.push((key, Why::Unreadable(project)));
                 continue;
             };
             let deps = definition.spec.deps().iter().map(|dep| &dep.feature);
             let more = deps.filter(|dep| !defined(dep) && !definitions.contains_key(*dep));
-            wanted.extend(more.filter(|dep| !missing.contains(*dep)).cloned());
+            let told = |dep: &FeatureKey| missing.iter().any(|(key, _)| key == dep);
+            wanted.extend(more.filter(|dep| !told(dep)).cloned());
             definitions.insert(key.clone(), definition);
             stored.insert(key, version);
         }
         if !missing.is_empty() {
-            let error = named(catalogue.missing(&missing));
-            return Err(match &options.exclude_project {
-                Some(project) => error.with_context("excluded project", project),
-                None => error,
-            });
+            return Err(named(catalogue.missing(&missing)));
         }
         self.computed(definitions, &stored)
     }
