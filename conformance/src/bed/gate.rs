@@ -26,7 +26,10 @@ impl Gate {
             let _ = opened.await;
             Ok(rest)
         });
-        let batches = stream::iter([Ok(first)]).chain(rest);
+        // Batches may be asked for ahead: when the rest is, the first has been taken.
+        let nothing = first.slice(0, 0);
+        let ahead = [nothing.clone(), nothing.clone(), nothing];
+        let batches = stream::iter([first].into_iter().chain(ahead).map(Ok)).chain(rest);
         (Frame::new(schema, batches), Self { reached, open })
     }
 

@@ -139,10 +139,14 @@ fn get_stuck(folder: &Path, writer: i64, rows: i64, ballast: i64) {
     let whole = samples(mark, rows, vec![("ballast".into(), heavy(rows as usize))]);
     let schema = whole.schema();
     let (folder, here) = (folder.to_owned(), folder.to_owned());
-    let batches = (0..2).map(move |half| -> metaxy_core::Result<RecordBatch> {
+    // Batches are asked for ahead: who is asked for the fifth knows that the first is stored.
+    let batches = (0..5).map(move |part| -> metaxy_core::Result<RecordBatch> {
         let most = whole.num_rows() - 1;
-        if half == 0 {
+        if part == 0 {
             return Ok(whole.slice(0, most));
+        }
+        if part < 4 {
+            return Ok(whole.slice(0, 0));
         }
         signal(&here, "stuck");
         await_signal(&here, "release");
