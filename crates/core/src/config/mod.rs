@@ -178,6 +178,13 @@ impl Config {
         &self.settings.extra_features
     }
 
+    /// All of [`extra_features`](Self::extra_features) as one selection; `None` if there are none.
+    #[must_use]
+    pub fn extra_selection(&self) -> Option<FeatureSelection> {
+        let entries = self.extra_features().iter().cloned();
+        entries.reduce(FeatureSelection::union)
+    }
+
     /// Whether by-field columns are written as MAP.
     #[must_use]
     pub fn enable_map_datatype(&self) -> bool {

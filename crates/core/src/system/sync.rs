@@ -30,11 +30,7 @@ impl SyncOptions {
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         Self {
-            selection: config
-                .extra_features()
-                .iter()
-                .cloned()
-                .reduce(FeatureSelection::union),
+            selection: config.extra_selection(),
             on_version_mismatch: None,
             locked: config.locked().unwrap_or(false),
         }

@@ -28,11 +28,7 @@ impl LockOptions {
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         Self {
-            selection: config
-                .extra_features()
-                .iter()
-                .cloned()
-                .reduce(FeatureSelection::union),
+            selection: config.extra_selection(),
             exclude_project: config.project().map(str::to_owned),
         }
     }
