@@ -6,6 +6,7 @@ use clap::Args;
 use futures::executor::block_on;
 use metaxy_conformance::golden::{KINDS, Kind, replay_with_progress};
 
+use crate::rebuild::Build;
 use crate::{root, stores};
 
 #[derive(Args)]
@@ -25,6 +26,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let only: Result<Vec<Kind>, String> = arguments.only.iter().map(|name| kind(name)).collect();
     let dir = arguments.dir.clone().unwrap_or_else(committed);
+    let build = Build {
+        release: false,
+        stores: &[&arguments.store],
+    };
+    if !build.is_this() {
+        return build.run_again();
+    }
     replay(&arguments.store, &dir, &only?)
 }
 

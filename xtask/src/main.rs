@@ -1,7 +1,10 @@
-//! What a developer of this workspace repeats: `cargo xtask fuzz`, `cargo xtask golden`, `cargo xtask test`.
+//! What a developer of this workspace repeats: `cargo xtask bench`, `cargo xtask fuzz`, `cargo xtask golden`, `cargo xtask test`.
 
+mod bench;
 mod fuzz;
 mod golden;
+mod interop;
+mod rebuild;
 mod stages;
 mod stores;
 
@@ -21,18 +24,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure how long resolving takes, and how much memory.
+    Bench(Box<bench::Arguments>),
+    /// One turn of `bench`, in a process of its own.
+    #[command(hide = true)]
+    BenchTurn(bench::turn::Arguments),
     /// Run the fuzz targets, each for some seconds.
     Fuzz(fuzz::Arguments),
     /// Replay golden vectors against a store.
     Golden(golden::Arguments),
+    /// Check that the reference and this implementation read what the other wrote.
+    Interop(interop::Arguments),
     /// Run every check of the workspace, one stage after the other.
     Test(stages::Arguments),
 }
 
 fn main() -> ExitCode {
     let success = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchTurn(arguments) => bench::turn::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
+        Command::Interop(arguments) => interop::run(&arguments),
         Command::Test(arguments) => stages::run(&arguments),
     };
     match success {

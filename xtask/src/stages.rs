@@ -113,6 +113,11 @@ fn all() -> Result<Vec<Stage>, String> {
             work: Work::Golden(store),
         });
     }
+    // With every store, whatever this build has.
+    stages.push(Stage::cargo(
+        "interop",
+        "run --quiet --package xtask --all-features -- interop",
+    ));
     stages.push(Stage::cargo(
         "third party",
         &format!("test --locked --manifest-path {THIRD_PARTY}"),

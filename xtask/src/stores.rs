@@ -9,6 +9,8 @@ type Make = fn() -> metaxy_store::Result<Box<dyn StoreFactory>>;
 pub(crate) const STORES: &[(&str, Make)] = &[
     #[cfg(feature = "sqlite")]
     ("sqlite", sqlite),
+    #[cfg(feature = "duckdb")]
+    ("duckdb", duckdb),
 ];
 
 /// The factory called `name`.
@@ -30,6 +32,19 @@ fn sqlite() -> metaxy_store::Result<Box<dyn StoreFactory>> {
     let factory = metaxy_conformance::golden::Embedded::new("sqlite", |directory, _| {
         let config =
             SqliteConfig::new(directory.join("golden.db")).with_synchronous(Synchronous::Normal);
+        Ok(std::sync::Arc::new(
+            config.open(metaxy_store::Access::Write),
+        ))
+    })?;
+    Ok(Box::new(factory))
+}
+
+/// One file per case.
+#[cfg(feature = "duckdb")]
+fn duckdb() -> metaxy_store::Result<Box<dyn StoreFactory>> {
+    use metaxy_store::duckdb::DuckDbConfig;
+    let factory = metaxy_conformance::golden::Embedded::new("duckdb", |directory, _| {
+        let config = DuckDbConfig::new(directory.join("golden.duckdb"));
         Ok(std::sync::Arc::new(
             config.open(metaxy_store::Access::Write),
         ))

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use futures::channel::oneshot;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::blocking;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::Plan;
@@ -24,6 +24,9 @@ use crate::dialect::SqliteDialect;
 use crate::functions::{self, Marks};
 use crate::log::Log;
 use crate::{error, query, write};
+
+/// What the engine is called.
+pub(crate) const ENGINE: &str = "SQLite";
 
 /// Bytes per page of a new file.
 const PAGE_SIZE: u32 = 16_384;
@@ -85,23 +88,7 @@ impl SqliteBackend {
         work: impl FnOnce(&Shared, Option<&mut Handle>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T> {
         let shared = self.shared.clone();
-        let (sender, receiver) = oneshot::channel();
-        let spawned = std::thread::Builder::new()
-            .name("metaxy-sqlite".into())
-            .spawn(move || {
-                let result = shared.with_connection(what, work);
-                // Whoever asked may be gone.
-                let _ = sender.send(result);
-            });
-        spawned.map_err(|e| {
-            Error::new(ErrorKind::Storage, "no thread could be started").with_source(e)
-        })?;
-        receiver.await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Internal,
-                "a thread of the SQLite store died",
-            ))
-        })
+        blocking::run(ENGINE, move || shared.with_connection(what, work)).await
     }
 }
 
@@ -290,7 +277,7 @@ impl Backend for SqliteBackend {
 
     fn describe(&self) -> Description {
         Description {
-            kind: "SQLite",
+            kind: ENGINE,
             location: self.shared.config.database.display().to_string(),
         }
     }

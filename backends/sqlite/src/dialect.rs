@@ -121,7 +121,7 @@ impl Dialect for SqliteDialect {
         fold_sql(spec, value, over)
     }
 
-    fn row_order(&self, alias: &str) -> String {
+    fn row_order(&self, _: &FeatureKey, alias: &str) -> String {
         format!("{alias}.{}", quote(ROW))
     }
 
@@ -207,8 +207,8 @@ mod tests {
         fn fold(&self, spec: HashSpec, value: &str, over: &str) -> String {
             self.0.fold(spec, value, over)
         }
-        fn row_order(&self, alias: &str) -> String {
-            self.0.row_order(alias)
+        fn row_order(&self, table: &FeatureKey, alias: &str) -> String {
+            self.0.row_order(table, alias)
         }
     }
 

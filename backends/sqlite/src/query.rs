@@ -1,22 +1,17 @@
 //! Running plans: one statement, in one read transaction, on a thread of its own.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use futures::channel::mpsc;
 use futures::executor::block_on;
-use futures::{SinkExt, Stream};
+use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{column_at, quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
-use rusqlite::InterruptHandle;
 
-use crate::backend::{Handle, Shared};
+use crate::backend::{ENGINE, Handle, Shared};
 use crate::catalog::{self, CatalogError};
 use crate::codec::{Decoder, column_type};
 use crate::dialect::{SqliteDialect, frame_name};
@@ -25,114 +20,34 @@ use crate::write::insert_batch;
 /// Rows per batch of a result.
 const BATCH: usize = 8192;
 
-/// Batches that may wait for whoever reads them.
-const WAITING: usize = 2;
-
-type Sender = mpsc::Sender<Result<RecordBatch>>;
-
 /// Runs a plan. Its rows arrive while the statement runs.
 pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
-    let pump = Some(Pump::of(&mut plan.frames));
+    let pump = Pump::of(&mut plan.frames);
     let schema = plan.relation.schema().clone();
-    let (mut sender, receiver) = mpsc::channel(WAITING);
-    let running = Running::default();
-    let (shared, here) = (shared.clone(), running.clone());
-    let work = move || {
-        let run = || {
-            shared.take().and_then(|found| {
-                // No file: no table to scan, but perhaps frames.
-                let (mut handle, stored) = match found {
-                    Some(handle) => (handle, true),
-                    None => (shared.scratch()?, false),
-                };
-                here.set(Some(handle.connection.get_interrupt_handle()));
-                let outcome = answer(&shared, &mut handle, plan, &mut sender);
-                // From here on the connection may be in other hands.
-                here.set(None);
-                if outcome.is_ok() && stored {
-                    shared.give_back(handle);
-                }
-                outcome.map_err(|error| shared.explain(error, "answer a query"))
-            })
+    let shared = shared.clone();
+    blocking::stream(ENGINE, schema, pump, move |sink| {
+        // No file: no table to scan, but perhaps frames.
+        let (mut handle, stored) = match shared.take()? {
+            Some(handle) => (handle, true),
+            None => (shared.scratch()?, false),
         };
-        // A panic, perhaps of whoever produces a frame, must not look like the end of the result.
-        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-            here.set(None);
-            Err(Error::new(
-                ErrorKind::Internal,
-                "a query of the SQLite store panicked",
-            ))
-        });
-        if let Err(error) = outcome {
-            // Whoever asked may be gone.
-            let _ = block_on(sender.send(Err(error)));
+        let interrupt = handle.connection.get_interrupt_handle();
+        sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
+        let outcome = answer(&shared, &mut handle, plan, sink);
+        // From here on the connection may be in other hands.
+        sink.stop_with(None);
+        if outcome.is_ok() && stored {
+            shared.give_back(handle);
         }
-    };
-    std::thread::Builder::new()
-        .name("metaxy-sqlite".into())
-        .spawn(work)
-        .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
-    let answer = Answer {
-        receiver,
-        running,
-        pump,
-    };
-    Ok(Frame::new(schema, answer))
-}
-
-/// How to stop the statement that is running, if one is.
-#[derive(Clone, Default)]
-struct Running(Arc<Mutex<Option<InterruptHandle>>>);
-
-impl Running {
-    fn set(&self, handle: Option<InterruptHandle>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = handle;
-    }
-
-    fn interrupt(&self) {
-        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = &*handle {
-            handle.interrupt();
-        }
-    }
-}
-
-/// The batches of a running statement; dropping it stops the statement.
-struct Answer {
-    receiver: mpsc::Receiver<Result<RecordBatch>>,
-    running: Running,
-    /// Pulls the frames that the plan was given.
-    pump: Option<Pump>,
-}
-
-impl Stream for Answer {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        if let Some(pump) = &mut self.pump
-            && pin!(pump).poll(context).is_ready()
-        {
-            self.pump = None;
-        }
-        std::pin::Pin::new(&mut self.receiver).poll_next(context)
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.receiver.close();
-        self.running.interrupt();
-    }
+        outcome.map_err(|error| shared.explain(error, "answer a query"))
+    })
 }
 
 fn answer(
     shared: &Shared,
     handle: &mut Handle,
     plan: Plan,
-    sender: &mut Sender,
+    sink: &mut Sink,
 ) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
@@ -141,7 +56,7 @@ fn answer(
     load_frames(&transaction, plan.frames)?;
     let sql = render(&plan.relation, &dialect)?;
     handle.marks.clear();
-    stream(&transaction, &sql, plan.relation.schema(), sender)?;
+    stream(&transaction, &sql, plan.relation.schema(), sink)?;
     for position in 0..frames {
         transaction.execute_batch(&format!("DROP TABLE temp.{}", quote(&frame_name(position))))?;
     }
@@ -211,7 +126,7 @@ fn stream(
     connection: &rusqlite::Connection,
     sql: &str,
     schema: &SchemaRef,
-    sender: &mut Sender,
+    sink: &mut Sink,
 ) -> Result<(), CatalogError> {
     let mut statement = connection.prepare(sql).map_err(|source| {
         CatalogError::Other(
@@ -244,11 +159,7 @@ fn stream(
             let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
                 .map_err(Error::from)?;
             waiting = 0;
-            if block_on(sender.send(Ok(batch))).is_err() {
-                return Err(
-                    Error::new(ErrorKind::Cancelled, "nobody reads the result any more").into(),
-                );
-            }
+            sink.send(batch)?;
         }
         if last {
             return Ok(());

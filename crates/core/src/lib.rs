@@ -14,6 +14,7 @@
 
 pub mod append;
 pub mod backend;
+pub mod blocking;
 pub mod clock;
 pub mod columns;
 pub mod config;

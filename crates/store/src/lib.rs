@@ -74,6 +74,9 @@ pub use metaxy_core::typed::{ColumnType, Sample};
 #[cfg(feature = "derive")]
 pub use metaxy_macros::{ColumnType, Feature};
 
+/// The analytical embedded store: one DuckDB file, for millions of samples on one machine.
+#[cfg(feature = "duckdb")]
+pub use metaxy_duckdb as duckdb;
 /// The embedded default store: one SQLite file.
 #[cfg(feature = "sqlite")]
 pub use metaxy_sqlite as sqlite;
@@ -92,11 +95,16 @@ pub mod prelude {
 
     #[cfg(feature = "derive")]
     pub use crate::{ColumnType, Feature, Sample};
+    #[cfg(feature = "duckdb")]
+    pub use metaxy_duckdb::DuckDbConfig;
     #[cfg(feature = "sqlite")]
     pub use metaxy_sqlite::SqliteConfig;
 }
 
-/// Names every backend that this build has, so that the linker keeps what they register.
+// Names every backend that this build has, so that the linker keeps what they register.
 #[cfg(feature = "sqlite")]
 #[used]
 static SQLITE: metaxy_core::registry::Descriptor = metaxy_sqlite::DESCRIPTOR;
+#[cfg(feature = "duckdb")]
+#[used]
+static DUCKDB: metaxy_core::registry::Descriptor = metaxy_duckdb::DESCRIPTOR;

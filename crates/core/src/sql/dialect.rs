@@ -69,11 +69,24 @@ pub trait Dialect: Send + Sync {
     /// The hash of the parts, one after the other.
     fn hash(&self, spec: HashSpec, parts: &[HashArg]) -> String;
 
-    /// An aggregate over the window `over`, which orders a group: its texts that are not null, joined with `|` and hashed.
-    fn fold(&self, spec: HashSpec, value: &str, over: &str) -> String;
+    /// A group's texts that are not null, joined with `|` and hashed. `group` is the window that orders a group (`(PARTITION BY
+    /// … ORDER BY … ROWS …)`), or with [`groups`](Self::groups) the order within it (`a ASC NULLS FIRST, …`).
+    fn fold(&self, spec: HashSpec, value: &str, group: &str) -> String;
 
     /// The storage order of a row of a table under this alias: greater is later.
-    fn row_order(&self, alias: &str) -> String;
+    fn row_order(&self, table: &FeatureKey, alias: &str) -> String;
+
+    /// Whether the engine groups all rows of a table faster than it looks for one in an index. Then it finds the rows that later
+    /// ones replaced, and the folds of groups, by grouping: otherwise by a search for a later row, and by windows.
+    fn groups(&self) -> bool {
+        false
+    }
+
+    /// With [`groups`](Self::groups): one value by which rows of a table are compared, the later the greater; null if the stamp is.
+    fn write_order(&self, stamp: &str, row: &str) -> String {
+        let _ = row;
+        stamp.into()
+    }
 
     /// Whether a scan is known to have nothing that its `latest_per` would leave out.
     fn nothing_to_replace(&self, scan: &Scan) -> bool {
@@ -112,6 +125,11 @@ pub trait Dialect: Send + Sync {
     /// `a` and `b` differ, null being equal to null.
     fn distinct(&self, a: &str, b: &str) -> String {
         format!("{a} IS DISTINCT FROM {b}")
+    }
+
+    /// `a` and `b` do not differ, null being equal to null.
+    fn same(&self, a: &str, b: &str) -> String {
+        format!("{a} IS NOT DISTINCT FROM {b}")
     }
 
     /// A null of this type.

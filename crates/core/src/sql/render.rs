@@ -106,32 +106,84 @@ impl Renderer<'_> {
         let alias = self.alias();
         let table = self.dialect.table(&scan.table);
         let mut block = over(format!("{table} AS {alias}"), &alias, schema, named);
-        block.row = Some(self.dialect.row_order(&alias));
+        block.row = Some(self.dialect.row_order(&scan.table, &alias));
         block.conditions = self.restrictions(scan, &alias);
-        if let Some(keys) = scan
-            .latest_per
-            .as_ref()
-            .filter(|_| !self.dialect.nothing_to_replace(scan))
-        {
-            let later = self.alias();
-            let mut conditions: Vec<String> = keys
-                .iter()
-                .map(|key| format!("{later}.{0} = {alias}.{0}", quote(key)))
-                .collect();
-            conditions.extend(self.restrictions(scan, &later));
-            conditions.push(format!(
-                "({}, {}) > ({}, {})",
-                stamp(&later),
-                self.dialect.row_order(&later),
-                stamp(&alias),
-                self.dialect.row_order(&alias)
-            ));
-            block.conditions.push(format!(
-                "NOT EXISTS (SELECT 1 FROM {table} AS {later} WHERE {})",
-                conditions.join(" AND ")
-            ));
+        let keys = scan.latest_per.as_ref();
+        if let Some(keys) = keys.filter(|_| !self.dialect.nothing_to_replace(scan)) {
+            match self.dialect.groups() {
+                true => self.keep_latest_of_groups(scan, keys, &alias, &mut block),
+                false => self.search_for_later(scan, keys, &alias, &mut block),
+            }
         }
         block
+    }
+
+    /// Leaves out a row if there is a later one.
+    fn search_for_later(&mut self, scan: &Scan, keys: &[String], alias: &str, block: &mut Block) {
+        let later = self.alias();
+        let mut conditions: Vec<String> = keys
+            .iter()
+            .map(|key| format!("{later}.{0} = {alias}.{0}", quote(key)))
+            .collect();
+        conditions.extend(self.restrictions(scan, &later));
+        conditions.push(format!(
+            "({}, {}) > ({}, {})",
+            stamp(&later),
+            self.dialect.row_order(&scan.table, &later),
+            stamp(alias),
+            self.dialect.row_order(&scan.table, alias)
+        ));
+        block.conditions.push(format!(
+            "NOT EXISTS (SELECT 1 FROM {} AS {later} WHERE {})",
+            self.dialect.table(&scan.table),
+            conditions.join(" AND ")
+        ));
+    }
+
+    /// Groups the rows, and where there are several keeps the latest. Few keys have several, so what is joined is small.
+    fn keep_latest_of_groups(
+        &mut self,
+        scan: &Scan,
+        keys: &[String],
+        alias: &str,
+        block: &mut Block,
+    ) {
+        let (inner, several) = (self.alias(), self.alias());
+        let order = |alias: &str| {
+            let row = self.dialect.row_order(&scan.table, alias);
+            self.dialect.write_order(&stamp(alias), &row)
+        };
+        let mut list = Vec::new();
+        let mut on = Vec::new();
+        for (i, key) in keys.iter().enumerate() {
+            let key = quote(key);
+            list.push(format!("{inner}.{key} AS {}", column_at(i)));
+            on.push(format!("{alias}.{key} = {several}.{}", column_at(i)));
+        }
+        let latest = column_at(keys.len());
+        list.push(format!("MAX({}) AS {latest}", order(&inner)));
+        let mut sql = format!(
+            "SELECT {} FROM {} AS {inner}",
+            list.join(", "),
+            self.dialect.table(&scan.table)
+        );
+        let restrictions = self.restrictions(scan, &inner);
+        if !restrictions.is_empty() {
+            let _ = write!(sql, " WHERE {}", restrictions.join(" AND "));
+        }
+        if keys.is_empty() {
+            on.push("1 = 1".into());
+        } else {
+            let _ = write!(sql, " GROUP BY {}", positions(keys.len()));
+        }
+        let _ = write!(
+            block.from,
+            " LEFT JOIN ({sql} HAVING COUNT(*) > 1) AS {several} ON {}",
+            on.join(" AND ")
+        );
+        let kept = format!("{} = {several}.{latest}", order(alias));
+        let yes = self.dialect.boolean(true);
+        block.conditions.push(format!("COALESCE({kept}, {yes})"));
     }
 
     fn restrictions(&self, scan: &Scan, alias: &str) -> Vec<String> {
@@ -316,6 +368,9 @@ impl Renderer<'_> {
     }
 
     fn fold(&mut self, fold: &Fold) -> Result<Block> {
+        if self.dialect.groups() {
+            return self.fold_groups(fold);
+        }
         let mut block = self.closed(&fold.input)?;
         let window = self.window(&block, &fold.keys, &fold.order, "")?;
         let over = format!("({window} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)");
@@ -330,6 +385,46 @@ impl Renderer<'_> {
             .collect::<Result<Vec<_>>>()?;
         block.columns.extend(folded);
         block.windowed = true;
+        Ok(block)
+    }
+
+    /// The folds of the groups, joined to the rows: a fold is as long as its group, so it is not computed beside each row.
+    fn fold_groups(&mut self, fold: &Fold) -> Result<Block> {
+        let mut block = self.closed(&fold.input)?;
+        let members = self.closed(&fold.input)?;
+        let order = ordered(&members, &fold.order)?;
+        let folds = self.alias();
+        let mut list = Vec::new();
+        let mut on = Vec::new();
+        for (i, key) in fold.keys.iter().enumerate() {
+            let (key, place) = (members.column(key)?, column_at(i));
+            list.push(format!("{key} AS {place}"));
+            let same = format!("{folds}.{place}");
+            let key = block.column(&fold.keys[i])?;
+            on.push(self.dialect.same(&key, &same));
+        }
+        for (i, (name, value)) in fold.values.iter().enumerate() {
+            let value = self.scalar(value, fold.input.schema(), &members)?;
+            let place = column_at(fold.keys.len() + i);
+            let sql = self.dialect.fold(fold.hash, &value, &order);
+            list.push(format!("{sql} AS {place}"));
+            let folded = Column::cheap(format!("{folds}.{place}"));
+            block.columns.insert(name.clone(), folded);
+        }
+        if list.is_empty() {
+            return Ok(block);
+        }
+        let mut sql = format!("SELECT {} FROM {}", list.join(", "), members.from);
+        if fold.keys.is_empty() {
+            on.push("1 = 1".into());
+        } else {
+            let _ = write!(sql, " GROUP BY {}", positions(fold.keys.len()));
+        }
+        let _ = write!(
+            block.from,
+            " JOIN ({sql}) AS {folds} ON {}",
+            on.join(" AND ")
+        );
         Ok(block)
     }
 
@@ -362,17 +457,14 @@ impl Renderer<'_> {
         order: &[String],
         first: &str,
     ) -> Result<String> {
-        let list = |names: &[String], suffix: &str| -> Result<String> {
-            Ok(names
-                .iter()
-                .map(|name| Ok(format!("{}{suffix}", block.column(name)?)))
-                .collect::<Result<Vec<_>>>()?
-                .join(", "))
-        };
+        let keys = keys
+            .iter()
+            .map(|name| block.column(name))
+            .collect::<Result<Vec<_>>>()?;
         Ok(format!(
             "PARTITION BY {} ORDER BY {first}{}",
-            list(keys, "")?,
-            list(order, " ASC NULLS FIRST")?
+            keys.join(", "),
+            ordered(block, order)?
         ))
     }
 
@@ -387,11 +479,25 @@ impl Renderer<'_> {
         let alias = self.alias();
         let mut sql = format!("SELECT {} FROM {}", list.join(", "), block.from);
         if !by.is_empty() {
-            let positions: Vec<String> = (1..=by.len()).map(|i| i.to_string()).collect();
-            let _ = write!(sql, " GROUP BY {}", positions.join(", "));
+            let _ = write!(sql, " GROUP BY {}", positions(by.len()));
         }
         Ok(over(format!("({sql}) AS {alias}"), &alias, schema, placed))
     }
+}
+
+/// The order within a group.
+fn ordered(block: &Block, names: &[String]) -> Result<String> {
+    let columns = names
+        .iter()
+        .map(|name| Ok(format!("{} ASC NULLS FIRST", block.column(name)?)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(columns.join(", "))
+}
+
+/// The first columns of a SELECT, to group by.
+fn positions(columns: usize) -> String {
+    let positions: Vec<String> = (1..=columns).map(|i| i.to_string()).collect();
+    positions.join(", ")
 }
 
 fn stamp(alias: &str) -> String {

@@ -1,0 +1,201 @@
+//! The backend: what each operation does with a connection.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use duckdb::Connection;
+use metaxy_core::append::Append;
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::blocking;
+use metaxy_core::expr::Expr;
+use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::plan::Plan;
+use metaxy_core::pump::Pump;
+use metaxy_core::sql::quote;
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
+
+use crate::config::DuckDbConfig;
+use crate::dialect::DuckDbDialect;
+use crate::engine::{Engine, Lease, Need};
+use crate::error::Failure;
+use crate::{catalog, query, write};
+
+/// What the engine is called.
+pub(crate) const ENGINE: &str = "DuckDB";
+
+/// A store in one DuckDB file. Made by [`DuckDbConfig::open`].
+#[derive(Clone)]
+pub struct DuckDbBackend {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: DuckDbConfig,
+    access: Access,
+    engine: Arc<Engine>,
+}
+
+impl DuckDbBackend {
+    pub(crate) fn new(config: DuckDbConfig, access: Access) -> Self {
+        let engine = Engine::of(&config);
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                access,
+                engine,
+            }),
+        }
+    }
+
+    /// Runs `work` on a thread of its own: DuckDB blocks. Without a file to read from, the result is the default.
+    async fn read<T: Default + Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Shared, &Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.shared.clone();
+        blocking::run(ENGINE, move || match shared.lease(Need::Read)? {
+            None => Ok(T::default()),
+            Some(lease) => {
+                let outcome = work(&shared, lease.connection());
+                shared.explain(&lease, outcome, what)
+            }
+        })
+        .await
+    }
+
+    /// The same for work that changes something.
+    async fn change<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Shared, &Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.shared.clone();
+        blocking::run(ENGINE, move || {
+            let lease = match shared.access {
+                Access::Read => return Err(shared.read_only()),
+                Access::Write => shared
+                    .lease(Need::Write)?
+                    .ok_or_else(|| shared.read_only())?,
+            };
+            let outcome = work(&shared, lease.connection());
+            shared.explain(&lease, outcome, what)
+        })
+        .await
+    }
+}
+
+impl Shared {
+    pub(crate) fn dialect(&self) -> DuckDbDialect {
+        DuckDbDialect {
+            table_prefix: self.config.table_prefix.clone(),
+            ..DuckDbDialect::default()
+        }
+    }
+
+    pub(crate) fn lease(&self, need: Need) -> Result<Option<Lease>> {
+        self.engine.lease(&self.config, self.access, need)
+    }
+
+    /// DuckDB's errors with what was done, and to which file.
+    pub(crate) fn explain<T>(
+        &self,
+        lease: &Lease,
+        outcome: Result<T, Failure>,
+        what: &str,
+    ) -> Result<T> {
+        outcome.map_err(|failure| {
+            if failure.is_fatal() {
+                lease.give_up_engine();
+            }
+            failure.explain(what, &self.config.database)
+        })
+    }
+
+    fn read_only(&self) -> Error {
+        Error::new(
+            ErrorKind::ReadOnly,
+            format!(
+                "the store in {} was opened for reading",
+                self.config.database.display()
+            ),
+        )
+        .with_hint("open it for writing")
+    }
+}
+
+#[async_trait]
+impl Backend for DuckDbBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            hash_algorithms: &HashAlgorithm::ALL,
+            transactions: true,
+            concurrent_writers: true,
+            hard_delete: true,
+            as_of: true,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: ENGINE,
+            location: self.shared.config.database.display().to_string(),
+        }
+    }
+
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
+        let name = self.shared.dialect().table_name(table);
+        let look = move |_: &Shared, connection: &Connection| catalog::table(connection, &name);
+        self.read("read the catalog", look).await
+    }
+
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
+        let name = self.shared.dialect().table_name(table);
+        self.read("look for rows", move |_, connection| {
+            if !catalog::has(connection, &name)? {
+                return Ok(false);
+            }
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&name));
+            Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.read("list the tables", |shared, connection| {
+            let mut names = catalog::names(connection)?;
+            names.retain(|name| name.starts_with(&shared.config.table_prefix));
+            Ok(names)
+        })
+        .await
+    }
+
+    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
+        let pump = Pump::of(appends.iter_mut().map(|append| &mut append.rows));
+        let work = self.change("write", move |shared, connection| {
+            write::append(shared, connection, appends)
+        });
+        pump.during(work).await
+    }
+
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
+        let (table, condition) = (table.clone(), condition.cloned());
+        self.change("delete rows", move |shared, connection| {
+            write::delete(&shared.dialect(), connection, &table, condition.as_ref())
+        })
+        .await
+    }
+
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
+        let name = self.shared.dialect().table_name(table);
+        self.change("drop a table", move |_, connection| {
+            write::drop_table(connection, &name)
+        })
+        .await
+    }
+
+    async fn query(&self, plan: Plan) -> Result<Frame> {
+        query::run(&self.shared, plan).await
+    }
+}

@@ -1,0 +1,184 @@
+//! What DuckDB does in its own way.
+
+use std::collections::HashSet;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use chrono::DateTime;
+use metaxy_core::expr::Value;
+use metaxy_core::plan::{HashSpec, Scan};
+use metaxy_core::sql::{Dialect, HashArg, literal_text, quote};
+use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
+
+use crate::functions::hash_sql;
+use crate::types;
+
+/// The dialect for one query: it knows what was found out about its tables.
+#[derive(Debug, Default)]
+pub(crate) struct DuckDbDialect {
+    pub(crate) table_prefix: String,
+    /// Tables that have a column called `rowid`, which hides DuckDB's own.
+    pub(crate) rowid_hidden: HashSet<String>,
+    /// Table names and ID columns of which every sample was written once.
+    pub(crate) written_once: HashSet<(String, Vec<String>)>,
+}
+
+/// DuckDB's own number of a row, which grows in the order of storage.
+pub(crate) const ROWID: &str = "rowid";
+
+/// The number of a row where `rowid` is hidden.
+const ROW: &str = "metaxy.row";
+
+impl DuckDbDialect {
+    pub(crate) fn table_name(&self, table: &FeatureKey) -> String {
+        format!("{}{}", self.table_prefix, table.table_name())
+    }
+}
+
+/// The name of the temporary table of a frame.
+pub(crate) fn frame_name(position: usize) -> String {
+    format!("metaxy.frame.{position}")
+}
+
+/// A text as a literal. A NUL would end the statement.
+pub(crate) fn text(text: &str) -> String {
+    if !text.contains('\0') {
+        return literal_text(text);
+    }
+    let parts: Vec<String> = text.split('\0').map(literal_text).collect();
+    format!("({})", parts.join(" || chr(0) || "))
+}
+
+impl Dialect for DuckDbDialect {
+    fn table(&self, table: &FeatureKey) -> String {
+        let name = self.table_name(table);
+        let quoted = quote(&name);
+        match self.rowid_hidden.contains(&name) {
+            true => format!(
+                "(SELECT *, row_number() OVER () AS {} FROM {quoted})",
+                quote(ROW)
+            ),
+            false => quoted,
+        }
+    }
+
+    fn frame(&self, position: usize) -> String {
+        format!("temp.{}", quote(&frame_name(position)))
+    }
+
+    fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String> {
+        Ok(match (value, compared_with) {
+            (Value::Null, _) => "NULL".into(),
+            (Value::Bool(value), _) => self.boolean(*value).into(),
+            (Value::Int(value), _) => value.to_string(),
+            (Value::Decimal(value), _) => value.to_string(),
+            (Value::Float(value), _) if value.is_finite() => format!("{value:e}"),
+            (Value::Text(text), _) => self.text(text),
+            (Value::Date(days), _) => {
+                let seconds = i64::from(*days) * 86_400;
+                match DateTime::from_timestamp(seconds, 0) {
+                    Some(day) => format!("DATE '{}'", day.format("%Y-%m-%d")),
+                    None => return Err(out_of_range(value)),
+                }
+            }
+            (Value::Timestamp(micros), data_type) => {
+                let Some(time) = DateTime::from_timestamp_micros(*micros) else {
+                    return Err(out_of_range(value));
+                };
+                let time = time.format("%Y-%m-%d %H:%M:%S%.6f");
+                match data_type {
+                    Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
+                        format!("TIMESTAMP_NS '{time}'")
+                    }
+                    Some(DataType::Timestamp(_, Some(_))) => format!("TIMESTAMPTZ '{time}+00'"),
+                    _ => format!("TIMESTAMP '{time}'"),
+                }
+            }
+            (other, _) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("DuckDB has no value for {other:?} in a filter"),
+                ));
+            }
+        })
+    }
+
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+        match data_type {
+            // An ENUM is compared as the text that it stands for; a column kept as text is one.
+            DataType::Dictionary(_, value) if value.as_ref() == &DataType::Utf8 => {
+                Ok(format!("CAST({column} AS VARCHAR)"))
+            }
+            DataType::Dictionary(_, value) => self.operand(column, value),
+            nested if nested.is_nested() => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("a filter cannot compare a column of type {data_type}"),
+            )),
+            _ => Ok(column.into()),
+        }
+    }
+
+    fn text(&self, value: &str) -> String {
+        text(value)
+    }
+
+    fn member(&self, column: &str, data_type: &DataType, member: &str) -> String {
+        let name = self.text(member);
+        match data_type {
+            DataType::Map(..) => format!("map_extract_value({column}, {name})"),
+            _ => format!("struct_extract({column}, {name})"),
+        }
+    }
+
+    fn hash(&self, spec: HashSpec, parts: &[HashArg]) -> String {
+        hash_sql(spec, parts, |column, data_type, member| {
+            self.member(column, data_type, member)
+        })
+    }
+
+    fn fold(&self, spec: HashSpec, value: &str, group: &str) -> String {
+        let order = match group.is_empty() {
+            true => String::new(),
+            false => format!(" ORDER BY {group}"),
+        };
+        let joined = format!("COALESCE(string_agg({value}, '|'{order}), '')");
+        let whole = HashArg::Value(joined, metaxy_core::plan::Nulls::Propagate);
+        self.hash(spec, &[whole])
+    }
+
+    fn row_order(&self, table: &FeatureKey, alias: &str) -> String {
+        match self.rowid_hidden.contains(&self.table_name(table)) {
+            true => format!("{alias}.{}", quote(ROW)),
+            false => format!("{alias}.{ROWID}"),
+        }
+    }
+
+    fn groups(&self) -> bool {
+        true
+    }
+
+    /// One integer of 128 bits: the stamp, then the row. Comparing pairs takes several times as long.
+    fn write_order(&self, stamp: &str, row: &str) -> String {
+        format!("(epoch_us({stamp})::HUGEINT * 1099511627776 + {row})")
+    }
+
+    fn nothing_to_replace(&self, scan: &Scan) -> bool {
+        scan.latest_per.as_ref().is_some_and(|ids| {
+            let key = (self.table_name(&scan.table), ids.clone());
+            self.written_once.contains(&key)
+        })
+    }
+
+    fn null(&self, data_type: &DataType) -> String {
+        match types::stored_as(data_type) {
+            Some(kept) => format!("CAST(NULL AS {})", types::sql_type(&kept)),
+            None => "NULL".into(),
+        }
+    }
+}
+
+fn out_of_range(value: &Value) -> Error {
+    Error::new(
+        ErrorKind::InvalidFilter,
+        format!("{value:?} is out of the range of times"),
+    )
+}

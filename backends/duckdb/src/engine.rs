@@ -1,0 +1,372 @@
+//! Engines: one per file and process, which holds the file only while it is used.
+//!
+//! DuckDB must not open a file twice in one process, and no other process can write to a file that is open. So all stores of a
+//! process share the engine of a file ([`Engine::of`]); an operation takes a [`Lease`]; and the file is let go shortly after the
+//! last one.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use duckdb::{AccessMode, Config, Connection};
+use metaxy_core::backend::Access;
+use metaxy_core::{Error, ErrorKind, Result};
+
+use crate::config::{DuckDbConfig, Extension, MEMORY};
+use crate::{error, functions};
+
+/// How long an engine that nobody uses keeps its file: the next operation may follow at once.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// After so long an engine lets its file go at the first moment that nobody uses it, so that others have their turn.
+const TURN: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause between two attempts to open a file that another process holds.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(60));
+
+/// What an operation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A look at what is there.
+    Read,
+    /// To change it, one after the other.
+    Write,
+}
+
+/// The engine of one file.
+pub(crate) struct Engine {
+    path: PathBuf,
+    in_memory: bool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    users: usize,
+    writing: bool,
+}
+
+struct Open {
+    /// Keeps the database open; operations have clones of it.
+    root: Connection,
+    access: Access,
+    since: Instant,
+    /// When the last user left.
+    idle: Instant,
+    /// It can only be closed.
+    broken: bool,
+}
+
+/// A connection for one operation.
+pub(crate) struct Lease {
+    engine: Arc<Engine>,
+    /// Gone only while it is dropped.
+    connection: Option<Connection>,
+    need: Need,
+}
+
+impl Engine {
+    /// The engine of this file, or a new database in memory.
+    pub(crate) fn of(config: &DuckDbConfig) -> Arc<Self> {
+        static ENGINES: Mutex<Option<HashMap<PathBuf, Weak<Engine>>>> = Mutex::new(None);
+        let new = |path: &Path| {
+            Arc::new(Self {
+                path: path.to_owned(),
+                in_memory: config.in_memory(),
+                state: Mutex::default(),
+                changed: Condvar::new(),
+            })
+        };
+        if config.in_memory() {
+            return new(Path::new(MEMORY));
+        }
+        let path = canonical(&config.database);
+        let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let engines = engines.get_or_insert_default();
+        engines.retain(|_, engine| engine.strong_count() > 0);
+        if let Some(engine) = engines.get(&path).and_then(Weak::upgrade) {
+            return engine;
+        }
+        let engine = new(&path);
+        engines.insert(path, Arc::downgrade(&engine));
+        engine
+    }
+
+    /// A connection, once the file can be had; `None` if there is no file and none may be made.
+    pub(crate) fn lease(
+        self: &Arc<Self>,
+        config: &DuckDbConfig,
+        access: Access,
+        need: Need,
+    ) -> Result<Option<Lease>> {
+        let deadline = Instant::now() + config.lock_timeout;
+        let mut pause = PAUSES.0;
+        let mut state = self.state();
+        loop {
+            let free = need == Need::Read || !state.writing;
+            match &state.open {
+                Some(open)
+                    if open.broken || (open.access == Access::Read && access == Access::Write) =>
+                {
+                    // It has to be opened anew, after those who use it.
+                    if state.users == 0 {
+                        state.open = None;
+                        continue;
+                    }
+                }
+                Some(open) if free => {
+                    let connection = open
+                        .root
+                        .try_clone()
+                        .map_err(|e| error::duckdb(e, "connect", &self.path))?;
+                    state.users += 1;
+                    state.writing |= need == Need::Write;
+                    return Ok(Some(Lease {
+                        engine: self.clone(),
+                        connection: Some(connection),
+                        need,
+                    }));
+                }
+                Some(_) => {}
+                None if !self.in_memory && access == Access::Read && !self.path.exists() => {
+                    return Ok(None);
+                }
+                None => match self.open(config, access) {
+                    Ok(root) => {
+                        let now = Instant::now();
+                        state.open = Some(Open {
+                            root,
+                            access,
+                            since: now,
+                            idle: now,
+                            broken: false,
+                        });
+                        continue;
+                    }
+                    Err(Opening::Held(failure)) => {
+                        if Instant::now() >= deadline {
+                            return Err(failure);
+                        }
+                        drop(state);
+                        std::thread::sleep(jittered(pause));
+                        pause = (pause * 2).min(PAUSES.1);
+                        state = self.state();
+                        continue;
+                    }
+                    Err(Opening::Failed(failure)) => return Err(failure),
+                },
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.busy());
+            }
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Closes the database if nobody has used it for `idle`.
+    fn close_after(&self, idle: Duration) {
+        let mut state = self.state();
+        let done = |open: &Open| open.broken || open.idle.elapsed() >= idle;
+        if state.users == 0 && state.open.as_ref().is_some_and(done) {
+            state.open = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn busy(&self) -> Error {
+        Error::new(
+            ErrorKind::Locked,
+            format!(
+                "the store in {} is in use by this process: a write, or a read that is not finished",
+                self.path.display()
+            ),
+        )
+        .with_hint("read results to their end, or raise the option `lock_timeout`")
+    }
+
+    fn open(&self, config: &DuckDbConfig, access: Access) -> Result<Connection, Opening> {
+        let path = &self.path;
+        let cannot = |why: &str, hint: &str| {
+            Opening::Failed(
+                Error::new(
+                    ErrorKind::CannotOpen,
+                    format!("the store {} cannot be opened: {why}", path.display()),
+                )
+                .with_hint(hint),
+            )
+        };
+        if !self.in_memory {
+            if path.is_dir() {
+                let hint = "the option `database` names a file";
+                return Err(cannot("it is a folder", hint));
+            }
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = folder.unwrap_or(Path::new("."));
+            if !folder.is_dir() {
+                return Err(cannot(
+                    &format!("there is no folder {}", folder.display()),
+                    "create the folder, or correct the option `database`",
+                ));
+            }
+        }
+        let read_only = access == Access::Read && !self.in_memory;
+        open(path, config, read_only).map_err(|failure| {
+            let held = error::is_locked(&failure);
+            let failure = error::duckdb(failure, "open the store", path);
+            match held {
+                true => Opening::Held(failure),
+                false => Opening::Failed(failure),
+            }
+        })
+    }
+}
+
+/// Why a database was not opened.
+enum Opening {
+    /// Another process holds the file.
+    Held(Error),
+    Failed(Error),
+}
+
+/// A database of its own in memory, for plans that look at frames only while there is no file.
+pub(crate) fn scratch(config: &DuckDbConfig) -> Result<Connection> {
+    let path = Path::new(MEMORY);
+    open(path, config, false).map_err(|e| error::duckdb(e, "open a temporary store", path))
+}
+
+/// Opens a database with the settings, the extensions and our functions.
+fn open(path: &Path, config: &DuckDbConfig, read_only: bool) -> duckdb::Result<Connection> {
+    // Nothing is ever downloaded, also not because a statement names a function that an extension would have.
+    let mut settings = Config::default()
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        // Batches come as they are ready; what has an order has a column for it.
+        .with("preserve_insertion_order", "false")?;
+    if read_only {
+        settings = settings.access_mode(AccessMode::ReadOnly)?;
+    }
+    if let Some(version) = &config.storage_version {
+        settings = settings.with("storage_compatibility_version", version)?;
+    }
+    for (name, value) in &config.settings {
+        settings = settings.with(name, value)?;
+    }
+    let connection = Connection::open_with_flags(path, settings)?;
+    for Extension { name, init_sql } in &config.extensions {
+        connection.execute_batch(&format!("LOAD {}", metaxy_core::sql::literal_text(name)))?;
+        for statement in init_sql {
+            connection.execute_batch(statement)?;
+        }
+    }
+    functions::register(&connection)?;
+    Ok(connection)
+}
+
+impl Lease {
+    pub(crate) fn connection(&self) -> &Connection {
+        // It is there until the lease is dropped.
+        match &self.connection {
+            Some(connection) => connection,
+            None => unreachable!("a lease without its connection"),
+        }
+    }
+
+    /// The engine cannot go on: it is opened anew for the next operation.
+    pub(crate) fn give_up_engine(&self) {
+        if let Some(open) = &mut self.engine.state().open {
+            open.broken = true;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What was not committed is undone before anybody else has a turn.
+        self.connection = None;
+        let mut state = self.engine.state();
+        state.users -= 1;
+        if self.need == Need::Write {
+            state.writing = false;
+        }
+        let now = Instant::now();
+        let alone = state.users == 0;
+        if let Some(open) = &mut state.open {
+            open.idle = now;
+            let turn_is_over = open.broken || now - open.since > TURN;
+            if alone && !self.engine.in_memory {
+                if turn_is_over {
+                    state.open = None;
+                } else {
+                    close_later(&self.engine);
+                }
+            }
+        }
+        drop(state);
+        self.engine.changed.notify_all();
+    }
+}
+
+/// Has the engine closed unless it is used again soon.
+fn close_later(engine: &Arc<Engine>) {
+    static CLOSER: OnceLock<Option<Sender<Weak<Engine>>>> = OnceLock::new();
+    let closer = CLOSER.get_or_init(|| {
+        let (sender, idle) = channel::<Weak<Engine>>();
+        let close = move || {
+            let mut waiting: Vec<(Instant, Weak<Engine>)> = Vec::new();
+            loop {
+                let now = Instant::now();
+                let (due, later) = waiting.into_iter().partition(|(at, _)| *at <= now);
+                waiting = later;
+                let due: Vec<(Instant, Weak<Engine>)> = due;
+                for engine in due.iter().filter_map(|(_, engine)| engine.upgrade()) {
+                    engine.close_after(LINGER);
+                }
+                let next = waiting.iter().map(|(at, _)| *at).min();
+                let received = match next {
+                    None => idle.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                    Some(at) => idle.recv_timeout(at.saturating_duration_since(Instant::now())),
+                };
+                match received {
+                    Ok(engine) => waiting.push((Instant::now() + LINGER, engine)),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("metaxy-duckdb-close".into());
+        thread.spawn(close).ok().map(|_| sender)
+    });
+    // Without that thread the file is let go with the store.
+    if let Some(sender) = closer {
+        let _ = sender.send(Arc::downgrade(engine));
+    }
+}
+
+/// The path by which a file is known, also one that does not exist yet.
+fn canonical(path: &Path) -> PathBuf {
+    if let Ok(known) = path.canonicalize() {
+        return known;
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Between half of the pause and all of it, so that processes that wait do not do it in step.
+fn jittered(pause: Duration) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let chance = now.map_or(0, |now| now.subsec_nanos()) ^ std::process::id();
+    pause / 2 + pause / 2 * (chance % 1000) / 1000
+}

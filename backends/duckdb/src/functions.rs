@@ -1,0 +1,234 @@
+//! The hash function of the engine: `metaxy_hash(recipe, text, …)`.
+//!
+//! The recipe is a constant that says what is hashed: the algorithm, how many characters are kept, and the parts, which are texts
+//! or refer to the arguments. So the parts are hashed as a stream, and the joined text is never built. The hash is null
+//! if an argument is.
+
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duckdb::core::{DataChunkHandle, Inserter, LogicalTypeHandle, LogicalTypeId};
+use duckdb::vscalar::{ScalarFunctionSignature, VScalar};
+use duckdb::vtab::arrow::WritableVector;
+use duckdb::{Connection, ffi};
+use metaxy_core::hash::{HashAlgorithm, Hasher};
+use metaxy_core::plan::{HashSpec, Nulls};
+use metaxy_core::sql::HashArg;
+
+use crate::dialect::text;
+
+const NAME: &str = "metaxy_hash";
+
+/// Makes the function known to a database.
+pub(crate) fn register(connection: &Connection) -> duckdb::Result<()> {
+    connection.register_scalar_function::<HashFunction>(NAME)
+}
+
+/// The SQL of a hash; `member` gives the SQL of a member of a struct or map.
+pub(crate) fn hash_sql(
+    spec: HashSpec,
+    parts: &[HashArg],
+    member: impl Fn(&str, &arrow::datatypes::DataType, &str) -> String,
+) -> String {
+    let mut recipe = format!("{}:{}:", spec.algorithm, spec.length);
+    let mut arguments: Vec<String> = Vec::new();
+    for part in parts {
+        let (sql, nulls) = match part {
+            HashArg::Text(text) => {
+                recipe.push_str(&format!("t{}:{text}", text.len()));
+                continue;
+            }
+            HashArg::Value(sql, nulls) => (sql.clone(), nulls),
+            HashArg::Member {
+                column,
+                data_type,
+                member: name,
+                nulls,
+            } => (member(column, data_type, name), nulls),
+        };
+        let argument = match nulls {
+            Nulls::Propagate => sql,
+            Nulls::Empty => format!("COALESCE({sql}, '')"),
+        };
+        let index = arguments.iter().position(|known| *known == argument);
+        let index = index.unwrap_or_else(|| {
+            arguments.push(argument);
+            arguments.len() - 1
+        });
+        recipe.push_str(&format!("a{index}:"));
+    }
+    arguments.insert(0, text(&recipe));
+    format!("{NAME}({})", arguments.join(", "))
+}
+
+/// What is hashed.
+struct Recipe {
+    algorithm: HashAlgorithm,
+    length: usize,
+    parts: Vec<RecipePart>,
+}
+
+enum RecipePart {
+    Text(String),
+    /// The text of the argument at this position, the recipe not counted.
+    Argument(usize),
+}
+
+impl Recipe {
+    fn parse(text: &str) -> Option<Self> {
+        let (algorithm, rest) = text.split_once(':')?;
+        let (length, mut rest) = rest.split_once(':')?;
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            let (head, tail) = rest.split_once(':')?;
+            let number: usize = head.get(1..)?.parse().ok()?;
+            rest = match head.as_bytes().first()? {
+                b't' => {
+                    let (text, tail) = tail.split_at_checked(number)?;
+                    parts.push(RecipePart::Text(text.to_owned()));
+                    tail
+                }
+                b'a' => {
+                    parts.push(RecipePart::Argument(number));
+                    tail
+                }
+                _ => return None,
+            };
+        }
+        Some(Self {
+            algorithm: algorithm.parse().ok()?,
+            length: length.parse().ok()?,
+            parts,
+        })
+    }
+}
+
+/// The recipes that were read so far: a statement has a handful, and its function is called for every 2,048 rows.
+#[derive(Default, Clone)]
+struct Recipes(Arc<Mutex<HashMap<String, Arc<Recipe>>>>);
+
+/// More recipes than this are forgotten, and read again where they are needed.
+const MOST_RECIPES: usize = 1_000;
+
+impl Recipes {
+    fn get(&self, text: &str) -> Result<Arc<Recipe>, String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recipe) = known.get(text) {
+            return Ok(recipe.clone());
+        }
+        let recipe = Recipe::parse(text).ok_or_else(|| format!("{NAME}: {text:?} is no recipe"))?;
+        let recipe = Arc::new(recipe);
+        if known.len() >= MOST_RECIPES {
+            known.clear();
+        }
+        known.insert(text.to_owned(), recipe.clone());
+        Ok(recipe)
+    }
+}
+
+struct HashFunction;
+
+impl VScalar for HashFunction {
+    type State = Recipes;
+
+    fn signatures() -> Vec<ScalarFunctionSignature> {
+        let text = || LogicalTypeHandle::from(LogicalTypeId::Varchar);
+        vec![ScalarFunctionSignature::variadic(text(), text())]
+    }
+
+    fn invoke(
+        recipes: &Recipes,
+        input: &mut DataChunkHandle,
+        output: &mut dyn WritableVector,
+    ) -> Result<(), Box<dyn Error>> {
+        let rows = input.len();
+        let columns: Vec<Texts<'_>> = (0..input.num_columns())
+            .map(|i| Texts::of(input, i))
+            .collect();
+        let mut output = output.flat_vector();
+        let (Some((recipe, arguments)), true) = (columns.split_first(), rows > 0) else {
+            return Ok(());
+        };
+        let text = recipe.get(0).unwrap_or_default();
+        let recipe = recipes.get(std::str::from_utf8(text)?)?;
+        let mut hasher = Hasher::new(recipe.algorithm);
+        for row in 0..rows {
+            let mut whole = true;
+            for part in &recipe.parts {
+                match part {
+                    RecipePart::Text(text) => hasher.update(text.as_bytes()),
+                    RecipePart::Argument(index) => {
+                        let argument = arguments.get(*index).ok_or("no such argument")?;
+                        match argument.get(row) {
+                            Some(text) => hasher.update(text),
+                            None => whole = false,
+                        }
+                    }
+                }
+            }
+            if whole {
+                let hash = hasher.finish().truncated(recipe.length);
+                output.insert(row, hash.as_bytes());
+            } else {
+                hasher.reset();
+                output.set_null(row);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A column of texts of a chunk, which the engine has flattened.
+struct Texts<'a> {
+    texts: *const ffi::duckdb_string_t,
+    /// Null if no row is null; otherwise a bit per row, set where it is not.
+    valid: *const u64,
+    rows: usize,
+    chunk: std::marker::PhantomData<&'a DataChunkHandle>,
+}
+
+/// Texts of at most so many bytes stand in the column itself.
+const INLINE: u32 = 12;
+
+impl<'a> Texts<'a> {
+    fn of(chunk: &'a DataChunkHandle, column: usize) -> Self {
+        // SAFETY: the column exists, and is VARCHAR as the signature of the function says.
+        let (texts, valid) = unsafe {
+            let vector = ffi::duckdb_data_chunk_get_vector(chunk.get_ptr(), column as u64);
+            (
+                ffi::duckdb_vector_get_data(vector).cast(),
+                ffi::duckdb_vector_get_validity(vector),
+            )
+        };
+        Self {
+            texts,
+            valid,
+            rows: chunk.len(),
+            chunk: std::marker::PhantomData,
+        }
+    }
+
+    #[inline]
+    fn get(&self, row: usize) -> Option<&'a [u8]> {
+        if row >= self.rows {
+            return None;
+        }
+        // SAFETY: the row is one of the chunk's, so the mask, if there is one, has its bit; a text that is not null is
+        // initialised, and stays as long as the chunk, which is borrowed.
+        unsafe {
+            if !self.valid.is_null() && *self.valid.add(row / 64) >> (row % 64) & 1 == 0 {
+                return None;
+            }
+            let text = &*self.texts.add(row);
+            let length = text.value.inlined.length;
+            let start = match length <= INLINE {
+                true => text.value.inlined.inlined.as_ptr(),
+                false => text.value.pointer.ptr.cast_const(),
+            };
+            Some(std::slice::from_raw_parts(start.cast(), length as usize))
+        }
+    }
+}

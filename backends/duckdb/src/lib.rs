@@ -1,0 +1,50 @@
+//! The analytical embedded store of metaxy: one DuckDB file.
+//!
+//! A resolve runs inside the database as one statement on all cores. The hash algorithms are functions of the engine, made of the
+//! kernels in [`metaxy_core::hash`]; no extension is downloaded for them. Results stream out as Arrow batches.
+//!
+//! # How samples are kept
+//!
+//! One table per feature, named `{table_prefix}{table name}`, with the feature's columns as the Python package makes them: by-field
+//! columns are STRUCTs of VARCHAR, system timestamps are TIMESTAMPTZ. There is no other table, so both programs may write to
+//! one file in turns. The Arrow type of a column that DuckDB has no type of its own for, such as a duration, stands in the
+//! column's comment.
+//!
+//! # One process writes
+//!
+//! DuckDB lets one process write a file, or several read it. A store holds the file only while it works on it, and shortly
+//! after; another process waits for it with growing pauses, up to `lock_timeout`. All stores of one process on one file
+//! share an engine, whose settings are those of the store that opened it.
+//!
+//! # Limits
+//!
+//! DuckDB ignores the case of names: two columns of a feature, or two members of a struct, that differ in case only are refused.
+//! Unions and year-month or day-time intervals are refused, so are intervals with fractions of a microsecond.
+
+mod backend;
+mod catalog;
+mod config;
+mod cross;
+mod dialect;
+mod engine;
+mod error;
+mod functions;
+mod once;
+mod query;
+mod types;
+mod write;
+
+pub use backend::DuckDbBackend;
+pub use config::{DuckDbConfig, Extension};
+
+use metaxy_core::registry::Descriptor;
+
+/// The type path under which a configuration names this store.
+pub const TYPE_PATH: &str = "metaxy_duckdb::DuckDbBackend";
+
+/// What the registry knows of this store.
+pub const DESCRIPTOR: Descriptor = Descriptor::new("duckdb", TYPE_PATH, config::open)
+    .with_cargo_feature("duckdb")
+    .with_summary("one DuckDB file, embedded; for millions of samples on one machine");
+
+metaxy_core::registry::submit! { DESCRIPTOR }

@@ -1,0 +1,330 @@
+//! Arrow types and DuckDB's: how each column is kept, and what it is when it is read.
+//!
+//! Of every Arrow type there is one that DuckDB gives back as it is, its *kept* form ([`stored_as`]). Where the two differ, the
+//! column's comment tells the type that it had.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, MapArray, StructArray,
+    make_array, new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
+use metaxy_core::sql::quote;
+use metaxy_core::{Error, ErrorKind, Result};
+
+/// The most digits of DuckDB's decimals.
+const MOST_DIGITS: u8 = 38;
+
+/// The form in which a type is kept; `None` if DuckDB cannot hold it.
+pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
+    use DataType as T;
+    Some(match data_type {
+        T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 => data_type.clone(),
+        T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => data_type.clone(),
+        T::Float32 | T::Float64 | T::Utf8 | T::Binary | T::Date32 => data_type.clone(),
+        T::Null => T::Boolean,
+        T::Float16 => T::Float32,
+        T::LargeUtf8 | T::Utf8View => T::Utf8,
+        T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => T::Binary,
+        T::Date64 => T::Timestamp(TimeUnit::Millisecond, None),
+        T::Time32(_) | T::Time64(TimeUnit::Microsecond) => T::Time64(TimeUnit::Microsecond),
+        // DuckDB's own times have microseconds.
+        T::Time64(_) | T::Duration(_) => T::Int64,
+        T::Timestamp(TimeUnit::Nanosecond, _) | T::Timestamp(_, None) => match data_type {
+            T::Timestamp(unit, _) => T::Timestamp(*unit, None),
+            _ => return None,
+        },
+        T::Timestamp(_, Some(_)) => T::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        T::Interval(IntervalUnit::MonthDayNano) => data_type.clone(),
+        T::Decimal32(digits, scale)
+        | T::Decimal64(digits, scale)
+        | T::Decimal128(digits, scale)
+        | T::Decimal256(digits, scale) => match u8::try_from(*scale) {
+            Ok(places) if *digits <= MOST_DIGITS && places <= *digits => {
+                T::Decimal128(*digits, *scale)
+            }
+            Ok(_) => T::Utf8,
+            Err(_) => return None,
+        },
+        T::Dictionary(_, value) => stored_as(value)?,
+        T::List(item) | T::LargeList(item) => T::List(child("item", item)?),
+        T::FixedSizeList(item, size) if *size > 0 => T::FixedSizeList(child("item", item)?, *size),
+        // DuckDB has no struct without members; what is kept says whether the value is null.
+        T::Struct(members) if members.is_empty() => T::Boolean,
+        T::Struct(members) => T::Struct(
+            members
+                .iter()
+                .map(|member| child(member.name(), member))
+                .collect::<Option<Fields>>()?,
+        ),
+        T::Map(entries, _) => {
+            let T::Struct(pair) = entries.data_type() else {
+                return None;
+            };
+            let (key, value) = (pair.first()?, pair.get(1)?);
+            let key = Field::new("key", stored_as(key.data_type())?, false);
+            let pair = Fields::from(vec![Arc::new(key), child("value", value)?]);
+            T::Map(
+                Arc::new(Field::new("entries", T::Struct(pair), false)),
+                false,
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn child(name: &str, field: &Field) -> Option<FieldRef> {
+    Some(Arc::new(Field::new(
+        name,
+        stored_as(field.data_type())?,
+        true,
+    )))
+}
+
+/// The SQL of a type that is kept as it is.
+pub(crate) fn sql_type(kept: &DataType) -> String {
+    use DataType as T;
+    match kept {
+        T::Boolean => "BOOLEAN".into(),
+        T::Int8 => "TINYINT".into(),
+        T::Int16 => "SMALLINT".into(),
+        T::Int32 => "INTEGER".into(),
+        T::Int64 => "BIGINT".into(),
+        T::UInt8 => "UTINYINT".into(),
+        T::UInt16 => "USMALLINT".into(),
+        T::UInt32 => "UINTEGER".into(),
+        T::UInt64 => "UBIGINT".into(),
+        T::Float32 => "FLOAT".into(),
+        T::Float64 => "DOUBLE".into(),
+        T::Binary => "BLOB".into(),
+        T::Date32 => "DATE".into(),
+        T::Time64(_) => "TIME".into(),
+        T::Timestamp(TimeUnit::Second, _) => "TIMESTAMP_S".into(),
+        T::Timestamp(TimeUnit::Millisecond, _) => "TIMESTAMP_MS".into(),
+        T::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP_NS".into(),
+        T::Timestamp(TimeUnit::Microsecond, None) => "TIMESTAMP".into(),
+        T::Timestamp(TimeUnit::Microsecond, Some(_)) => "TIMESTAMP WITH TIME ZONE".into(),
+        T::Interval(_) => "INTERVAL".into(),
+        T::Decimal128(digits, scale) => format!("DECIMAL({digits}, {scale})"),
+        T::List(item) => format!("{}[]", sql_type(item.data_type())),
+        T::FixedSizeList(item, size) => format!("{}[{size}]", sql_type(item.data_type())),
+        T::Struct(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|m| format!("{} {}", quote(m.name()), sql_type(m.data_type())))
+                .collect();
+            format!("STRUCT({})", members.join(", "))
+        }
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(pair) if pair.len() == 2 => format!(
+                "MAP({}, {})",
+                sql_type(pair[0].data_type()),
+                sql_type(pair[1].data_type())
+            ),
+            _ => "VARCHAR".into(),
+        },
+        _ => "VARCHAR".into(),
+    }
+}
+
+/// The type of a column of DuckDB, as our types have it: names of children are ours, and all may be null.
+pub(crate) fn natural(given: &DataType) -> DataType {
+    use DataType as T;
+    match given {
+        // An ENUM.
+        T::Dictionary(..) => given.clone(),
+        T::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+            T::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        T::List(item) | T::LargeList(item) => T::List(natural_child("item", item)),
+        T::FixedSizeList(item, size) => T::FixedSizeList(natural_child("item", item), *size),
+        T::Struct(members) => {
+            T::Struct(members.iter().map(|m| natural_child(m.name(), m)).collect())
+        }
+        other => stored_as(other).unwrap_or_else(|| other.clone()),
+    }
+}
+
+fn natural_child(name: &str, field: &Field) -> FieldRef {
+    Arc::new(Field::new(name, natural(field.data_type()), true))
+}
+
+/// The kept form of a type.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] if DuckDB cannot hold it.
+pub(crate) fn kept(field: &Field) -> Result<DataType> {
+    stored_as(field.data_type()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "column {:?} is {}, which a DuckDB store cannot keep",
+                field.name(),
+                field.data_type()
+            ),
+        )
+        .with_hint("cast the column to another type before writing")
+    })
+}
+
+/// Values in the form in which their type is kept.
+///
+/// # Errors
+/// [`ErrorKind::InvalidFrame`] if DuckDB cannot hold a value.
+pub(crate) fn to_kept(array: &ArrayRef, kept: &DataType) -> Result<ArrayRef> {
+    use DataType as T;
+    if array.data_type() == kept && !has_intervals(kept) {
+        return Ok(array.clone());
+    }
+    match (array.data_type(), kept) {
+        (T::Null, _) => Ok(new_null_array(kept, array.len())),
+        (T::Struct(members), T::Boolean) if members.is_empty() => {
+            let nulls = array.nulls().cloned();
+            let values = arrow::buffer::BooleanBuffer::new_set(array.len());
+            Ok(Arc::new(BooleanArray::new(values, nulls)))
+        }
+        (T::Timestamp(TimeUnit::Nanosecond, _), _) | (T::Date64, _) => counted(array, kept),
+        (T::Interval(_), _) => whole_micros(array),
+        (T::Dictionary(_, value), _) => to_kept(&cast(array, value)?, kept),
+        (T::Float16, _) => Ok(cast(array, kept)?),
+        _ => convert(array, kept, &to_kept),
+    }
+}
+
+/// Values as they were before they were kept, or as a result has them.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if DuckDB gave something else than it was asked for.
+pub(crate) fn from_kept(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    use DataType as T;
+    if array.data_type() == target {
+        return Ok(array.clone());
+    }
+    match (array.data_type(), target) {
+        (_, T::Null) => Ok(new_null_array(&T::Null, array.len())),
+        (T::Boolean, T::Struct(members)) if members.is_empty() => {
+            let nulls = array.nulls().cloned();
+            Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
+        }
+        (T::Timestamp(..), T::Timestamp(TimeUnit::Nanosecond, _) | T::Date64) => {
+            counted(array, target)
+        }
+        (_, T::Dictionary(_, value)) if !matches!(array.data_type(), T::Dictionary(..)) => {
+            Ok(cast(&from_kept(array, value)?, target)?)
+        }
+        (T::Utf8, T::FixedSizeBinary(_)) => Ok(cast(array, target)?),
+        _ => convert(array, target, &from_kept),
+    }
+}
+
+/// Converts nested values part by part with `inner`, others by a cast.
+fn convert(
+    array: &ArrayRef,
+    target: &DataType,
+    inner: &dyn Fn(&ArrayRef, &DataType) -> Result<ArrayRef>,
+) -> Result<ArrayRef> {
+    use DataType as T;
+    let nulls = array.nulls().cloned();
+    Ok(match (array.data_type(), target) {
+        (T::LargeList(item), T::List(_)) => {
+            let list = cast(array, &T::List(item.clone()))?;
+            convert(&list, target, inner)?
+        }
+        (T::List(_), T::LargeList(item)) => {
+            let list = convert(array, &T::List(item.clone()), inner)?;
+            cast(&list, target)?
+        }
+        (T::List(_), T::List(item)) => {
+            let list = array.as_list::<i32>();
+            let values = inner(list.values(), item.data_type())?;
+            let offsets = list.offsets().clone();
+            Arc::new(ListArray::try_new(item.clone(), offsets, values, nulls)?)
+        }
+        (T::FixedSizeList(..), T::FixedSizeList(item, size)) => {
+            let list = array.as_fixed_size_list();
+            let values = inner(list.values(), item.data_type())?;
+            Arc::new(FixedSizeListArray::try_new(
+                item.clone(),
+                *size,
+                values,
+                nulls,
+            )?)
+        }
+        (T::Struct(_), T::Struct(members)) => {
+            let given = array.as_struct();
+            let values = members
+                .iter()
+                .enumerate()
+                .map(|(i, member)| {
+                    // By name where names are told apart, as DuckDB does not ignore their order.
+                    let value = given.column_by_name(member.name());
+                    let value = value.or_else(|| given.columns().get(i));
+                    match value {
+                        Some(value) => inner(value, member.data_type()),
+                        None => Ok(new_null_array(member.data_type(), given.len())),
+                    }
+                })
+                .collect::<Result<Vec<_>>>()?;
+            Arc::new(StructArray::try_new(members.clone(), values, nulls)?)
+        }
+        (T::Map(..), T::Map(entries, sorted)) => {
+            let map = array.as_map();
+            let pairs: ArrayRef = Arc::new(map.entries().clone());
+            let T::Struct(fields) = entries.data_type() else {
+                return Ok(cast(array, target)?);
+            };
+            let columns = pairs.as_struct().columns();
+            let values = columns
+                .iter()
+                .zip(fields)
+                .map(|(value, field)| inner(value, field.data_type()))
+                .collect::<Result<Vec<_>>>()?;
+            let pairs = StructArray::try_new(fields.clone(), values, None)?;
+            let offsets = map.offsets().clone();
+            let map = MapArray::try_new(entries.clone(), offsets, pairs, nulls, *sorted)?;
+            Arc::new(map)
+        }
+        // Their counts are what is kept.
+        (T::Duration(_) | T::Time64(TimeUnit::Nanosecond), T::Int64)
+        | (T::Int64, T::Duration(_) | T::Time64(TimeUnit::Nanosecond)) => counted(array, target)?,
+        _ => cast(array, target)?,
+    })
+}
+
+/// The same numbers of 64 bits under another type: a cast would shift zoned times to their zone.
+fn counted(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    let data = array.to_data().into_builder().data_type(target.clone());
+    Ok(make_array(data.build()?))
+}
+
+fn has_intervals(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) => true,
+        DataType::List(item) | DataType::FixedSizeList(item, _) | DataType::Map(item, _) => {
+            has_intervals(item.data_type())
+        }
+        DataType::Struct(members) => members.iter().any(|m| has_intervals(m.data_type())),
+        _ => false,
+    }
+}
+
+/// DuckDB's intervals count microseconds.
+fn whole_micros(array: &ArrayRef) -> Result<ArrayRef> {
+    let intervals = array.as_primitive::<arrow::datatypes::IntervalMonthDayNanoType>();
+    match intervals
+        .iter()
+        .flatten()
+        .find(|i| i.nanoseconds % 1_000 != 0)
+    {
+        None => Ok(array.clone()),
+        Some(interval) => Err(Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "the interval {interval:?} has fractions of a microsecond, which DuckDB cannot keep"
+            ),
+        )
+        .with_hint("round intervals to microseconds; nothing was written")),
+    }
+}

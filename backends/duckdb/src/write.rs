@@ -1,0 +1,284 @@
+//! Appends and deletes: one transaction each.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use duckdb::{Appender, Connection};
+use futures::executor::block_on;
+use metaxy_core::append::{Append, PreparedAppend};
+use metaxy_core::backend::Appended;
+use metaxy_core::expr::Expr;
+use metaxy_core::sql::{condition, quote};
+use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
+
+use crate::backend::Shared;
+use crate::catalog;
+use crate::cross;
+use crate::dialect::DuckDbDialect;
+use crate::error::Failure;
+use crate::types::{kept, sql_type, to_kept};
+
+/// Appends to all tables, or to none. A connection that is dropped before its commit undoes everything.
+pub(crate) fn append(
+    shared: &Shared,
+    connection: &Connection,
+    appends: Vec<Append>,
+) -> Result<Appended, Failure> {
+    let dialect = shared.dialect();
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    let mut appended = Appended::default();
+    for append in appends {
+        let name = dialect.table_name(&append.table);
+        let (rows, table_rows) = append_one(connection, &name, append)?;
+        appended.rows += rows;
+        appended.table_rows = appended.table_rows.max(Some(table_rows));
+    }
+    connection.execute_batch("COMMIT")?;
+    Ok(appended)
+}
+
+fn append_one(connection: &Connection, name: &str, append: Append) -> Result<(u64, u64), Failure> {
+    let (feature, create) = (append.table.clone(), append.create);
+    let stored = catalog::table(connection, name)?;
+    let latest = match &stored {
+        Some(stored) => latest_stamp(connection, name, stored)?,
+        None => None,
+    };
+    let mut prepared = append.prepare(stored.as_deref(), latest)?;
+    fit_table(
+        connection,
+        name,
+        stored.as_ref(),
+        &prepared,
+        &feature,
+        create,
+    )?;
+    let types = kept_types(prepared.schema(), &feature)?;
+
+    let mut rows = 0;
+    let mut appender = connection.appender(name)?;
+    while let Some(batch) = block_on(prepared.next())? {
+        append_rows(&mut appender, &batch, &types).map_err(|failure| refused(failure, &feature))?;
+        rows += batch.num_rows() as u64;
+    }
+    appender.flush().map_err(|e| refused(e.into(), &feature))?;
+    drop(appender);
+    let sql = format!("SELECT COUNT(*) FROM {}", quote(name));
+    let table_rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    Ok((rows, u64::try_from(table_rows).unwrap_or_default()))
+}
+
+/// A value that a column of another program's table cannot hold, such as a word that its ENUM has not.
+fn refused(failure: Failure, feature: &FeatureKey) -> Failure {
+    match failure {
+        Failure::DuckDb(error) if error.to_string().contains("AppendDataChunk") => Error::new(
+            ErrorKind::InvalidFrame,
+            format!("a value does not fit its column in the table of feature {feature}"),
+        )
+        .with_hint("compare the types of the frame with those of the table; nothing was written")
+        .with_source(error)
+        .into(),
+        other => other,
+    }
+}
+
+/// Appends a batch, whose columns are kept as `types`.
+pub(crate) fn append_rows(
+    appender: &mut Appender<'_>,
+    batch: &RecordBatch,
+    types: &[DataType],
+) -> Result<(), Failure> {
+    if batch.num_rows() == 0 {
+        return Ok(());
+    }
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(types)
+        .map(|(column, kept)| to_kept(column, kept))
+        .collect::<Result<Vec<_>>>()?;
+    let fields: Vec<arrow::datatypes::Field> = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(types)
+        .map(|(field, kept)| arrow::datatypes::Field::new(field.name(), kept.clone(), true))
+        .collect();
+    let kept = RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), columns);
+    let kept = cross::batch_for(&kept.map_err(Error::from)?)?;
+    appender.append_record_batch(kept)?;
+    Ok(())
+}
+
+fn kept_types(schema: &Schema, feature: &FeatureKey) -> Result<Vec<DataType>> {
+    schema
+        .fields()
+        .iter()
+        .map(|field| kept(field).map_err(|e| e.with_context("feature", feature)))
+        .collect()
+}
+
+/// The greatest stamp of the table, as far as it has the columns.
+fn latest_stamp(
+    connection: &Connection,
+    name: &str,
+    stored: &Schema,
+) -> Result<Option<i64>, Failure> {
+    let is_time = |column: &&str| {
+        let field = stored.field_with_name(column);
+        field.is_ok_and(|field| matches!(field.data_type(), DataType::Timestamp(..)))
+    };
+    let stamps: Vec<String> = [columns::UPDATED_AT, columns::DELETED_AT]
+        .iter()
+        .filter(|column| is_time(column))
+        .map(|column| format!("epoch_us(MAX({}))", quote(column)))
+        .collect();
+    if stamps.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT GREATEST({}) FROM {}",
+        stamps.join(", "),
+        quote(name)
+    );
+    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+}
+
+/// Makes the table, or adds what it lacks.
+fn fit_table(
+    connection: &Connection,
+    name: &str,
+    stored: Option<&SchemaRef>,
+    prepared: &PreparedAppend,
+    feature: &FeatureKey,
+    create: bool,
+) -> Result<(), Failure> {
+    let schema = prepared.schema();
+    let types = kept_types(schema, feature)?;
+    tell_apart(schema, feature)?;
+    let definition = |i: usize| {
+        let name = quote(schema.field(i).name());
+        format!("{name} {}", sql_type(&types[i]))
+    };
+    let Some(stored) = stored else {
+        let definitions: Vec<String> = (0..types.len()).map(definition).collect();
+        let sql = format!("CREATE TABLE {} ({})", quote(name), definitions.join(", "));
+        if !create {
+            return Err(Error::new(
+                ErrorKind::TableNotFound,
+                format!("feature {feature} has no table, and `auto_create_tables` is off"),
+            )
+            .with_hint(format!("switch it on; the table would be made with: {sql}"))
+            .into());
+        }
+        let taken = catalog::names(connection)?;
+        if let Some(taken) = taken.iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("DuckDB cannot tell the table {name:?} of feature {feature} from the table {taken:?}"),
+            )
+            .with_hint("rename the feature, set the option `table_prefix`, or use another file")
+            .into());
+        }
+        connection.execute_batch(&sql)?;
+        for field in schema.fields() {
+            catalog::note_type(connection, name, field)?;
+        }
+        return Ok(());
+    };
+    for (i, field) in schema.fields().iter().enumerate() {
+        let table = quote(name);
+        match stored.fields().get(i) {
+            Some(known) if known.data_type() == field.data_type() => continue,
+            // It has got new members.
+            Some(_) => connection.execute_batch(&format!(
+                "ALTER TABLE {table} ALTER COLUMN {} TYPE {}",
+                quote(field.name()),
+                sql_type(&types[i])
+            ))?,
+            None => connection
+                .execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {}", definition(i)))?,
+        }
+        catalog::note_type(connection, name, field)?;
+    }
+    Ok(())
+}
+
+/// DuckDB ignores the case of names.
+fn tell_apart(schema: &Schema, feature: &FeatureKey) -> Result<(), Error> {
+    let fields = schema.fields().iter();
+    unique(fields.map(|f| f.name().as_str()), "columns", feature)?;
+    for field in schema.fields() {
+        members_apart(field.data_type(), feature)?;
+    }
+    Ok(())
+}
+
+fn members_apart(data_type: &DataType, feature: &FeatureKey) -> Result<(), Error> {
+    match data_type {
+        DataType::Struct(members) => {
+            let names = members.iter().map(|m| m.name().as_str());
+            unique(names, "members", feature)?;
+            members
+                .iter()
+                .try_for_each(|m| members_apart(m.data_type(), feature))
+        }
+        DataType::List(item) | DataType::FixedSizeList(item, _) => {
+            members_apart(item.data_type(), feature)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unique<'a>(
+    names: impl Iterator<Item = &'a str>,
+    what: &str,
+    feature: &FeatureKey,
+) -> Result<(), Error> {
+    let mut seen = HashMap::new();
+    for name in names {
+        if let Some(other) = seen.insert(name.to_lowercase(), name) {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!("DuckDB cannot tell the {what} {other:?} and {name:?} of feature {feature} apart"),
+            )
+            .with_hint("rename one of them; nothing was written"));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the rows for which `filter` is true, or all.
+pub(crate) fn delete(
+    dialect: &DuckDbDialect,
+    connection: &Connection,
+    table: &FeatureKey,
+    filter: Option<&Expr>,
+) -> Result<u64, Failure> {
+    let name = dialect.table_name(table);
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    let Some(schema) = catalog::table(connection, &name)? else {
+        return Ok(0);
+    };
+    let mut sql = format!("DELETE FROM {}", quote(&name));
+    if let Some(filter) = filter {
+        let sql_of = |column: &str| Ok(quote(column));
+        let condition = condition(filter, &schema, &sql_of, dialect)?;
+        sql.push_str(&format!(" WHERE {condition}"));
+    }
+    let removed = connection.execute(&sql, [])?;
+    connection.execute_batch("COMMIT")?;
+    Ok(removed as u64)
+}
+
+/// Removes a table; returns whether there was one.
+pub(crate) fn drop_table(connection: &Connection, name: &str) -> Result<bool, Failure> {
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    if !catalog::has(connection, name)? {
+        return Ok(false);
+    }
+    connection.execute_batch(&format!("DROP TABLE {}", quote(name)))?;
+    connection.execute_batch("COMMIT")?;
+    Ok(true)
+}
