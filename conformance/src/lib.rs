@@ -9,6 +9,7 @@
 //! | [`laws`] | the algebra's laws over random histories, against a model in memory |
 //! | [`mutants`] | backends with one fault each: the suite must find it |
 //! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) |
+//! | [`processes`] | several processes on one store: their roles, and what each must find |
 //! | [`factory`] | where the stores come from |
 //!
 //! A backend's crate runs it in a test of its own, with `harness = false` in its manifest:
@@ -34,6 +35,7 @@ pub mod golden;
 pub mod laws;
 pub mod mutants;
 pub mod outcome;
+pub mod processes;
 pub mod suite;
 
 pub use bed::TestBed;

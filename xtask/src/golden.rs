@@ -37,11 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 }
 
 /// The vectors of the workspace.
-pub(crate) fn committed() -> PathBuf {
+fn committed() -> PathBuf {
     root().join("conformance").join("golden")
 }
 
-pub(crate) fn replay(store: &str, dir: &Path, only: &[Kind]) -> Result<bool, String> {
+fn replay(store: &str, dir: &Path, only: &[Kind]) -> Result<bool, String> {
     let factory = stores::factory(store)?;
     let report = block_on(replay_with_progress(&*factory, dir, only, &mut |kind| {
         eprintln!("replaying {} on {store}", kind.name);

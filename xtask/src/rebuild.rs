@@ -18,6 +18,11 @@ const FEATURES: &[(&str, bool)] = &[
     ("duckdb", cfg!(feature = "duckdb")),
 ];
 
+/// The stores that a Cargo feature brings.
+pub(crate) fn stores() -> impl Iterator<Item = &'static str> {
+    FEATURES.iter().map(|(name, _)| *name)
+}
+
 /// Set for the program that is run again, which must not do so once more.
 const MARK: &str = "METAXY_XTASK_REBUILT";
 

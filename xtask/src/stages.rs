@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{fuzz, golden, root, stores};
+use crate::{fuzz, rebuild, root};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
@@ -30,8 +30,6 @@ struct Stage {
 enum Work {
     /// Cargo with these arguments, and one variable of the environment.
     Cargo(Vec<String>, Option<(&'static str, &'static str)>),
-    /// The committed golden vectors on this store.
-    Golden(&'static str),
     /// Every fuzz target, briefly.
     Fuzz,
 }
@@ -107,17 +105,14 @@ fn all() -> Result<Vec<Stage>, String> {
         let command = format!("check --package {package} --no-default-features");
         stages.push(Stage::cargo(&format!("alone {package}"), &command));
     }
-    for (store, _) in stores::STORES {
-        stages.push(Stage {
-            name: format!("golden {store}"),
-            work: Work::Golden(store),
-        });
-    }
     // With every store, whatever this build has.
-    stages.push(Stage::cargo(
-        "interop",
-        "run --quiet --package xtask --all-features -- interop",
-    ));
+    let with_all =
+        |arguments: &str| format!("run --quiet --package xtask --all-features -- {arguments}");
+    for store in rebuild::stores() {
+        let golden = with_all(&format!("golden --store {store}"));
+        stages.push(Stage::cargo(&format!("golden {store}"), &golden));
+    }
+    stages.push(Stage::cargo("interop", &with_all("interop")));
     stages.push(Stage::cargo(
         "third party",
         &format!("test --locked --manifest-path {THIRD_PARTY}"),
@@ -141,7 +136,6 @@ impl Stage {
 impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
-            Self::Golden(store) => golden::replay(store, &golden::committed(), &[]),
             Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();

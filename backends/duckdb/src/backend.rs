@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use duckdb::Connection;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_core::blocking;
@@ -12,7 +11,6 @@ use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::Plan;
 use metaxy_core::pump::Pump;
-use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::DuckDbConfig;
@@ -52,13 +50,13 @@ impl DuckDbBackend {
     async fn read<T: Default + Send + 'static>(
         &self,
         what: &'static str,
-        work: impl FnOnce(&Shared, &Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Shared, &Lease) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         let shared = self.shared.clone();
         blocking::run(ENGINE, move || match shared.lease(Need::Read)? {
             None => Ok(T::default()),
             Some(lease) => {
-                let outcome = work(&shared, lease.connection());
+                let outcome = work(&shared, &lease);
                 shared.explain(&lease, outcome, what)
             }
         })
@@ -69,7 +67,7 @@ impl DuckDbBackend {
     async fn change<T: Send + 'static>(
         &self,
         what: &'static str,
-        work: impl FnOnce(&Shared, &Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Shared, &Lease) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         let shared = self.shared.clone();
         blocking::run(ENGINE, move || {
@@ -79,7 +77,7 @@ impl DuckDbBackend {
                     .lease(Need::Write)?
                     .ok_or_else(|| shared.read_only())?,
             };
-            let outcome = work(&shared, lease.connection());
+            let outcome = work(&shared, &lease);
             shared.explain(&lease, outcome, what)
         })
         .await
@@ -87,11 +85,16 @@ impl DuckDbBackend {
 }
 
 impl Shared {
-    pub(crate) fn dialect(&self) -> DuckDbDialect {
+    pub(crate) fn dialect(&self, lease: &Lease) -> DuckDbDialect {
         DuckDbDialect {
             table_prefix: self.config.table_prefix.clone(),
+            database: lease.session().database.to_owned(),
             ..DuckDbDialect::default()
         }
+    }
+
+    fn table_name(&self, table: &FeatureKey) -> String {
+        format!("{}{}", self.config.table_prefix, table.table_name())
     }
 
     pub(crate) fn lease(&self, need: Need) -> Result<Option<Lease>> {
@@ -145,52 +148,58 @@ impl Backend for DuckDbBackend {
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
-        let name = self.shared.dialect().table_name(table);
-        let look = move |_: &Shared, connection: &Connection| catalog::table(connection, &name);
-        self.read("read the catalog", look).await
+        let name = self.shared.table_name(table);
+        self.read("read the catalog", move |_, lease| {
+            lease.cache().table(lease.session(), &name)
+        })
+        .await
     }
 
     async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
-        let name = self.shared.dialect().table_name(table);
-        self.read("look for rows", move |_, connection| {
-            if !catalog::has(connection, &name)? {
+        let name = self.shared.table_name(table);
+        self.read("look for rows", move |_, lease| {
+            let session = lease.session();
+            if !lease.cache().names(session)?.contains(&name) {
                 return Ok(false);
             }
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&name));
-            Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", session.name(&name));
+            Ok(session.connection.query_row(&sql, [], |row| row.get(0))?)
         })
         .await
     }
 
     async fn tables(&self) -> Result<Vec<String>> {
-        self.read("list the tables", |shared, connection| {
-            let mut names = catalog::names(connection)?;
-            names.retain(|name| name.starts_with(&shared.config.table_prefix));
-            Ok(names)
+        self.read("list the tables", |shared, lease| {
+            let names = lease.cache().names(lease.session())?;
+            let ours = |name: &&String| {
+                name.starts_with(&shared.config.table_prefix) && !catalog::is_internal(name)
+            };
+            Ok(names.iter().filter(ours).cloned().collect())
         })
         .await
     }
 
     async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
         let pump = Pump::of(appends.iter_mut().map(|append| &mut append.rows));
-        let work = self.change("write", move |shared, connection| {
-            write::append(shared, connection, appends)
+        let work = self.change("write", move |shared, lease| {
+            write::append(&shared.dialect(lease), lease.session(), appends)
         });
         pump.during(work).await
     }
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         let (table, condition) = (table.clone(), condition.cloned());
-        self.change("delete rows", move |shared, connection| {
-            write::delete(&shared.dialect(), connection, &table, condition.as_ref())
+        self.change("delete rows", move |shared, lease| {
+            let dialect = shared.dialect(lease);
+            write::delete(&dialect, lease.session(), &table, condition.as_ref())
         })
         .await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
-        let name = self.shared.dialect().table_name(table);
-        self.change("drop a table", move |_, connection| {
-            write::drop_table(connection, &name)
+        let name = self.shared.table_name(table);
+        self.change("drop a table", move |_, lease| {
+            write::drop_table(lease.session(), &name)
         })
         .await
     }

@@ -1,103 +1,205 @@
 //! What is known of the tables: their columns with their Arrow types.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use duckdb::Connection;
-use metaxy_core::sql::{literal_text, quote};
+use duckdb::{Connection, params};
+use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind};
 
 use crate::cross;
 use crate::error::Failure;
 use crate::types::{natural, stored_as};
 
-/// Tables of the store's own database, not of the session.
-const HERE: &str =
-    "database_name = current_database() AND schema_name = current_schema() AND NOT internal";
+/// The table of Arrow types that DuckDB's do not tell.
+const TYPES: &str = "metaxy.types";
 
-/// The columns of a table, `None` if there is none.
-pub(crate) fn table(connection: &Connection, name: &str) -> Result<Option<SchemaRef>, Failure> {
-    let sql = format!(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE {HERE} AND table_name = ? ORDER BY column_index"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map([name], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
-    })?;
-    let columns = rows.collect::<duckdb::Result<Vec<_>>>()?;
-    if columns.is_empty() {
-        return Ok(None);
+/// A connection, and the attached database that it works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Session<'a> {
+    pub(crate) connection: &'a Connection,
+    /// Its name; empty if there is none.
+    pub(crate) database: &'a str,
+}
+
+impl Session<'_> {
+    /// The qualified name of a table.
+    pub(crate) fn name(&self, table: &str) -> String {
+        qualified(self.database, table)
     }
-    let mut look = connection.prepare(&format!("SELECT * FROM {} LIMIT 0", quote(name)))?;
-    let given = cross::schema_of(&look.query_arrow([])?.get_schema())?;
-    let fields: Vec<Field> = given
-        .fields()
-        .iter()
-        .map(|field| {
-            let natural = natural(field.data_type());
-            let comment = columns.iter().find(|(column, _)| column == field.name());
-            let noted = comment.and_then(|(_, comment)| noted_type(comment.as_deref()?));
-            // A note counts for the column that it was made for.
-            let exact = noted.filter(|exact| stored_as(exact).as_ref() == Some(&natural));
-            Field::new(field.name(), exact.unwrap_or(natural), true)
-        })
-        .collect();
-    Ok(Some(Arc::new(Schema::new(fields))))
 }
 
-/// Whether there is a table of this name.
-pub(crate) fn has(connection: &Connection, name: &str) -> Result<bool, Failure> {
+/// The name of a table of a database, in SQL.
+pub(crate) fn qualified(database: &str, table: &str) -> String {
+    format!("{}.main.{}", quote(database), quote(table))
+}
+
+/// What was read of the catalog of an open file. Nobody else can change it, so it holds until the next write.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Counts the times that it was forgotten: what was read before is not noted after.
+    writes: u64,
+    names: Option<Arc<BTreeSet<String>>>,
+    schemas: HashMap<String, SchemaRef>,
+}
+
+impl Cache {
+    /// The columns of a table, `None` if there is none.
+    pub(crate) fn table(
+        &self,
+        session: Session<'_>,
+        name: &str,
+    ) -> Result<Option<SchemaRef>, Failure> {
+        let names = self.names(session)?;
+        if !names.contains(name) {
+            return Ok(None);
+        }
+        let writes = {
+            let known = self.known();
+            if let Some(schema) = known.schemas.get(name) {
+                return Ok(Some(schema.clone()));
+            }
+            known.writes
+        };
+        let schema = columns(session, name, &names)?;
+        let mut known = self.known();
+        if known.writes == writes {
+            known.schemas.insert(name.to_owned(), schema.clone());
+        }
+        Ok(Some(schema))
+    }
+
+    /// The names of all tables, sorted.
+    pub(crate) fn names(&self, session: Session<'_>) -> Result<Arc<BTreeSet<String>>, Failure> {
+        let writes = {
+            let known = self.known();
+            if let Some(names) = &known.names {
+                return Ok(names.clone());
+            }
+            known.writes
+        };
+        let names = Arc::new(names(session)?);
+        let mut known = self.known();
+        if known.writes == writes {
+            known.names = Some(names.clone());
+        }
+        Ok(names)
+    }
+
+    /// Something was written.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known();
+        *known = Known {
+            writes: known.writes + 1,
+            ..Known::default()
+        };
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The columns of a table as the transaction sees them, `None` if there is none.
+pub(crate) fn table(session: Session<'_>, name: &str) -> Result<Option<SchemaRef>, Failure> {
+    let names = names(session)?;
+    match names.contains(name) {
+        true => Ok(Some(columns(session, name, &names)?)),
+        false => Ok(None),
+    }
+}
+
+/// The names of all tables of the database, sorted.
+pub(crate) fn names(session: Session<'_>) -> Result<BTreeSet<String>, Failure> {
     let sql =
-        format!("SELECT EXISTS (SELECT 1 FROM duckdb_tables() WHERE {HERE} AND table_name = ?)");
-    Ok(connection.query_row(&sql, [name], |row| row.get(0))?)
-}
-
-/// The names of all tables, sorted.
-pub(crate) fn names(connection: &Connection) -> Result<Vec<String>, Failure> {
-    let sql = format!("SELECT table_name FROM duckdb_tables() WHERE {HERE} ORDER BY table_name");
-    let mut statement = connection.prepare(&sql)?;
-    let names = statement.query_map([], |row| row.get(0))?;
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'";
+    let mut statement = session.connection.prepare(sql)?;
+    let names = statement.query_map([session.database], |row| row.get(0))?;
     Ok(names.collect::<duckdb::Result<_>>()?)
 }
 
+/// The names of all tables and views of the database.
+pub(crate) fn taken_names(session: Session<'_>) -> Result<BTreeSet<String>, Failure> {
+    let mut taken = names(session)?;
+    let sql = "SELECT view_name FROM duckdb_views() WHERE database_name = ? AND NOT internal";
+    let mut statement = session.connection.prepare(sql)?;
+    let views = statement.query_map([session.database], |row| row.get(0))?;
+    taken.extend(views.collect::<duckdb::Result<Vec<_>>>()?);
+    Ok(taken)
+}
+
+/// Whether a table is of our own, and no feature's.
+pub(crate) fn is_internal(name: &str) -> bool {
+    name == TYPES
+}
+
+fn columns(
+    session: Session<'_>,
+    name: &str,
+    names: &BTreeSet<String>,
+) -> Result<SchemaRef, Failure> {
+    let connection = session.connection;
+    let mut noted: HashMap<String, DataType> = HashMap::new();
+    if names.contains(TYPES) {
+        let types = session.name(TYPES);
+        let sql = format!("SELECT column_name, arrow_type FROM {types} WHERE table_name = ?");
+        let mut statement = connection.prepare(&sql)?;
+        let rows = statement.query_map([name], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        for row in rows {
+            let (column, text) = row?;
+            if let Ok(data_type) = serde_json::from_str(&text) {
+                noted.insert(column, data_type);
+            }
+        }
+    }
+    let mut look = connection.prepare(&format!("SELECT * FROM {} LIMIT 0", session.name(name)))?;
+    let given = cross::schema_of(&look.query_arrow([])?.get_schema())?;
+    let fields = given.fields().iter().map(|field| {
+        let natural = natural(field.data_type());
+        // A note counts for the column that it was made for.
+        let exact = noted.remove(field.name());
+        let exact = exact.filter(|exact| stored_as(exact).as_ref() == Some(&natural));
+        Field::new(field.name(), exact.unwrap_or(natural), true)
+    });
+    Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
 /// Notes the Arrow type of a column where DuckDB gives it back as another.
-pub(crate) fn note_type(
-    connection: &Connection,
-    table: &str,
-    field: &Field,
-) -> Result<(), Failure> {
+pub(crate) fn note_type(session: Session<'_>, table: &str, field: &Field) -> Result<(), Failure> {
     let Some(kept) = stored_as(field.data_type()).filter(|kept| kept != field.data_type()) else {
         return Ok(());
     };
-    let text = serde_json::to_string(&Note {
-        arrow: field.data_type().clone(),
-    })
-    .map_err(|source| {
-        Error::new(
-            ErrorKind::Internal,
-            format!(
-                "the type of column {:?} ({kept}) cannot be noted",
-                field.name()
-            ),
-        )
-        .with_source(source)
+    let text = serde_json::to_string(field.data_type()).map_err(|source| {
+        let name = field.name();
+        let problem = format!("the type of column {name:?} ({kept}) cannot be noted");
+        Error::new(ErrorKind::Internal, problem).with_source(source)
     })?;
-    connection.execute_batch(&format!(
-        "COMMENT ON COLUMN {}.{} IS {}",
-        quote(table),
-        quote(field.name()),
-        literal_text(&text)
+    let types = session.name(TYPES);
+    session.connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {types} (table_name VARCHAR NOT NULL, column_name VARCHAR NOT NULL, arrow_type VARCHAR NOT NULL)"
     ))?;
+    let sql = format!("DELETE FROM {types} WHERE table_name = ? AND column_name = ?");
+    session
+        .connection
+        .execute(&sql, params![table, field.name()])?;
+    let sql = format!("INSERT INTO {types} VALUES (?, ?, ?)");
+    session
+        .connection
+        .execute(&sql, params![table, field.name(), text])?;
     Ok(())
 }
 
-/// The comment of a column whose type DuckDB does not tell.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Note {
-    arrow: DataType,
-}
-
-fn noted_type(comment: &str) -> Option<DataType> {
-    let note: Note = serde_json::from_str(comment).ok()?;
-    Some(note.arrow)
+/// Forgets the types of a table's columns.
+pub(crate) fn forget_types(session: Session<'_>, table: &str) -> Result<(), Failure> {
+    if names(session)?.contains(TYPES) {
+        let sql = format!("DELETE FROM {} WHERE table_name = ?", session.name(TYPES));
+        session.connection.execute(&sql, [table])?;
+    }
+    Ok(())
 }

@@ -37,7 +37,7 @@ const REMOTE: &[&str] = &[
 pub struct Extension {
     /// Its name, or the path of its file.
     pub name: String,
-    /// Statements that are run once it is loaded.
+    /// Statements that are run in the engine once it is loaded, before a file is opened.
     pub init_sql: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Extension {
         }
     }
 
-    /// Statements that are run once it is loaded.
+    /// Statements that are run in the engine once it is loaded, before a file is opened.
     #[must_use]
     pub fn with_init_sql(
         mut self,
@@ -148,7 +148,7 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     if let Some(remote) = REMOTE.iter().find(|prefix| database.starts_with(**prefix)) {
         return Err(options.invalid(
             "database",
-            format!("`{remote}…` is not a file; this store keeps files, and loads nothing from a network"),
+            format!("names `{remote}…`, which is not a file; this store keeps files, and loads nothing from a network"),
         ));
     }
     if options.opt_value("ducklake").is_some() {
@@ -191,7 +191,7 @@ fn settings(options: &mut StoreOptions) -> Result<BTreeMap<String, String>> {
             _ => {
                 return Err(options.invalid(
                     "config",
-                    format!("the setting {name:?} is no text, number or truth value"),
+                    format!("has the setting {name:?}, which is no text, number or truth value"),
                 ));
             }
         };
@@ -205,7 +205,7 @@ fn extensions(options: &mut StoreOptions) -> Result<Vec<Extension>> {
     let list = match options.opt_value("extensions") {
         None => return Ok(Vec::new()),
         Some(toml::Value::Array(list)) => list,
-        Some(_) => return Err(options.invalid("extensions", "it is not a list")),
+        Some(_) => return Err(options.invalid("extensions", "is not a list")),
     };
     let mut extensions = Vec::new();
     for entry in list {
@@ -213,7 +213,7 @@ fn extensions(options: &mut StoreOptions) -> Result<Vec<Extension>> {
             toml::Value::String(name) => Extension::new(name),
             toml::Value::Table(table) => from_table(options, table)?,
             _ => {
-                let problem = "an extension is a name, or a table with `name`";
+                let problem = "has an entry that is neither a name nor a table with `name`";
                 return Err(options.invalid("extensions", problem));
             }
         };
@@ -238,12 +238,13 @@ fn from_table(options: &StoreOptions, table: toml::Table) -> Result<Extension> {
             }
             _ => {
                 let problem = format!(
-                    "{key:?} is unknown or has the wrong type; an extension has `name`, `repository` and `init_sql` (a list of texts)"
+                    "has an entry whose {key:?} is unknown or has the wrong type; an extension has `name`, `repository` and `init_sql` (a list of texts)"
                 );
                 return Err(options.invalid("extensions", problem));
             }
         }
     }
-    let name = name.ok_or_else(|| options.invalid("extensions", "an extension has no `name`"))?;
+    let name =
+        name.ok_or_else(|| options.invalid("extensions", "has an extension without `name`"))?;
     Ok(Extension::new(name).with_init_sql(statements))
 }

@@ -5,11 +5,15 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Schema};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type, to_ffi};
 use duckdb::arrow as theirs;
 use metaxy_core::{Error, ErrorKind, Result};
+
+use crate::types::intervals_as_text;
 
 /// The columns of a result of DuckDB.
 pub(crate) fn schema_of(schema: &theirs::datatypes::Schema) -> Result<Schema> {
@@ -37,7 +41,8 @@ pub(crate) fn columns_of(
 
 /// A batch as one of DuckDB's version of `arrow`.
 pub(crate) fn batch_for(batch: &RecordBatch) -> Result<theirs::record_batch::RecordBatch> {
-    let rows = StructArray::from(batch.clone());
+    let rows: ArrayRef = Arc::new(StructArray::from(batch.clone()));
+    let rows = intervals_as_text(&rows)?;
     let (array, schema) = to_ffi(&rows.to_data())?;
     // SAFETY: as above, in the other direction.
     let array: theirs::ffi::FFI_ArrowArray = unsafe { std::mem::transmute(array) };
@@ -58,8 +63,6 @@ fn refused(error: theirs::error::ArrowError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Int64Array, ListArray, StringArray};
     use arrow::datatypes::Int32Type;
 

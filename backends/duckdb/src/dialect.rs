@@ -9,6 +9,7 @@ use metaxy_core::plan::{HashSpec, Scan};
 use metaxy_core::sql::{Dialect, HashArg, literal_text, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
+use crate::catalog::qualified;
 use crate::functions::hash_sql;
 use crate::types;
 
@@ -16,6 +17,8 @@ use crate::types;
 #[derive(Debug, Default)]
 pub(crate) struct DuckDbDialect {
     pub(crate) table_prefix: String,
+    /// The database that the tables are in.
+    pub(crate) database: String,
     /// Tables that have a column called `rowid`, which hides DuckDB's own.
     pub(crate) rowid_hidden: HashSet<String>,
     /// Table names and ID columns of which every sample was written once.
@@ -51,7 +54,7 @@ pub(crate) fn text(text: &str) -> String {
 impl Dialect for DuckDbDialect {
     fn table(&self, table: &FeatureKey) -> String {
         let name = self.table_name(table);
-        let quoted = quote(&name);
+        let quoted = qualified(&self.database, &name);
         match self.rowid_hidden.contains(&name) {
             true => format!(
                 "(SELECT *, row_number() OVER () AS {} FROM {quoted})",

@@ -2,20 +2,23 @@
 //!
 //! DuckDB must not open a file twice in one process, and no other process can write to a file that is open. So all stores of a
 //! process share the engine of a file ([`Engine::of`]); an operation takes a [`Lease`]; and the file is let go shortly after the
-//! last one.
+//! last one. Files are attached to a [`Host`] and detached from it, which takes a fraction of a millisecond.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use duckdb::{AccessMode, Config, Connection};
+use duckdb::Connection;
 use metaxy_core::backend::Access;
 use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::config::{DuckDbConfig, Extension, MEMORY};
-use crate::{error, functions};
+use crate::catalog::{Cache, Session};
+use crate::config::{DuckDbConfig, MEMORY};
+use crate::error;
+use crate::host::{Attached, Host};
 
 /// How long an engine that nobody uses keeps its file: the next operation may follow at once.
 const LINGER: Duration = Duration::from_millis(50);
@@ -23,8 +26,17 @@ const LINGER: Duration = Duration::from_millis(50);
 /// After so long an engine lets its file go at the first moment that nobody uses it, so that others have their turn.
 const TURN: Duration = Duration::from_secs(1);
 
+/// A file is made in less than this.
+const MAKING: Duration = Duration::from_millis(500);
+
+/// The headers of a DuckDB file have so many bytes.
+const HEADERS: u64 = 3 * 4096;
+
 /// The first and the longest pause between two attempts to open a file that another process holds.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(60));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+
+/// How long an engine whose turn is over leaves the file to others: longer than they pause.
+const REST: Duration = Duration::from_millis(25);
 
 /// What an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +51,8 @@ pub(crate) enum Need {
 pub(crate) struct Engine {
     path: PathBuf,
     in_memory: bool,
+    /// Under which name it is attached.
+    name: String,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -48,11 +62,14 @@ struct State {
     open: Option<Open>,
     users: usize,
     writing: bool,
+    /// Others may have the file until then.
+    rest: Option<Instant>,
 }
 
 struct Open {
-    /// Keeps the database open; operations have clones of it.
-    root: Connection,
+    database: Attached,
+    /// What was read of the catalog, until the next write.
+    cache: Arc<Cache>,
     access: Access,
     since: Instant,
     /// When the last user left.
@@ -66,6 +83,7 @@ pub(crate) struct Lease {
     engine: Arc<Engine>,
     /// Gone only while it is dropped.
     connection: Option<Connection>,
+    cache: Arc<Cache>,
     need: Need,
 }
 
@@ -73,10 +91,12 @@ impl Engine {
     /// The engine of this file, or a new database in memory.
     pub(crate) fn of(config: &DuckDbConfig) -> Arc<Self> {
         static ENGINES: Mutex<Option<HashMap<PathBuf, Weak<Engine>>>> = Mutex::new(None);
+        static NAMES: AtomicU64 = AtomicU64::new(0);
         let new = |path: &Path| {
             Arc::new(Self {
                 path: path.to_owned(),
                 in_memory: config.in_memory(),
+                name: format!("metaxy.{}", NAMES.fetch_add(1, Ordering::Relaxed)),
                 state: Mutex::default(),
                 changed: Condvar::new(),
             })
@@ -103,7 +123,8 @@ impl Engine {
         access: Access,
         need: Need,
     ) -> Result<Option<Lease>> {
-        let deadline = Instant::now() + config.lock_timeout;
+        let start = Instant::now();
+        let deadline = start + config.lock_timeout;
         let mut pause = PAUSES.0;
         let mut state = self.state();
         loop {
@@ -120,26 +141,36 @@ impl Engine {
                 }
                 Some(open) if free => {
                     let connection = open
-                        .root
-                        .try_clone()
+                        .database
+                        .connect()
                         .map_err(|e| error::duckdb(e, "connect", &self.path))?;
+                    let cache = open.cache.clone();
                     state.users += 1;
                     state.writing |= need == Need::Write;
                     return Ok(Some(Lease {
                         engine: self.clone(),
                         connection: Some(connection),
+                        cache,
                         need,
                     }));
                 }
                 Some(_) => {}
                 None if !self.in_memory && access == Access::Read && !self.path.exists() => {
+                    self.check_path()?;
                     return Ok(None);
                 }
+                None if state.rest.is_some_and(|until| Instant::now() < until) => {
+                    drop(state);
+                    std::thread::sleep(REST);
+                    state = self.state();
+                    continue;
+                }
                 None => match self.open(config, access) {
-                    Ok(root) => {
+                    Ok(database) => {
                         let now = Instant::now();
                         state.open = Some(Open {
-                            root,
+                            database,
+                            cache: Arc::default(),
                             access,
                             since: now,
                             idle: now,
@@ -147,8 +178,13 @@ impl Engine {
                         });
                         continue;
                     }
-                    Err(Opening::Held(failure)) => {
-                        if Instant::now() >= deadline {
+                    Err(opening) => {
+                        let (failure, patience) = match opening {
+                            Opening::Held(failure) => (failure, config.lock_timeout),
+                            Opening::Unfinished(failure) => (failure, MAKING),
+                            Opening::Failed(failure) => (failure, Duration::ZERO),
+                        };
+                        if start.elapsed() >= patience.min(config.lock_timeout) {
                             return Err(failure);
                         }
                         drop(state);
@@ -157,7 +193,6 @@ impl Engine {
                         state = self.state();
                         continue;
                     }
-                    Err(Opening::Failed(failure)) => return Err(failure),
                 },
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -193,38 +228,52 @@ impl Engine {
         .with_hint("read results to their end, or raise the option `lock_timeout`")
     }
 
-    fn open(&self, config: &DuckDbConfig, access: Access) -> Result<Connection, Opening> {
+    /// Whether there is, or may be, a file at the path.
+    fn check_path(&self) -> Result<()> {
         let path = &self.path;
         let cannot = |why: &str, hint: &str| {
-            Opening::Failed(
-                Error::new(
-                    ErrorKind::CannotOpen,
-                    format!("the store {} cannot be opened: {why}", path.display()),
-                )
-                .with_hint(hint),
-            )
+            let problem = format!("the store {} cannot be opened: {why}", path.display());
+            Err(Error::new(ErrorKind::CannotOpen, problem).with_hint(hint))
         };
+        // DuckDB would make a database in memory.
+        if path.as_os_str().is_empty() {
+            let hint = "set the option `database` to the path of a file";
+            return cannot("no file is named", hint);
+        }
+        if path.is_dir() {
+            return cannot("it is a folder", "the option `database` names a file");
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return cannot(
+                &format!("there is no folder {}", folder.display()),
+                "create the folder, or correct the option `database`",
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the file has less than the headers of a database.
+    fn is_short(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|file| file.len() < HEADERS)
+    }
+
+    fn open(&self, config: &DuckDbConfig, access: Access) -> Result<Attached, Opening> {
         if !self.in_memory {
-            if path.is_dir() {
-                let hint = "the option `database` names a file";
-                return Err(cannot("it is a folder", hint));
-            }
-            let folder = path.parent().filter(|folder| *folder != Path::new(""));
-            let folder = folder.unwrap_or(Path::new("."));
-            if !folder.is_dir() {
-                return Err(cannot(
-                    &format!("there is no folder {}", folder.display()),
-                    "create the folder, or correct the option `database`",
-                ));
-            }
+            self.check_path().map_err(Opening::Failed)?;
         }
         let read_only = access == Access::Read && !self.in_memory;
-        open(path, config, read_only).map_err(|failure| {
-            let held = error::is_locked(&failure);
-            let failure = error::duckdb(failure, "open the store", path);
-            match held {
-                true => Opening::Held(failure),
-                false => Opening::Failed(failure),
+        let host = Host::of(config).map_err(Opening::Failed)?;
+        let attached = host.attach(&self.path, &self.name, config, read_only);
+        attached.map_err(|failure| {
+            let held = failure.is_locked();
+            let unfinished = failure.is_no_database() && self.is_short();
+            let failure = failure.explain("open the store", &self.path);
+            match (held, unfinished) {
+                (true, _) => Opening::Held(failure),
+                (false, true) => Opening::Unfinished(failure),
+                (false, false) => Opening::Failed(failure),
             }
         })
     }
@@ -234,41 +283,9 @@ impl Engine {
 enum Opening {
     /// Another process holds the file.
     Held(Error),
+    /// Another process may be making the file.
+    Unfinished(Error),
     Failed(Error),
-}
-
-/// A database of its own in memory, for plans that look at frames only while there is no file.
-pub(crate) fn scratch(config: &DuckDbConfig) -> Result<Connection> {
-    let path = Path::new(MEMORY);
-    open(path, config, false).map_err(|e| error::duckdb(e, "open a temporary store", path))
-}
-
-/// Opens a database with the settings, the extensions and our functions.
-fn open(path: &Path, config: &DuckDbConfig, read_only: bool) -> duckdb::Result<Connection> {
-    // Nothing is ever downloaded, also not because a statement names a function that an extension would have.
-    let mut settings = Config::default()
-        .with("autoinstall_known_extensions", "false")?
-        .with("autoload_known_extensions", "false")?
-        // Batches come as they are ready; what has an order has a column for it.
-        .with("preserve_insertion_order", "false")?;
-    if read_only {
-        settings = settings.access_mode(AccessMode::ReadOnly)?;
-    }
-    if let Some(version) = &config.storage_version {
-        settings = settings.with("storage_compatibility_version", version)?;
-    }
-    for (name, value) in &config.settings {
-        settings = settings.with(name, value)?;
-    }
-    let connection = Connection::open_with_flags(path, settings)?;
-    for Extension { name, init_sql } in &config.extensions {
-        connection.execute_batch(&format!("LOAD {}", metaxy_core::sql::literal_text(name)))?;
-        for statement in init_sql {
-            connection.execute_batch(statement)?;
-        }
-    }
-    functions::register(&connection)?;
-    Ok(connection)
 }
 
 impl Lease {
@@ -280,10 +297,24 @@ impl Lease {
         }
     }
 
+    /// The connection, and the database that it is for.
+    pub(crate) fn session(&self) -> Session<'_> {
+        Session {
+            connection: self.connection(),
+            database: &self.engine.name,
+        }
+    }
+
+    /// What is known of the catalog.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// The engine cannot go on: it is opened anew for the next operation.
     pub(crate) fn give_up_engine(&self) {
         if let Some(open) = &mut self.engine.state().open {
             open.broken = true;
+            open.database.give_up_host();
         }
     }
 }
@@ -296,6 +327,7 @@ impl Drop for Lease {
         state.users -= 1;
         if self.need == Need::Write {
             state.writing = false;
+            self.cache.forget();
         }
         let now = Instant::now();
         let alone = state.users == 0;
@@ -305,6 +337,7 @@ impl Drop for Lease {
             if alone && !self.engine.in_memory {
                 if turn_is_over {
                     state.open = None;
+                    state.rest = Some(Instant::now() + REST);
                 } else {
                     close_later(&self.engine);
                 }

@@ -31,6 +31,22 @@ impl Failure {
         }
     }
 
+    /// Whether a file could not be opened because another process holds it.
+    pub(crate) fn is_locked(&self) -> bool {
+        match self {
+            Self::DuckDb(error) => is_locked(error),
+            Self::Other(_) => false,
+        }
+    }
+
+    /// Whether a file that was to be opened is none of DuckDB's.
+    pub(crate) fn is_no_database(&self) -> bool {
+        match self {
+            Self::DuckDb(error) => message(error).contains(NO_DATABASE),
+            Self::Other(_) => false,
+        }
+    }
+
     /// Whether the engine cannot go on after this.
     pub(crate) fn is_fatal(&self) -> bool {
         match self {
@@ -40,10 +56,16 @@ impl Failure {
     }
 }
 
-/// Whether a file could not be opened because another process holds it.
-pub(crate) fn is_locked(error: &duckdb::Error) -> bool {
-    message(error).contains("Could not set lock on file")
+fn is_locked(error: &duckdb::Error) -> bool {
+    let message = message(error);
+    // The other way round, this process has not quite let it go.
+    message.contains("Could not set lock on file") || message.contains(IN_USE)
 }
+
+const NO_DATABASE: &str = "not a valid DuckDB database file";
+
+/// A database of this process that is detached while something still uses it.
+const IN_USE: &str = "Unique file handle conflict";
 
 /// The process that holds the file, in DuckDB's words.
 fn holder(message: &str) -> Option<&str> {
@@ -69,13 +91,17 @@ pub(crate) fn duckdb(error: duckdb::Error, what: &str, path: &Path) -> Error {
     let text = message(&error);
     let says = |part: &str| text.contains(part);
     let described = if is_locked(&error) {
-        let who = holder(&text).unwrap_or("another process");
+        let somebody = match says(IN_USE) {
+            true => "this process",
+            false => "another process",
+        };
+        let who = holder(&text).unwrap_or(somebody);
         Error::new(
             ErrorKind::Locked,
             format!("the store in {file} is held by {who}"),
         )
         .with_hint("one process writes a DuckDB file at a time: wait for it to end, or raise the option `lock_timeout`")
-    } else if says("not a valid DuckDB database file") {
+    } else if says(NO_DATABASE) {
         Error::new(
             ErrorKind::CannotOpen,
             format!("{file} is not a DuckDB database, so it cannot be opened as a store"),
@@ -91,7 +117,7 @@ pub(crate) fn duckdb(error: duckdb::Error, what: &str, path: &Path) -> Error {
         )
     } else if says("INTERRUPT") {
         Error::new(ErrorKind::Cancelled, "the query was cancelled")
-    } else if says("Out of Memory") {
+    } else if says("Out of Memory") || says("could not allocate block") {
         Error::new(
             ErrorKind::Storage,
             format!(

@@ -6,19 +6,20 @@
 //! # How samples are kept
 //!
 //! One table per feature, named `{table_prefix}{table name}`, with the feature's columns as the Python package makes them: by-field
-//! columns are STRUCTs of VARCHAR, system timestamps are TIMESTAMPTZ. There is no other table, so both programs may write to
+//! columns are STRUCTs of VARCHAR, system timestamps are TIMESTAMPTZ. Both programs may write to
 //! one file in turns. The Arrow type of a column that DuckDB has no type of its own for, such as a duration, stands in the
-//! column's comment.
+//! table `metaxy.types`, which is made when the first such column is.
 //!
 //! # One process writes
 //!
 //! DuckDB lets one process write a file, or several read it. A store holds the file only while it works on it, and shortly
 //! after; another process waits for it with growing pauses, up to `lock_timeout`. All stores of one process on one file
-//! share an engine, whose settings are those of the store that opened it.
+//! share an engine, whose settings are those of the store that opened it. An engine without a file stays for the life of the process.
 //!
 //! # Limits
 //!
 //! DuckDB ignores the case of names: two columns of a feature, or two members of a struct, that differ in case only are refused.
+//! A write of a process waits while a store of it that was opened for reading still has a result open, up to `lock_timeout`.
 //! Unions and year-month or day-time intervals are refused, so are intervals with fractions of a microsecond.
 
 mod backend;
@@ -29,6 +30,7 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod host;
 mod once;
 mod query;
 mod types;
@@ -44,6 +46,7 @@ pub const TYPE_PATH: &str = "metaxy_duckdb::DuckDbBackend";
 
 /// What the registry knows of this store.
 pub const DESCRIPTOR: Descriptor = Descriptor::new("duckdb", TYPE_PATH, config::open)
+    .with_aliases(metaxy_core::registry::DUCKDB_PATHS)
     .with_cargo_feature("duckdb")
     .with_summary("one DuckDB file, embedded; for millions of samples on one machine");
 

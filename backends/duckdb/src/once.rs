@@ -1,9 +1,9 @@
 //! A cheap look at whether a table has anything that later rows replace.
 
 use arrow::datatypes::{DataType, Schema};
-use duckdb::Connection;
 use metaxy_core::sql::quote;
 
+use crate::catalog::Session;
 use crate::error::Failure;
 
 /// The range of the IDs, as a multiple of the number of rows, up to which a bit per possible ID is worth it.
@@ -15,7 +15,7 @@ const FEW: i64 = 50_000;
 /// Whether every sample is known to stand in the table once, over all versions. Only integer IDs that lie close together are looked
 /// at: with a bit for each, it takes a tenth of the time of grouping them.
 pub(crate) fn written_once(
-    connection: &Connection,
+    session: Session<'_>,
     table: &str,
     schema: &Schema,
     ids: &[String],
@@ -35,7 +35,8 @@ pub(crate) fn written_once(
     {
         return Ok(false);
     }
-    let (id, table) = (quote(id), quote(table));
+    let connection = session.connection;
+    let (id, table) = (quote(id), session.name(table));
     // Answered from the statistics of the table.
     let sql = format!("SELECT COUNT(*), MIN({id})::BIGINT, MAX({id})::BIGINT FROM {table}");
     let (rows, least, greatest) = connection.query_row(&sql, [], |row| {

@@ -14,11 +14,11 @@ use metaxy_core::{Error, ErrorKind, Frame, Result};
 use crate::backend::{ENGINE, Shared};
 use crate::cross;
 use crate::dialect::{DuckDbDialect, ROWID, frame_name};
-use crate::engine::{self, Need};
+use crate::engine::{Lease, Need};
 use crate::error::Failure;
 use crate::types::{from_kept, kept, sql_type};
 use crate::write::append_rows;
-use crate::{catalog, once};
+use crate::{host, once};
 
 /// Runs a plan. Its rows arrive while the statement runs.
 pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
@@ -28,48 +28,45 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
     blocking::stream(ENGINE, schema, pump, move |sink| {
         match shared.lease(Need::Read)? {
             Some(lease) => {
-                let outcome = answer(&shared, lease.connection(), plan, sink);
-                shared.explain(&lease, outcome, "answer a query")
+                let mut dialect = shared.dialect(&lease);
+                let looked = look_up(&lease, &plan.relation, &mut dialect);
+                let answered =
+                    looked.and_then(|()| answer(lease.connection(), plan, &dialect, sink));
+                shared.explain(&lease, answered, "answer a query")
             }
             // No file: no table to scan, but perhaps frames.
             None => {
-                let connection = engine::scratch(&shared.config)?;
-                let outcome = answer(&shared, &connection, plan, sink);
-                outcome.map_err(|e| e.explain("answer a query", &shared.config.database))
+                let connection = host::scratch(&shared.config)?;
+                let answered = answer(&connection, plan, &DuckDbDialect::default(), sink);
+                answered.map_err(|e| e.explain("answer a query", &shared.config.database))
             }
         }
     })
 }
 
 fn answer(
-    shared: &Shared,
     connection: &Connection,
     plan: Plan,
+    dialect: &DuckDbDialect,
     sink: &mut Sink,
 ) -> Result<(), Failure> {
     let interrupt = connection.interrupt_handle();
     sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
-    connection.execute_batch("BEGIN TRANSACTION")?;
-    let mut dialect = shared.dialect();
-    look_up(connection, &plan.relation, &mut dialect)?;
     load_frames(connection, plan.frames)?;
-    let sql = render(&plan.relation, &dialect)?;
-    stream(connection, &sql, plan.relation.schema(), sink)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(())
+    let sql = render(&plan.relation, dialect)?;
+    stream(connection, &sql, plan.relation.schema(), sink)
 }
 
 /// Makes sure that the tables of the plan are still there, and tells the dialect what it has to know of them.
-fn look_up(
-    connection: &Connection,
-    relation: &Relation,
-    dialect: &mut DuckDbDialect,
-) -> Result<(), Failure> {
+/// The transaction that is begun here is the statement's, too, so that it holds then.
+fn look_up(lease: &Lease, relation: &Relation, dialect: &mut DuckDbDialect) -> Result<(), Failure> {
+    let session = lease.session();
+    session.connection.execute_batch("BEGIN TRANSACTION")?;
     let mut scans = Vec::new();
     relation.scans(&mut |scan| scans.push(scan));
     for scan in scans {
         let name = dialect.table_name(&scan.table);
-        let Some(schema) = catalog::table(connection, &name)? else {
+        let Some(schema) = lease.cache().table(session, &name)? else {
             return Err(Error::new(
                 ErrorKind::TableNotFound,
                 format!(
@@ -85,7 +82,7 @@ fn look_up(
             dialect.rowid_hidden.insert(name.clone());
         }
         if let Some(ids) = &scan.latest_per
-            && once::written_once(connection, &name, &schema, ids)?
+            && once::written_once(session, &name, &schema, ids)?
         {
             dialect.written_once.insert((name, ids.clone()));
         }

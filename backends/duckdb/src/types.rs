@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, MapArray, StructArray,
-    make_array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, MapArray, StringArray,
+    StructArray, make_array, new_null_array,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, IntervalMonthDayNano, IntervalUnit, TimeUnit,
+};
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -289,7 +291,26 @@ fn convert(
         // Their counts are what is kept.
         (T::Duration(_) | T::Time64(TimeUnit::Nanosecond), T::Int64)
         | (T::Int64, T::Duration(_) | T::Time64(TimeUnit::Nanosecond)) => counted(array, target)?,
-        _ => cast(array, target)?,
+        _ => cast_whole(array, target)?,
+    })
+}
+
+/// A cast in which no value becomes null because it does not fit.
+fn cast_whole(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, target, &options).map_err(|source| {
+        let given = array.data_type();
+        Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "a value of type {given} does not fit {target}, the type that DuckDB has for it"
+            ),
+        )
+        .with_hint("correct the value, or cast the column to another type; nothing was written")
+        .with_source(source)
     })
 }
 
@@ -307,6 +328,45 @@ fn has_intervals(data_type: &DataType) -> bool {
         }
         DataType::Struct(members) => members.iter().any(|m| has_intervals(m.data_type())),
         _ => false,
+    }
+}
+
+/// Intervals as texts that DuckDB reads, since its crate appends those that are null as zero.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the values do not make an array.
+pub(crate) fn intervals_as_text(array: &ArrayRef) -> Result<ArrayRef> {
+    if !has_intervals(array.data_type()) {
+        return Ok(array.clone());
+    }
+    if let Some(intervals) = array.as_primitive_opt::<arrow::datatypes::IntervalMonthDayNanoType>()
+    {
+        let text = |i: IntervalMonthDayNano| {
+            let micros = i.nanoseconds / 1_000;
+            format!("{} months {} days {micros} microseconds", i.months, i.days)
+        };
+        let texts = intervals.iter().map(|interval| interval.map(text));
+        return Ok(Arc::new(texts.collect::<StringArray>()));
+    }
+    convert(array, &with_text(array.data_type()), &|inner, _| {
+        intervals_as_text(inner)
+    })
+}
+
+/// The type with text in place of intervals.
+fn with_text(data_type: &DataType) -> DataType {
+    use DataType as T;
+    let inner = |field: &FieldRef| -> FieldRef {
+        let data_type = with_text(field.data_type());
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    match data_type {
+        T::Interval(_) => T::Utf8,
+        T::List(item) => T::List(inner(item)),
+        T::FixedSizeList(item, size) => T::FixedSizeList(inner(item), *size),
+        T::Struct(members) => T::Struct(members.iter().map(inner).collect()),
+        T::Map(entries, sorted) => T::Map(inner(entries), *sorted),
+        other => other.clone(),
     }
 }
 

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use duckdb::{Appender, Connection};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use duckdb::Appender;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, PreparedAppend};
+use metaxy_core::append::{Append, PreparedAppend, Times};
 use metaxy_core::backend::Appended;
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
 
-use crate::backend::Shared;
-use crate::catalog;
+use crate::catalog::{self, Session};
 use crate::cross;
 use crate::dialect::DuckDbDialect;
 use crate::error::Failure;
@@ -21,16 +20,16 @@ use crate::types::{kept, sql_type, to_kept};
 
 /// Appends to all tables, or to none. A connection that is dropped before its commit undoes everything.
 pub(crate) fn append(
-    shared: &Shared,
-    connection: &Connection,
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
     appends: Vec<Append>,
 ) -> Result<Appended, Failure> {
-    let dialect = shared.dialect();
+    let connection = session.connection;
     connection.execute_batch("BEGIN TRANSACTION")?;
     let mut appended = Appended::default();
     for append in appends {
         let name = dialect.table_name(&append.table);
-        let (rows, table_rows) = append_one(connection, &name, append)?;
+        let (rows, table_rows) = append_one(session, &name, append)?;
         appended.rows += rows;
         appended.table_rows = appended.table_rows.max(Some(table_rows));
     }
@@ -38,33 +37,32 @@ pub(crate) fn append(
     Ok(appended)
 }
 
-fn append_one(connection: &Connection, name: &str, append: Append) -> Result<(u64, u64), Failure> {
+fn append_one(session: Session<'_>, name: &str, append: Append) -> Result<(u64, u64), Failure> {
+    let connection = session.connection;
     let (feature, create) = (append.table.clone(), append.create);
-    let stored = catalog::table(connection, name)?;
+    let stored = catalog::table(session, name)?;
+    if let Some(stored) = &stored
+        && append.times != Times::Keep
+    {
+        require_ours(stored, name, &feature)?;
+    }
     let latest = match &stored {
-        Some(stored) => latest_stamp(connection, name, stored)?,
+        Some(stored) => latest_stamp(session, name, stored)?,
         None => None,
     };
     let mut prepared = append.prepare(stored.as_deref(), latest)?;
-    fit_table(
-        connection,
-        name,
-        stored.as_ref(),
-        &prepared,
-        &feature,
-        create,
-    )?;
+    fit_table(session, name, stored.as_ref(), &prepared, &feature, create)?;
     let types = kept_types(prepared.schema(), &feature)?;
 
     let mut rows = 0;
-    let mut appender = connection.appender(name)?;
+    let mut appender = connection.appender_to_catalog_and_db(name, session.database, "main")?;
     while let Some(batch) = block_on(prepared.next())? {
         append_rows(&mut appender, &batch, &types).map_err(|failure| refused(failure, &feature))?;
         rows += batch.num_rows() as u64;
     }
     appender.flush().map_err(|e| refused(e.into(), &feature))?;
     drop(appender);
-    let sql = format!("SELECT COUNT(*) FROM {}", quote(name));
+    let sql = format!("SELECT COUNT(*) FROM {}", session.name(name));
     let table_rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     Ok((rows, u64::try_from(table_rows).unwrap_or_default()))
 }
@@ -98,12 +96,12 @@ pub(crate) fn append_rows(
         .zip(types)
         .map(|(column, kept)| to_kept(column, kept))
         .collect::<Result<Vec<_>>>()?;
-    let fields: Vec<arrow::datatypes::Field> = batch
+    let fields: Vec<Field> = batch
         .schema()
         .fields()
         .iter()
         .zip(types)
-        .map(|(field, kept)| arrow::datatypes::Field::new(field.name(), kept.clone(), true))
+        .map(|(field, kept)| Field::new(field.name(), kept.clone(), true))
         .collect();
     let kept = RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), columns);
     let kept = cross::batch_for(&kept.map_err(Error::from)?)?;
@@ -120,11 +118,7 @@ fn kept_types(schema: &Schema, feature: &FeatureKey) -> Result<Vec<DataType>> {
 }
 
 /// The greatest stamp of the table, as far as it has the columns.
-fn latest_stamp(
-    connection: &Connection,
-    name: &str,
-    stored: &Schema,
-) -> Result<Option<i64>, Failure> {
+fn latest_stamp(session: Session<'_>, name: &str, stored: &Schema) -> Result<Option<i64>, Failure> {
     let is_time = |column: &&str| {
         let field = stored.field_with_name(column);
         field.is_ok_and(|field| matches!(field.data_type(), DataType::Timestamp(..)))
@@ -140,20 +134,21 @@ fn latest_stamp(
     let sql = format!(
         "SELECT GREATEST({}) FROM {}",
         stamps.join(", "),
-        quote(name)
+        session.name(name)
     );
-    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+    Ok(session.connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
 /// Makes the table, or adds what it lacks.
 fn fit_table(
-    connection: &Connection,
+    session: Session<'_>,
     name: &str,
     stored: Option<&SchemaRef>,
     prepared: &PreparedAppend,
     feature: &FeatureKey,
     create: bool,
 ) -> Result<(), Failure> {
+    let connection = session.connection;
     let schema = prepared.schema();
     let types = kept_types(schema, feature)?;
     tell_apart(schema, feature)?;
@@ -163,7 +158,11 @@ fn fit_table(
     };
     let Some(stored) = stored else {
         let definitions: Vec<String> = (0..types.len()).map(definition).collect();
-        let sql = format!("CREATE TABLE {} ({})", quote(name), definitions.join(", "));
+        let sql = format!(
+            "CREATE TABLE {} ({})",
+            session.name(name),
+            definitions.join(", ")
+        );
         if !create {
             return Err(Error::new(
                 ErrorKind::TableNotFound,
@@ -172,23 +171,15 @@ fn fit_table(
             .with_hint(format!("switch it on; the table would be made with: {sql}"))
             .into());
         }
-        let taken = catalog::names(connection)?;
-        if let Some(taken) = taken.iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("DuckDB cannot tell the table {name:?} of feature {feature} from the table {taken:?}"),
-            )
-            .with_hint("rename the feature, set the option `table_prefix`, or use another file")
-            .into());
-        }
+        refuse_taken(session, name, feature)?;
         connection.execute_batch(&sql)?;
         for field in schema.fields() {
-            catalog::note_type(connection, name, field)?;
+            catalog::note_type(session, name, field)?;
         }
         return Ok(());
     };
     for (i, field) in schema.fields().iter().enumerate() {
-        let table = quote(name);
+        let table = session.name(name);
         match stored.fields().get(i) {
             Some(known) if known.data_type() == field.data_type() => continue,
             // It has got new members.
@@ -200,7 +191,7 @@ fn fit_table(
             None => connection
                 .execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {}", definition(i)))?,
         }
-        catalog::note_type(connection, name, field)?;
+        catalog::note_type(session, name, field)?;
     }
     Ok(())
 }
@@ -249,19 +240,53 @@ fn unique<'a>(
     Ok(())
 }
 
+/// # Errors
+/// [`ErrorKind::Unsupported`] if a table or a view has the name, but for its case.
+fn refuse_taken(session: Session<'_>, name: &str, feature: &FeatureKey) -> Result<(), Failure> {
+    let taken = catalog::taken_names(session)?;
+    match taken.iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
+        None => Ok(()),
+        Some(taken) if taken == name => Err(not_ours(name, feature).into()),
+        Some(taken) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("DuckDB cannot tell the table {name:?} of feature {feature} from the table {taken:?}"),
+        )
+        .with_hint("rename the feature, set the option `table_prefix`, or use another file")
+        .into()),
+    }
+}
+
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a table that has no column of the system: it is somebody else's.
+fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(), Error> {
+    let system = |field: &Field| field.name().starts_with(columns::SYSTEM_PREFIX);
+    if stored.fields().iter().any(|field| system(field)) {
+        return Ok(());
+    }
+    Err(not_ours(name, feature))
+}
+
+fn not_ours(name: &str, feature: &FeatureKey) -> Error {
+    let problem =
+        format!("the table {name:?}, where feature {feature} would be kept, is not metaxy's");
+    Error::new(ErrorKind::Unsupported, problem)
+        .with_hint("set the option `table_prefix`, or use another file; nothing was changed")
+}
+
 /// Removes the rows for which `filter` is true, or all.
 pub(crate) fn delete(
     dialect: &DuckDbDialect,
-    connection: &Connection,
+    session: Session<'_>,
     table: &FeatureKey,
     filter: Option<&Expr>,
 ) -> Result<u64, Failure> {
+    let connection = session.connection;
     let name = dialect.table_name(table);
     connection.execute_batch("BEGIN TRANSACTION")?;
-    let Some(schema) = catalog::table(connection, &name)? else {
+    let Some(schema) = catalog::table(session, &name)? else {
         return Ok(0);
     };
-    let mut sql = format!("DELETE FROM {}", quote(&name));
+    let mut sql = format!("DELETE FROM {}", session.name(&name));
     if let Some(filter) = filter {
         let sql_of = |column: &str| Ok(quote(column));
         let condition = condition(filter, &schema, &sql_of, dialect)?;
@@ -273,12 +298,14 @@ pub(crate) fn delete(
 }
 
 /// Removes a table; returns whether there was one.
-pub(crate) fn drop_table(connection: &Connection, name: &str) -> Result<bool, Failure> {
+pub(crate) fn drop_table(session: Session<'_>, name: &str) -> Result<bool, Failure> {
+    let connection = session.connection;
     connection.execute_batch("BEGIN TRANSACTION")?;
-    if !catalog::has(connection, name)? {
+    if !catalog::names(session)?.contains(name) {
         return Ok(false);
     }
-    connection.execute_batch(&format!("DROP TABLE {}", quote(name)))?;
+    connection.execute_batch(&format!("DROP TABLE {}", session.name(name)))?;
+    catalog::forget_types(session, name)?;
     connection.execute_batch("COMMIT")?;
     Ok(true)
 }

@@ -372,6 +372,7 @@ fn merge_types(stored: &DataType, incoming: &DataType) -> Option<DataType> {
         (DataType::Timestamp(a, tz), DataType::Timestamp(b, other)) => {
             tz.is_some() == other.is_some() && a >= b
         }
+        (DataType::Dictionary(_, a), DataType::Dictionary(_, b)) => a == b,
         (DataType::Dictionary(_, value), other) => value.as_ref() == other,
         (a, DataType::Dictionary(_, value)) => a == value.as_ref(),
         _ => false,

@@ -1,6 +1,6 @@
 //! One file, many processes: whoever reads sees whole writes only, whoever writes waits for the others, and nobody fails.
 //!
-//! The tests run this binary again, as writers, readers and others (`role.rs`); `watch.rs` says what readers check. The sizes of
+//! The tests run this binary again, as writers, readers and others ([`metaxy_conformance::processes`]). The sizes of
 //! `readers_see_whole_writes_while_others_write` can be set:
 //!
 //! | variable | meaning | default |
@@ -20,34 +20,42 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test panics where something is wrong
 
-mod process;
-mod role;
-mod samples;
-mod watch;
-
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
-use metaxy_core::{Access, DeleteOptions, ErrorKind, ReadOptions, ResolveOptions, Rows};
-use metaxy_sqlite::SqliteConfig;
-
-use process::{
-    FOLDER, Process, ROLE, acknowledged_of, await_signal, finish_all, is_signalled, signal,
-    wait_until,
+use metaxy_conformance::processes::{
+    self, OVERWRITING, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all,
+    is_signalled, member, own, raw, samples, signal, size, wait_until,
 };
-use samples::{OVERWRITING, derived, file, open, own, raw};
-use watch::Watch;
+use metaxy_core::{
+    Access, Backend, DeleteOptions, ErrorKind, MetadataStore, ReadOptions, ResolveOptions,
+};
+use metaxy_sqlite::SqliteConfig;
 
 #[test]
 #[ignore = "what the other tests start as processes of their own"]
 fn a_process_of_the_others() {
-    if let (Ok(role), Some(folder)) = (std::env::var(ROLE), std::env::var_os(FOLDER)) {
-        process::end_with_parent();
-        role::play(&role, Path::new(&folder));
-    }
+    processes::play(open_backend);
+}
+
+fn open_backend(folder: &Path, access: Access) -> Arc<dyn Backend> {
+    Arc::new(SqliteConfig::new(file(folder)).open(access))
+}
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join("store.db")
+}
+
+fn place(folder: &Path) -> Place {
+    Place::new(folder, open_backend)
+}
+
+fn store(config: SqliteConfig, access: Access) -> MetadataStore {
+    processes::store(Arc::new(config.open(access)), access)
 }
 
 #[test]
@@ -73,8 +81,8 @@ fn readers_see_whole_writes_while_others_write() {
 
     let watch = look(folder, rows);
     assert_eq!(watch.seen().len() as i64, writers * writes);
-    let stored = stored_rows(folder);
-    let current = current_rows(folder).num_rows() as i64;
+    let stored = place(folder).stored_rows();
+    let current = place(folder).current().num_rows() as i64;
     println!(
         "{stored} rows ({current} current) of {writers} writers in {written:.1?}, {:.1?} in all",
         start.elapsed()
@@ -86,8 +94,9 @@ fn readers_see_whole_writes_while_others_write() {
         (writers - overwriters) * writes * rows + common,
         "each sample once"
     );
-    let store = open(&file(folder), Access::Read);
-    let rest = block_on(store.resolve_update(&derived(), ResolveOptions::default())).unwrap();
+    let store = place(folder).store(Access::Read);
+    let rest =
+        block_on(store.resolve_update(&processes::derived(), ResolveOptions::default())).unwrap();
     assert!(rest.is_empty(), "{:?}", rest.counts());
 }
 
@@ -135,14 +144,17 @@ fn a_killed_writer_leaves_whole_writes_and_stops_nobody() {
             "{seen} of {told} writes of {victim}"
         );
     }
-    assert_eq!(stored_rows(folder), watch.seen().len() as i64 * rows);
+    assert_eq!(
+        place(folder).stored_rows(),
+        watch.seen().len() as i64 * rows
+    );
     Process::start(folder, format!("writer 7 1 {rows}")).finish();
     look(folder, rows);
 }
 
 #[test]
 fn processes_that_make_the_store_at_once_all_succeed() {
-    let (processes, rounds, rows) = (samples::OWN, 40, 5);
+    let (processes, rounds, rows) = (OWN, 40, 5);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let creators: Vec<Process> = (0..processes)
@@ -153,8 +165,8 @@ fn processes_that_make_the_store_at_once_all_succeed() {
         .collect();
     finish_all(creators);
     for round in 0..rounds {
-        let path = folder.join(format!("store-{round}.db"));
-        let store = open(&path, Access::Read);
+        let folder = folder.join(format!("store-{round}"));
+        let store = place(&folder).store(Access::Read);
         let count = |feature| {
             let read = async {
                 let rows = store.read(&feature, ReadOptions::default()).await?;
@@ -164,7 +176,7 @@ fn processes_that_make_the_store_at_once_all_succeed() {
         };
         assert_eq!(count(raw()), processes * rows);
         assert!((0..processes).all(|process| count(own(process)) == rows));
-        check_integrity(&path);
+        check_integrity(&file(&folder));
     }
 }
 
@@ -179,16 +191,16 @@ fn who_makes_the_store_waits_for_others_at_the_file() {
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("CREATE TABLE notes (x)").unwrap();
         other.execute_batch(begin).unwrap();
-        let rows = || samples::samples((1, 0), 5, Vec::new());
+        let rows = || samples((1, 0), 5, Vec::new());
         let patience = Duration::from_millis(100);
         let hasty = SqliteConfig::new(&path).with_lock_timeout(patience);
-        let hasty = samples::store(hasty, Access::Write);
+        let hasty = store(hasty, Access::Write);
         let start = Instant::now();
         let error = block_on(hasty.write(&raw(), rows())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Locked, "{begin}: {error}");
         assert!(start.elapsed() >= patience, "{begin}: it did not wait");
 
-        let patient = open(&path, Access::Write);
+        let patient = place(folder.path()).store(Access::Write);
         std::thread::scope(|scope| {
             let writing = scope.spawn(|| block_on(patient.write(&raw(), rows())));
             std::thread::sleep(Duration::from_millis(200));
@@ -215,7 +227,7 @@ fn columns_are_added_while_others_write() {
     finish_all(vec![worker, reader]);
 
     look(folder, rows);
-    let found = current_rows(folder).to_batch().unwrap();
+    let found = place(folder).current().to_batch().unwrap();
     assert_eq!(found.num_rows() as i64, 3 * writes * rows);
     let numbers = |name: &str| found.column_by_name(name).unwrap().clone();
     let (writer, batch) = (numbers("writer"), numbers("batch"));
@@ -245,8 +257,8 @@ fn a_reader_of_a_missing_store_is_told_so() {
     let folder = folder.path();
     let early = Process::start(folder, "early");
     await_signal(folder, "told");
-    let store = open(&file(folder), Access::Write);
-    block_on(store.write(&raw(), samples::samples((1, 0), 5, Vec::new()))).unwrap();
+    let store = place(folder).store(Access::Write);
+    block_on(store.write(&raw(), samples((1, 0), 5, Vec::new()))).unwrap();
     assert!(early.finish().ends_with("5 rows found"));
 }
 
@@ -261,10 +273,10 @@ fn who_cannot_get_the_lock_is_told_so_and_writes_nothing() {
 
     let timeout = Duration::from_millis(150);
     let config = SqliteConfig::new(file(folder)).with_lock_timeout(timeout);
-    let hasty = samples::store(config, Access::Write);
+    let hasty = store(config, Access::Write);
     let wide = || {
-        let further = vec![("surplus".into(), samples::member("x", "y", 5))];
-        samples::samples((2, 0), 5, further)
+        let further = vec![("surplus".into(), member("x", "y", 5))];
+        samples((2, 0), 5, further)
     };
     let before = block_on(hasty.feature_schema(&raw())).unwrap();
     let refused = |what: &str, result: metaxy_core::Result<()>, start: Instant| {
@@ -289,7 +301,7 @@ fn who_cannot_get_the_lock_is_told_so_and_writes_nothing() {
     refused("drop_feature", dropped.map(|_| ()), start);
 
     // Readers do not wait, and nothing of all that is there.
-    assert_eq!(stored_rows(folder), 2 * rows);
+    assert_eq!(place(folder).stored_rows(), 2 * rows);
     assert_eq!(block_on(hasty.feature_schema(&raw())).unwrap(), before);
     assert_eq!(block_on(hasty.feature_schema(&own(0))).unwrap(), None);
     assert!(!is_signalled(folder, "release"));
@@ -297,7 +309,7 @@ fn who_cannot_get_the_lock_is_told_so_and_writes_nothing() {
     signal(folder, "release");
     stuck.finish();
     block_on(hasty.write(&raw(), wide())).unwrap();
-    assert_eq!(stored_rows(folder), 3 * rows + 5);
+    assert_eq!(place(folder).stored_rows(), 3 * rows + 5);
     check_integrity(&file(folder));
 }
 
@@ -307,7 +319,7 @@ fn who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let dropper = Process::start(folder, format!("dropper 150 {rows}"));
-    let store = open(&file(folder), Access::Read);
+    let store = place(folder).store(Access::Read);
     let (mut whole, mut none) = (0, 0);
     while !is_signalled(folder, "done") {
         block_on(store.has_feature(&raw(), false)).unwrap();
@@ -332,24 +344,10 @@ fn who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all() {
     assert!(whole > 0 && none > 0, "{whole} reads of {none}");
 }
 
-/// A size that may be set from outside.
-fn size(name: &str, default: i64) -> i64 {
-    let name = format!("METAXY_PROCESSES_{name}");
-    match std::env::var(&name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {text:?}")),
-        Err(_) => default,
-    }
-}
-
 /// What somebody who comes afterwards finds must be right too.
 fn look(folder: &Path, rows: i64) -> Watch {
     check_integrity(&file(folder));
-    let mut watch = Watch::new(rows);
-    watch.look(&open(&file(folder), Access::Read), folder);
-    assert!(watch.violations.is_empty(), "{:#?}", watch.violations);
-    watch
+    place(folder).look(rows)
 }
 
 fn check_integrity(path: &Path) {
@@ -357,17 +355,4 @@ fn check_integrity(path: &Path) {
     let text = |sql: &str| -> String { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
     assert_eq!(text("PRAGMA integrity_check"), "ok");
     assert_eq!(text("PRAGMA journal_mode"), "wal");
-}
-
-fn stored_rows(folder: &Path) -> i64 {
-    read(folder, ReadOptions::default().with_sample_history(true)).num_rows() as i64
-}
-
-fn current_rows(folder: &Path) -> Rows {
-    read(folder, ReadOptions::default())
-}
-
-fn read(folder: &Path, options: ReadOptions) -> Rows {
-    let store = open(&file(folder), Access::Read);
-    block_on(async { store.read(&raw(), options).await?.collect().await }).unwrap()
 }

@@ -6,24 +6,24 @@ use std::path::Path;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::executor::block_on;
-use metaxy_core::{ErrorKind, MetadataStore, ReadOptions, ResolveOptions, Rows};
+use metaxy_store::{ErrorKind, MetadataStore, ReadOptions, ResolveOptions, Rows};
 
-use crate::process::acknowledged;
-use crate::samples::{Mark, derived, overwrites, raw};
+use super::process::acknowledged;
+use super::samples::{Mark, derived, overwrites, raw};
 
 /// Remembers what was seen, and collects what should not have been.
-pub(crate) struct Watch {
+#[derive(Debug)]
+pub struct Watch {
     /// Rows of every write.
     rows: usize,
     /// The writes that were seen, and when they were stamped.
     seen: BTreeMap<Mark, i64>,
     /// The greatest stamp of a current row of the samples that are overwritten.
     newest_common: i64,
-    pub(crate) looks: u64,
+    looks: u64,
     /// Writes of which some rows were there and others not.
-    pub(crate) partial: u64,
-    /// Everything that was wrong.
-    pub(crate) violations: Vec<String>,
+    partial: u64,
+    violations: Vec<String>,
 }
 
 /// Rows of one write within one answer.
@@ -35,7 +35,9 @@ struct Part {
 }
 
 impl Watch {
-    pub(crate) fn new(rows: i64) -> Self {
+    /// Of writes with so many rows each.
+    #[must_use]
+    pub fn new(rows: i64) -> Self {
         Self {
             rows: rows as usize,
             seen: BTreeMap::new(),
@@ -47,7 +49,7 @@ impl Watch {
     }
 
     /// Looks once: at all rows, at the current ones, and at what is to be done downstream.
-    pub(crate) fn look(&mut self, store: &MetadataStore, folder: &Path) {
+    pub fn look(&mut self, store: &MetadataStore, folder: &Path) {
         let expected = acknowledged(folder);
         self.looks += 1;
         self.look_at_history(store, &expected);
@@ -56,8 +58,23 @@ impl Watch {
     }
 
     /// The writes that were seen, and when they were stamped.
-    pub(crate) fn seen(&self) -> &BTreeMap<Mark, i64> {
+    #[must_use]
+    pub fn seen(&self) -> &BTreeMap<Mark, i64> {
         &self.seen
+    }
+
+    /// Everything that was wrong.
+    #[must_use]
+    pub fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    /// What was seen, in a line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (looks, partial, writes) = (self.looks, self.partial, self.seen.len());
+        let wrong = self.violations.len();
+        format!("{looks} looks, {writes} writes seen, {partial} partial reads, {wrong} violations")
     }
 
     fn look_at_history(&mut self, store: &MetadataStore, acknowledged: &BTreeSet<Mark>) {

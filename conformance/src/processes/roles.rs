@@ -1,40 +1,65 @@
-//! What the processes do.
+//! What the processes do: a name and numbers, separated by spaces.
+//!
+//! | role | what it does |
+//! |---|---|
+//! | `writer N WRITES ROWS` | writes as writer N, again and again; from [`OVERWRITING`](super::OVERWRITING) on always the same samples |
+//! | `widener N WRITES ROWS` | the same, each time with a column and a member of a struct that were not there before |
+//! | `reader N ROWS` | [looks](super::Watch::look) until the sign `done`, and once more |
+//! | `worker` | computes the feature downstream until the sign `done`, and once more |
+//! | `stuck N ROWS BALLAST` | begins a write of rows with so many bytes each, gives the sign `stuck` in the middle, goes on at the sign `release` |
+//! | `creator P PROCESSES ROUNDS ROWS` | makes the stores of the folders `store-0`, `store-1`, …, each at once with the other creators |
+//! | `early` | comes before there is a store, gives the sign `told`, and waits until rows are there |
+//! | `dropper ROUNDS ROWS` | writes a table and drops it, again and again, then gives the sign `done` |
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
-use metaxy_core::{Access, ErrorKind, Frame, MetadataStore, ReadOptions, ResolveOptions, col, lit};
+use metaxy_store::{
+    Access, ErrorKind, Frame, MetadataStore, ReadOptions, ResolveOptions, col, lit,
+};
 
-use crate::process::{acknowledge, await_signal, is_signalled, report, signal, wait_until};
-use crate::samples::{self, Mark, derived, file, member, own, raw, samples};
-use crate::watch::Watch;
+use super::process::{
+    FOLDER, ROLE, acknowledge, await_signal, end_with_parent, is_signalled, report, signal,
+    wait_until,
+};
+use super::samples::{Mark, Open, Place, derived, member, overwrites, own, raw, samples};
+use super::watch::Watch;
 
-/// Plays a role: its name and its numbers, separated by spaces.
-pub(crate) fn play(role: &str, folder: &Path) {
+/// Plays the role that this process was started for, on the store that `open` opens; nothing if it was started for none.
+///
+/// # Panics
+/// If something is wrong: then the process fails.
+pub fn play(open: Open) {
+    let (Ok(role), Some(folder)) = (std::env::var(ROLE), std::env::var_os(FOLDER)) else {
+        return;
+    };
+    end_with_parent();
+    let place = Place::new(folder, open);
     let mut words = role.split(' ');
-    let name = words.next().unwrap();
+    let name = words.next().unwrap_or_default();
     let numbers: Vec<i64> = words.map(|n| n.parse().unwrap()).collect();
     match (name, numbers.as_slice()) {
-        ("writer", [writer, writes, rows]) => write(folder, *writer, *writes, *rows, false),
-        ("widener", [writer, writes, rows]) => write(folder, *writer, *writes, *rows, true),
-        ("reader", [_, rows]) => read(folder, *rows),
-        ("worker", []) => work(folder),
-        ("stuck", [writer, rows, ballast]) => get_stuck(folder, *writer, *rows, *ballast),
+        ("writer", [writer, writes, rows]) => write(&place, *writer, *writes, *rows, false),
+        ("widener", [writer, writes, rows]) => write(&place, *writer, *writes, *rows, true),
+        ("reader", [_, rows]) => read(&place, *rows),
+        ("worker", []) => work(&place),
+        ("stuck", [writer, rows, ballast]) => get_stuck(&place, *writer, *rows, *ballast),
         ("creator", [process, processes, rounds, rows]) => {
-            create(folder, *process, *processes, *rounds, *rows);
+            create(&place, *process, *processes, *rounds, *rows);
         }
-        ("early", []) => come_early(folder),
-        ("dropper", [rounds, rows]) => drop_again(folder, *rounds, *rows),
+        ("early", []) => come_early(&place),
+        ("dropper", [rounds, rows]) => drop_again(&place, *rounds, *rows),
         other => panic!("no such role: {other:?}"),
     }
 }
 
 /// Writes again and again; as a `widener` each time with a column and a member of a struct that were not there before.
-fn write(folder: &Path, writer: i64, writes: i64, rows: i64, widens: bool) {
-    let store = samples::open(&file(folder), Access::Write);
+fn write(place: &Place, writer: i64, writes: i64, rows: i64, widens: bool) {
+    let store = place.store(Access::Write);
     let start = Instant::now();
     for batch in 0..writes {
         let mark = (writer, batch);
@@ -53,9 +78,9 @@ fn write(folder: &Path, writer: i64, writes: i64, rows: i64, widens: bool) {
             Vec::new()
         };
         block_on(store.write(&raw(), samples(mark, rows, further))).unwrap();
-        acknowledge(folder, mark);
+        acknowledge(place.folder(), mark);
         // It reads the whole table, so not after each of many writes.
-        if samples::overwrites(&mark) && (batch < 20 || batch % 20 == 19) {
+        if overwrites(&mark) && (batch < 20 || batch % 20 == 19) {
             check_it_won(&store, mark);
         }
     }
@@ -79,36 +104,26 @@ fn check_it_won(store: &MetadataStore, (writer, batch): Mark) {
 }
 
 /// Looks until all is done, and once more.
-fn read(folder: &Path, rows: i64) {
-    let store = samples::open(&file(folder), Access::Read);
+fn read(place: &Place, rows: i64) {
+    let store = place.store(Access::Read);
     let mut watch = Watch::new(rows);
     let mut done = false;
     while !done {
-        done = is_signalled(folder, "done");
-        watch.look(&store, folder);
+        done = is_signalled(place.folder(), "done");
+        watch.look(&store, place.folder());
     }
-    let Watch {
-        looks,
-        partial,
-        violations,
-        ..
-    } = &watch;
-    let writes = watch.seen().len();
-    report(&format!(
-        "{looks} looks, {writes} writes seen, {partial} partial reads, {} violations",
-        violations.len()
-    ));
-    assert!(violations.is_empty(), "{violations:#?}");
-    assert!(writes > 0, "nothing was seen");
+    report(&watch.summary());
+    assert!(watch.violations().is_empty(), "{:#?}", watch.violations());
+    assert!(!watch.seen().is_empty(), "nothing was seen");
 }
 
 /// Computes downstream samples until all is done, and once more; then nothing is left to do.
-fn work(folder: &Path) {
-    let store = samples::open(&file(folder), Access::Write);
+fn work(place: &Place) {
+    let store = place.store(Access::Write);
     let (mut rounds, mut rows) = (0, 0);
     let mut done = false;
     while !done {
-        done = is_signalled(folder, "done");
+        done = is_signalled(place.folder(), "done");
         match block_on(store.resolve_update(&derived(), ResolveOptions::default())) {
             Ok(increment) => {
                 let work = increment.new_and_stale();
@@ -127,8 +142,8 @@ fn work(folder: &Path) {
 }
 
 /// Begins a write, gives the sign `stuck` in the middle of it, and goes on at the sign `release`. Each row carries so many bytes.
-fn get_stuck(folder: &Path, writer: i64, rows: i64, ballast: i64) {
-    let store = samples::open(&file(folder), Access::Write);
+fn get_stuck(place: &Place, writer: i64, rows: i64, ballast: i64) {
+    let store = place.store(Access::Write);
     let mark = (writer, 0);
     let heavy = |rows: usize| -> ArrayRef {
         let text = "x".repeat(ballast as usize);
@@ -138,9 +153,9 @@ fn get_stuck(folder: &Path, writer: i64, rows: i64, ballast: i64) {
     };
     let whole = samples(mark, rows, vec![("ballast".into(), heavy(rows as usize))]);
     let schema = whole.schema();
-    let (folder, here) = (folder.to_owned(), folder.to_owned());
+    let here = place.folder().to_owned();
     // Batches are asked for ahead: who is asked for the fifth knows that the first is stored.
-    let batches = (0..5).map(move |part| -> metaxy_core::Result<RecordBatch> {
+    let batches = (0..5).map(move |part| -> metaxy_store::Result<RecordBatch> {
         let most = whole.num_rows() - 1;
         if part == 0 {
             return Ok(whole.slice(0, most));
@@ -154,28 +169,26 @@ fn get_stuck(folder: &Path, writer: i64, rows: i64, ballast: i64) {
     });
     let frame = Frame::new(schema, futures::stream::iter(batches));
     block_on(store.write(&raw(), frame)).unwrap();
-    acknowledge(&folder, mark);
+    acknowledge(place.folder(), mark);
     report("went on");
 }
 
 /// Makes one store after the other, each together with the other creators.
-fn create(folder: &Path, process: i64, processes: i64, rounds: i64, rows: i64) {
+fn create(place: &Place, process: i64, processes: i64, rounds: i64, rows: i64) {
     for round in 0..rounds {
-        let path = folder.join(format!("store-{round}.db"));
-        signal(folder, &format!("ready {round} {process}"));
+        let here = place.folder().join(format!("store-{round}"));
+        std::fs::create_dir_all(&here).unwrap();
+        let here = place.at(here);
+        signal(place.folder(), &format!("ready {round} {process}"));
         wait_until("the other creators", || {
-            (0..processes).all(|p| is_signalled(folder, &format!("ready {round} {p}")))
+            (0..processes).all(|p| is_signalled(place.folder(), &format!("ready {round} {p}")))
         });
         if (process + round) % 3 == 0 {
             // Whoever looks meanwhile finds nothing, or what is there already.
-            block_on(
-                samples::open(&path, Access::Read)
-                    .backend()
-                    .has_rows(&raw()),
-            )
-            .unwrap();
+            let looker = here.store(Access::Read);
+            block_on(looker.backend().has_rows(&raw())).unwrap();
         }
-        let store = samples::open(&path, Access::Write);
+        let store = here.store(Access::Write);
         let both = [raw(), own(process)].map(|feature| {
             let rows = samples((process, round), rows, Vec::new());
             (feature, Frame::from(rows))
@@ -187,8 +200,13 @@ fn create(folder: &Path, process: i64, processes: i64, rounds: i64, rows: i64) {
 }
 
 /// Comes before there is a store, is told so, and finds it when it is there.
-fn come_early(folder: &Path) {
-    let store = samples::open(&file(folder), Access::Read);
+fn come_early(place: &Place) {
+    let entries = || -> BTreeSet<OsString> {
+        let entries = std::fs::read_dir(place.folder()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let before = entries();
+    let store = place.store(Access::Read);
     let read = || {
         block_on(async {
             let read = store.read(&raw(), ReadOptions::default()).await?;
@@ -204,8 +222,8 @@ fn come_early(folder: &Path) {
     }
     let written = block_on(store.write(&raw(), samples((1, 0), 1, Vec::new())));
     assert_eq!(written.unwrap_err().kind(), ErrorKind::ReadOnly);
-    assert!(!file(folder).exists(), "a reader made the file");
-    signal(folder, "told");
+    assert_eq!(entries(), before, "a reader made something");
+    signal(place.folder(), "told");
     wait_until("the first write", || read().is_ok());
     let (rows, increment) = (read().unwrap(), resolve().unwrap());
     assert_eq!(increment.new.num_rows(), rows.num_rows());
@@ -213,12 +231,12 @@ fn come_early(folder: &Path) {
 }
 
 /// Writes a table and drops it, again and again.
-fn drop_again(folder: &Path, rounds: i64, rows: i64) {
-    let store = samples::open(&file(folder), Access::Write);
+fn drop_again(place: &Place, rounds: i64, rows: i64) {
+    let store = place.store(Access::Write);
     for round in 0..rounds {
         block_on(store.write(&raw(), samples((1, round), rows, Vec::new()))).unwrap();
         assert!(block_on(store.drop_feature(&raw())).unwrap());
     }
-    signal(folder, "done");
+    signal(place.folder(), "done");
     report(&format!("{rounds} tables dropped"));
 }

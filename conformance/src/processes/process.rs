@@ -7,31 +7,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::samples::Mark;
+use super::samples::Mark;
 
 /// The variable that says what a process is to do.
-pub(crate) const ROLE: &str = "METAXY_TEST_ROLE";
+pub const ROLE: &str = "METAXY_TEST_ROLE";
 /// The variable that says in which folder.
-pub(crate) const FOLDER: &str = "METAXY_TEST_FOLDER";
+pub const FOLDER: &str = "METAXY_TEST_FOLDER";
+
+/// The test of a binary that its processes run: it does nothing but [`play`](super::play), and is ignored otherwise.
+pub const PROCESS_TEST: &str = "a_process_of_the_others";
 
 /// How long to wait for a sign of another process. Only a test that fails waits as long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Another process that runs this binary. It is killed when the test is over before it.
-pub(crate) struct Process {
+#[derive(Debug)]
+pub struct Process {
     child: Child,
     role: String,
     output: PathBuf,
 }
 
 impl Process {
-    /// Starts a process; `role` is what [`crate::role::play`] reads.
-    pub(crate) fn start(folder: &Path, role: impl Into<String>) -> Self {
+    /// Starts a process; `role` is the name of a [role](super::roles) and its numbers, or what the binary knows itself.
+    pub fn start(folder: &Path, role: impl Into<String>) -> Self {
         let role = role.into();
         let output = folder.join(format!("output {role}"));
         let file = File::create(&output).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_of_the_others", "--ignored"])
+            .args(["--exact", PROCESS_TEST, "--ignored"])
             .arg("--nocapture")
             .env(ROLE, &role)
             .env(FOLDER, folder)
@@ -48,7 +52,7 @@ impl Process {
     }
 
     /// Waits for its end, which must be a good one; returns what it reported.
-    pub(crate) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         finish_all(vec![self]).remove(0)
     }
 
@@ -65,7 +69,7 @@ impl Process {
     }
 
     /// Ends it at once, whatever it does. On Unix this is SIGKILL.
-    pub(crate) fn kill(mut self) -> ExitStatus {
+    pub fn kill(mut self) -> ExitStatus {
         self.child.kill().unwrap();
         self.child.wait().unwrap()
     }
@@ -80,7 +84,7 @@ impl Drop for Process {
 }
 
 /// Waits for the end of all; the first that fails ends the test, also when others wait for it. Returns what they reported.
-pub(crate) fn finish_all(mut processes: Vec<Process>) -> Vec<String> {
+pub fn finish_all(mut processes: Vec<Process>) -> Vec<String> {
     let mut reports = Vec::new();
     while !processes.is_empty() {
         processes.retain_mut(|process| match process.child.try_wait().unwrap() {
@@ -96,7 +100,7 @@ pub(crate) fn finish_all(mut processes: Vec<Process>) -> Vec<String> {
 }
 
 /// Ends this process when the one that started it is gone: then its standard input ends.
-pub(crate) fn end_with_parent() {
+pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(1);
@@ -104,25 +108,27 @@ pub(crate) fn end_with_parent() {
 }
 
 /// What a process tells at its end.
-pub(crate) fn report(what: &str) {
+pub fn report(what: &str) {
     println!("\nreport: {what}");
 }
 
 /// Gives a sign to the others.
-pub(crate) fn signal(folder: &Path, sign: &str) {
+pub fn signal(folder: &Path, sign: &str) {
     File::create(folder.join(sign)).unwrap();
 }
 
-pub(crate) fn is_signalled(folder: &Path, sign: &str) -> bool {
+/// Whether this sign was given.
+pub fn is_signalled(folder: &Path, sign: &str) -> bool {
     folder.join(sign).exists()
 }
 
-pub(crate) fn await_signal(folder: &Path, sign: &str) {
+/// Waits for a sign.
+pub fn await_signal(folder: &Path, sign: &str) {
     wait_until(sign, || is_signalled(folder, sign));
 }
 
 /// Waits, almost without sleeping: who waits for one thing shall go on at the same moment.
-pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
+pub fn wait_until(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -131,7 +137,7 @@ pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
 }
 
 /// Notes that a write was acknowledged.
-pub(crate) fn acknowledge(folder: &Path, (writer, batch): Mark) {
+pub(super) fn acknowledge(folder: &Path, (writer, batch): Mark) {
     let path = folder.join(format!("acknowledged {writer}"));
     let mut file = OpenOptions::new()
         .create(true)
@@ -143,7 +149,7 @@ pub(crate) fn acknowledge(folder: &Path, (writer, batch): Mark) {
 }
 
 /// All writes that were acknowledged until now.
-pub(crate) fn acknowledged(folder: &Path) -> BTreeSet<Mark> {
+pub fn acknowledged(folder: &Path) -> BTreeSet<Mark> {
     let mut marks = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -159,7 +165,7 @@ pub(crate) fn acknowledged(folder: &Path) -> BTreeSet<Mark> {
 }
 
 /// How many writes of this writer were acknowledged until now.
-pub(crate) fn acknowledged_of(folder: &Path, writer: i64) -> usize {
+pub fn acknowledged_of(folder: &Path, writer: i64) -> usize {
     let marks = acknowledged(folder);
     marks.iter().filter(|(w, _)| *w == writer).count()
 }
