@@ -1,7 +1,7 @@
 //! The hash function of the engine: `metaxy_hash(recipe, text, …)`.
 //!
 //! The recipe is a constant that says what is hashed: the algorithm, how many characters are kept, and the parts, which are texts
-//! or refer to the arguments. So the parts are hashed as a stream, and the joined text is never built. The hash is null
+//! or refer to the arguments. So the engine never builds the joined text as a column; a few rows are hashed at a time. The hash is null
 //! if an argument is.
 
 #![allow(unsafe_code)]
@@ -14,7 +14,7 @@ use duckdb::core::{DataChunkHandle, Inserter, LogicalTypeHandle, LogicalTypeId};
 use duckdb::vscalar::{ScalarFunctionSignature, VScalar};
 use duckdb::vtab::arrow::WritableVector;
 use duckdb::{Connection, ffi};
-use metaxy_core::hash::{HashAlgorithm, Hasher};
+use metaxy_core::hash::{HashAlgorithm, HashBatch};
 use metaxy_core::plan::{HashSpec, Nulls};
 use metaxy_core::sql::HashArg;
 
@@ -78,6 +78,19 @@ enum RecipePart {
 }
 
 impl Recipe {
+    /// The parts of a row, one after the other.
+    fn write(&self, arguments: &[Texts<'_>], row: usize, text: &mut Vec<u8>) {
+        for part in &self.parts {
+            match part {
+                RecipePart::Text(part) => text.extend_from_slice(part.as_bytes()),
+                RecipePart::Argument(index) => {
+                    let part = arguments.get(*index).and_then(|argument| argument.get(row));
+                    text.extend_from_slice(part.unwrap_or_default());
+                }
+            }
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (algorithm, rest) = text.split_once(':')?;
         let (length, mut rest) = rest.split_once(':')?;
@@ -154,31 +167,39 @@ impl VScalar for HashFunction {
         };
         let text = recipe.get(0).unwrap_or_default();
         let recipe = recipes.get(std::str::from_utf8(text)?)?;
-        let mut hasher = Hasher::new(recipe.algorithm);
+        let mut batch = HashBatch::new(recipe.algorithm);
+        let mut waiting = Vec::with_capacity(HashBatch::ROWS);
         for row in 0..rows {
-            let mut whole = true;
-            for part in &recipe.parts {
-                match part {
-                    RecipePart::Text(text) => hasher.update(text.as_bytes()),
-                    RecipePart::Argument(index) => {
-                        let argument = arguments.get(*index).ok_or("no such argument")?;
-                        match argument.get(row) {
-                            Some(text) => hasher.update(text),
-                            None => whole = false,
-                        }
+            match is_whole(&recipe, arguments, row)? {
+                false => output.set_null(row),
+                true => {
+                    if let Some(text) = batch.next_row() {
+                        recipe.write(arguments, row, text);
+                        waiting.push(row);
                     }
                 }
             }
-            if whole {
-                let hash = hasher.finish().truncated(recipe.length);
-                output.insert(row, hash.as_bytes());
-            } else {
-                hasher.reset();
-                output.set_null(row);
+            if waiting.len() == HashBatch::ROWS || row + 1 == rows {
+                for (row, hash) in waiting.drain(..).zip(batch.finish()) {
+                    output.insert(row, hash.truncated(recipe.length).as_bytes());
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether no argument of the recipe is null.
+fn is_whole(recipe: &Recipe, arguments: &[Texts<'_>], row: usize) -> Result<bool, &'static str> {
+    for part in &recipe.parts {
+        if let RecipePart::Argument(index) = part {
+            let argument = arguments.get(*index).ok_or("no such argument")?;
+            if argument.get(row).is_none() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// A column of texts of a chunk, which the engine has flattened.

@@ -10,7 +10,9 @@ use arrow::array::{
 };
 use arrow::datatypes::Int32Type;
 use metaxy_core::ErrorKind;
-use metaxy_core::hash::{Fold, HashAlgorithm, Hasher, NullAs, Part, RowHasher, hash_rows};
+use metaxy_core::hash::{
+    Fold, HashAlgorithm, HashBatch, Hasher, NullAs, Part, RowHasher, hash_rows,
+};
 use serde_json::Value;
 
 fn golden(file: &str) -> Value {
@@ -266,4 +268,34 @@ fn names_and_bits() {
     assert_eq!(HashAlgorithm::Xxhash64.bits_after(20), 64);
     assert_eq!(HashAlgorithm::Sha256.bits_after(8), 32);
     assert_eq!(HashAlgorithm::Md5.bits_after(usize::MAX), 128);
+}
+
+#[test]
+fn a_batch_hashes_as_one_after_the_other() {
+    let texts: Vec<Vec<u8>> = (0..203_usize)
+        .map(|i| (0..i * 11 % 400).map(|j| (i * 7 + j * 13) as u8).collect())
+        .collect();
+    for algorithm in HashAlgorithm::ALL {
+        let mut batch = HashBatch::new(algorithm);
+        let mut hasher = Hasher::new(algorithm);
+        // Whole batches and a part of one, each after another.
+        for chunk in texts.chunks(HashBatch::ROWS).chain(texts.chunks(3)) {
+            for text in chunk {
+                batch.next_row().unwrap().extend_from_slice(text);
+            }
+            let hashes: Vec<String> = batch.finish().map(|hash| hash.to_string()).collect();
+            let alone: Vec<String> = chunk
+                .iter()
+                .map(|text| {
+                    hasher.update(text);
+                    hasher.finish().to_string()
+                })
+                .collect();
+            assert_eq!(hashes, alone, "{algorithm}");
+        }
+        for _ in 0..HashBatch::ROWS {
+            assert!(batch.next_row().is_some());
+        }
+        assert!(batch.next_row().is_none(), "it takes no more");
+    }
 }

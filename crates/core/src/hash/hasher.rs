@@ -106,7 +106,7 @@ impl std::fmt::Debug for Hasher {
     }
 }
 
-fn at_once(algorithm: HashAlgorithm, bytes: &[u8]) -> HashText {
+pub(super) fn at_once(algorithm: HashAlgorithm, bytes: &[u8]) -> HashText {
     match algorithm {
         HashAlgorithm::Xxhash32 => HashText::decimal(xxhash32::Hasher::oneshot(0, bytes).into()),
         HashAlgorithm::Xxhash64 => HashText::decimal(xxhash64::Hasher::oneshot(0, bytes)),

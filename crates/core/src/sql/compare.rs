@@ -8,10 +8,13 @@ use super::block::{Block, Column, equal, over, placed};
 use super::dialect::Matching;
 use super::render::Renderer;
 use crate::error::Result;
-use crate::plan::{Compare, LABEL, Label, STORED_PREFIX};
+use crate::plan::{Compare, LABEL, Label, Node, STORED_PREFIX};
 
 impl Renderer<'_> {
     pub(super) fn compare(&mut self, compare: &Compare, schema: &SchemaRef) -> Result<Block> {
+        if matches!(compare.stored.node(), Node::Empty) {
+            return self.all_new(compare);
+        }
         let marks = self.dialect.matching() == Matching::Marks;
         // Where rows are not marked, a constant tells a row without a partner from one with nulls.
         let present = |block: &mut Block| {
@@ -78,6 +81,19 @@ impl Renderer<'_> {
             schema,
             placed,
         ))
+    }
+
+    /// Nothing is stored: there is nothing to join.
+    fn all_new(&mut self, compare: &Compare) -> Result<Block> {
+        let mut block = self.relation(&compare.expected)?;
+        for field in compare.stored.schema().fields() {
+            let null = self.dialect.null(field.data_type());
+            let name = format!("{STORED_PREFIX}{}", field.name());
+            block.columns.insert(name, Column::cheap(null));
+        }
+        let new = Column::cheap((Label::New as i8).to_string());
+        block.columns.insert(LABEL.into(), new);
+        Ok(block)
     }
 
     /// Whether a stored row differs from the expected one that it matched.
