@@ -1,6 +1,6 @@
 //! One store, many processes: what a test of a backend needs to hold it to that, on one machine.
 //!
-//! The test runs its own binary again, once per process. Each process plays one of the [roles](roles) on the store of a
+//! The test runs its own binary again, once per process. Each process plays one of the [roles] on the store of a
 //! folder, and they tell each other by files in that folder what they did. [`Watch`] says what whoever reads must find,
 //! whoever writes: whole writes, each stamped later than those before it.
 //!

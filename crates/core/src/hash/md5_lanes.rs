@@ -129,7 +129,7 @@ fn add(a: Words, b: Words) -> Words {
 
 #[inline(always)]
 fn rotated<const BITS: u32>(a: Words) -> Words {
-    std::array::from_fn(|lane| (a[lane] << BITS) | (a[lane] >> (32 - BITS)))
+    std::array::from_fn(|lane| a[lane].rotate_left(BITS))
 }
 
 #[inline(always)]
