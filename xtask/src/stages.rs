@@ -93,6 +93,10 @@ fn all() -> Result<Vec<Stage>, String> {
             "clippy --workspace --all-targets --all-features -- -D warnings",
         ),
         Stage::cargo("tests", "test --workspace --all-features"),
+        Stage::cargo(
+            "derive",
+            "test --package metaxy-store --features derive --test derive",
+        ),
         Stage {
             name: "documentation".into(),
             work: Work::Cargo(
