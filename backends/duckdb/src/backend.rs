@@ -14,7 +14,7 @@ use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::DuckDbConfig;
-use crate::dialect::DuckDbDialect;
+use crate::dialect::{self, DuckDbDialect};
 use crate::engine::{Engine, Lease, Need};
 use crate::error::Failure;
 use crate::{catalog, query, write};
@@ -94,7 +94,7 @@ impl Shared {
     }
 
     fn table_name(&self, table: &FeatureKey) -> String {
-        format!("{}{}", self.config.table_prefix, table.table_name())
+        dialect::table_name(&self.config.table_prefix, table)
     }
 
     pub(crate) fn lease(&self, need: Need) -> Result<Option<Lease>> {

@@ -33,8 +33,13 @@ const ROW: &str = "metaxy.row";
 
 impl DuckDbDialect {
     pub(crate) fn table_name(&self, table: &FeatureKey) -> String {
-        format!("{}{}", self.table_prefix, table.table_name())
+        table_name(&self.table_prefix, table)
     }
+}
+
+/// The name of a feature's table.
+pub(crate) fn table_name(prefix: &str, table: &FeatureKey) -> String {
+    format!("{prefix}{}", table.table_name())
 }
 
 /// The name of the temporary table of a frame.

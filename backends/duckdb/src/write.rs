@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::Appender;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, PreparedAppend, Times};
+use metaxy_core::append::{Append, Times};
 use metaxy_core::backend::Appended;
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, quote};
@@ -51,8 +51,14 @@ fn append_one(session: Session<'_>, name: &str, append: Append) -> Result<(u64, 
         None => None,
     };
     let mut prepared = append.prepare(stored.as_deref(), latest)?;
-    fit_table(session, name, stored.as_ref(), &prepared, &feature, create)?;
     let types = kept_types(prepared.schema(), &feature)?;
+    let table = Table {
+        name,
+        schema: prepared.schema(),
+        types: &types,
+        feature: &feature,
+    };
+    fit_table(session, &table, stored.as_ref(), create)?;
 
     let mut rows = 0;
     let mut appender = connection.appender_to_catalog_and_db(name, session.database, "main")?;
@@ -139,18 +145,29 @@ fn latest_stamp(session: Session<'_>, name: &str, stored: &Schema) -> Result<Opt
     Ok(session.connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
+/// A table as it should be.
+struct Table<'a> {
+    name: &'a str,
+    schema: &'a SchemaRef,
+    /// How its columns are kept.
+    types: &'a [DataType],
+    feature: &'a FeatureKey,
+}
+
 /// Makes the table, or adds what it lacks.
 fn fit_table(
     session: Session<'_>,
-    name: &str,
+    table: &Table<'_>,
     stored: Option<&SchemaRef>,
-    prepared: &PreparedAppend,
-    feature: &FeatureKey,
     create: bool,
 ) -> Result<(), Failure> {
     let connection = session.connection;
-    let schema = prepared.schema();
-    let types = kept_types(schema, feature)?;
+    let Table {
+        name,
+        schema,
+        types,
+        feature,
+    } = *table;
     tell_apart(schema, feature)?;
     let definition = |i: usize| {
         let name = quote(schema.field(i).name());
