@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::{Connection, params};
-use metaxy_core::sql::quote;
+use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind};
 
 use crate::cross;
 use crate::error::Failure;
+use crate::host::Host;
+use crate::once::{self, Written};
 use crate::types::{natural, stored_as};
 
 /// The table of Arrow types that DuckDB's do not tell.
@@ -21,6 +23,8 @@ pub(crate) struct Session<'a> {
     pub(crate) connection: &'a Connection,
     /// Its name; empty if there is none.
     pub(crate) database: &'a str,
+    /// What it is attached to.
+    pub(crate) host: &'a Host,
 }
 
 impl Session<'_> {
@@ -36,6 +40,8 @@ pub(crate) fn qualified(database: &str, table: &str) -> String {
 }
 
 /// What was read of the catalog of an open file. Nobody else can change it, so it holds until the next write.
+///
+/// It is kept when the file is closed, for the next time that the file is opened as it was left ([`stamp`](crate::stamp)).
 #[derive(Default)]
 pub(crate) struct Cache(Mutex<Known>);
 
@@ -45,6 +51,8 @@ struct Known {
     writes: u64,
     names: Option<Arc<BTreeSet<String>>>,
     schemas: HashMap<String, SchemaRef>,
+    /// How often the samples of a table were written, by its name and ID columns.
+    written: HashMap<(String, Vec<String>), Written>,
 }
 
 impl Cache {
@@ -65,7 +73,10 @@ impl Cache {
             }
             known.writes
         };
-        let schema = columns(session, name, &names)?;
+        let Some(given) = session.host.columns(session.database, name)? else {
+            return Ok(None);
+        };
+        let schema = with_notes(session, name, &given, &names)?;
         let mut known = self.known();
         if known.writes == writes {
             known.schemas.insert(name.to_owned(), schema.clone());
@@ -82,12 +93,44 @@ impl Cache {
             }
             known.writes
         };
-        let names = Arc::new(names(session)?);
+        let rows = session.host.rows(&list(session))?;
+        let names: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
+        let names = Arc::new(names);
         let mut known = self.known();
         if known.writes == writes {
             known.names = Some(names.clone());
         }
         Ok(names)
+    }
+
+    /// As [`once::written`], which looks at the tables that are not known yet.
+    pub(crate) fn written(
+        &self,
+        session: Session<'_>,
+        tables: &[once::Table<'_>],
+    ) -> Result<Vec<Written>, Failure> {
+        let key = |table: &once::Table<'_>| (table.name.to_owned(), table.ids.to_vec());
+        let (writes, mut unknown) = {
+            let known = self.known();
+            let is_unknown = |table: &once::Table<'_>| !known.written.contains_key(&key(table));
+            let unknown: Vec<_> = tables.iter().copied().filter(is_unknown).collect();
+            (known.writes, unknown)
+        };
+        unknown.dedup_by(|a, b| a.name == b.name && a.ids == b.ids);
+        let found = once::written(session, &unknown)?;
+        let mut known = self.known();
+        if known.writes != writes {
+            return Ok(vec![Written::Often; tables.len()]);
+        }
+        known.written.extend(unknown.iter().map(key).zip(found));
+        let written = |table| known.written.get(&key(table)).copied();
+        let written = tables.iter().map(written);
+        Ok(written.map(|w| w.unwrap_or(Written::Often)).collect())
+    }
+
+    /// How often something was written.
+    pub(crate) fn writes(&self) -> u64 {
+        self.known().writes
     }
 
     /// Something was written.
@@ -104,22 +147,31 @@ impl Cache {
     }
 }
 
-/// The columns of a table as the transaction sees them, `None` if there is none.
+/// The columns of a table as the transaction sees them, also those that it added; `None` if there is none.
 pub(crate) fn table(session: Session<'_>, name: &str) -> Result<Option<SchemaRef>, Failure> {
     let names = names(session)?;
-    match names.contains(name) {
-        true => Ok(Some(columns(session, name, &names)?)),
-        false => Ok(None),
+    if !names.contains(name) {
+        return Ok(None);
     }
+    let sql = format!("SELECT * FROM {} LIMIT 0", session.name(name));
+    let mut look = session.connection.prepare(&sql)?;
+    let given = cross::schema_of(&look.query_arrow([])?.get_schema())?;
+    Ok(Some(with_notes(session, name, &given, &names)?))
 }
 
-/// The names of all tables of the database, sorted.
+/// The names of all tables of the database as the transaction sees them, sorted.
 pub(crate) fn names(session: Session<'_>) -> Result<BTreeSet<String>, Failure> {
-    let sql =
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'";
-    let mut statement = session.connection.prepare(sql)?;
-    let names = statement.query_map([session.database], |row| row.get(0))?;
+    let mut statement = session.connection.prepare(&list(session))?;
+    let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<duckdb::Result<_>>()?)
+}
+
+/// The statement that lists them.
+fn list(session: Session<'_>) -> String {
+    format!(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = {} AND schema_name = 'main'",
+        literal_text(session.database)
+    )
 }
 
 /// The names of all tables and views of the database.
@@ -137,17 +189,18 @@ pub(crate) fn is_internal(name: &str) -> bool {
     name == TYPES
 }
 
-fn columns(
+/// The columns of a table that DuckDB has as `given`, with the Arrow types that were noted.
+fn with_notes(
     session: Session<'_>,
     name: &str,
+    given: &Schema,
     names: &BTreeSet<String>,
 ) -> Result<SchemaRef, Failure> {
-    let connection = session.connection;
     let mut noted: HashMap<String, DataType> = HashMap::new();
     if names.contains(TYPES) {
         let types = session.name(TYPES);
         let sql = format!("SELECT column_name, arrow_type FROM {types} WHERE table_name = ?");
-        let mut statement = connection.prepare(&sql)?;
+        let mut statement = session.connection.prepare(&sql)?;
         let rows = statement.query_map([name], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?;
@@ -158,8 +211,6 @@ fn columns(
             }
         }
     }
-    let mut look = connection.prepare(&format!("SELECT * FROM {} LIMIT 0", session.name(name)))?;
-    let given = cross::schema_of(&look.query_arrow([])?.get_schema())?;
     let fields = given.fields().iter().map(|field| {
         let natural = natural(field.data_type());
         // A note counts for the column that it was made for.

@@ -1,16 +1,18 @@
 //! What DuckDB does in its own way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::DateTime;
 use metaxy_core::expr::Value;
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, literal_text, quote};
+use metaxy_core::sql::{Dialect, HashArg, Replacing, literal_text, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::catalog::qualified;
 use crate::functions::hash_sql;
+use crate::once::Written;
 use crate::types;
 
 /// The dialect for one query: it knows what was found out about its tables.
@@ -21,9 +23,20 @@ pub(crate) struct DuckDbDialect {
     pub(crate) database: String,
     /// Tables that have a column called `rowid`, which hides DuckDB's own.
     pub(crate) rowid_hidden: HashSet<String>,
-    /// Table names and ID columns of which every sample was written once.
-    pub(crate) written_once: HashSet<(String, Vec<String>)>,
+    /// How often the samples of a table were written, by its name and ID columns.
+    pub(crate) written: HashMap<(String, Vec<String>), Written>,
+    /// Whether the statement has [`UNTYPED`].
+    pub(crate) has_untyped: AtomicBool,
 }
+
+/// A condition on a parameter whose type cannot be known before it has its value, [`UNTYPED_VALUE`], with which it holds.
+///
+/// DuckDB plans a statement that scans tables when it is prepared, and once more when it is run. With such a parameter in the first
+/// table, where it is found before anything else is looked at, the first time is over at once.
+const UNTYPED: &str = "abs($1) = 0";
+
+/// The value of the parameter.
+pub(crate) const UNTYPED_VALUE: i32 = 0;
 
 /// DuckDB's own number of a row, which grows in the order of storage.
 pub(crate) const ROWID: &str = "rowid";
@@ -65,7 +78,8 @@ impl Dialect for DuckDbDialect {
                 "(SELECT *, row_number() OVER () AS {} FROM {quoted})",
                 quote(ROW)
             ),
-            false => quoted,
+            false if self.has_untyped.swap(true, Ordering::Relaxed) => quoted,
+            false => format!("(SELECT *, {ROWID} FROM {quoted} WHERE {UNTYPED})"),
         }
     }
 
@@ -169,11 +183,19 @@ impl Dialect for DuckDbDialect {
         format!("(epoch_us({stamp})::HUGEINT * 1099511627776 + {row})")
     }
 
-    fn nothing_to_replace(&self, scan: &Scan) -> bool {
-        scan.latest_per.as_ref().is_some_and(|ids| {
+    fn replacing(&self, scan: &Scan, alias: &str) -> Replacing {
+        let written = scan.latest_per.as_ref().and_then(|ids| {
             let key = (self.table_name(&scan.table), ids.clone());
-            self.written_once.contains(&key)
-        })
+            self.written.get(&key)
+        });
+        match written {
+            None | Some(Written::Often) => Replacing::Any,
+            Some(Written::Once) => Replacing::None,
+            Some(Written::OnceBefore(row)) => {
+                let own = self.row_order(&scan.table, alias);
+                Replacing::Where(format!("{own} >= {row}"))
+            }
+        }
     }
 
     fn null(&self, data_type: &DataType) -> String {

@@ -19,6 +19,7 @@ use crate::catalog::{Cache, Session};
 use crate::config::{DuckDbConfig, MEMORY};
 use crate::error;
 use crate::host::{Attached, Host};
+use crate::stamp;
 
 /// How long an engine that nobody uses keeps its file: the next operation may follow at once.
 const LINGER: Duration = Duration::from_millis(50);
@@ -30,7 +31,7 @@ const TURN: Duration = Duration::from_secs(1);
 const MAKING: Duration = Duration::from_millis(500);
 
 /// The headers of a DuckDB file have so many bytes.
-const HEADERS: u64 = 3 * 4096;
+pub(crate) const HEADERS: u64 = 3 * 4096;
 
 /// The first and the longest pause between two attempts to open a file that another process holds.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
@@ -53,12 +54,12 @@ pub(crate) struct Engine {
     in_memory: bool,
     /// Under which name it is attached.
     name: String,
-    state: Mutex<State>,
+    state: Mutex<Shared>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Shared {
     open: Option<Open>,
     users: usize,
     writing: bool,
@@ -78,11 +79,16 @@ struct Open {
     broken: bool,
 }
 
+/// What a database holds, as a number: it holds the same as long as the number is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State(u64);
+
 /// A connection for one operation.
 pub(crate) struct Lease {
     engine: Arc<Engine>,
     /// Gone only while it is dropped.
     connection: Option<Connection>,
+    host: Arc<Host>,
     cache: Arc<Cache>,
     need: Need,
 }
@@ -144,12 +150,14 @@ impl Engine {
                         .database
                         .connect()
                         .map_err(|e| error::duckdb(e, "connect", &self.path))?;
+                    let host = open.database.host().clone();
                     let cache = open.cache.clone();
                     state.users += 1;
                     state.writing |= need == Need::Write;
                     return Ok(Some(Lease {
                         engine: self.clone(),
                         connection: Some(connection),
+                        host,
                         cache,
                         need,
                     }));
@@ -170,7 +178,10 @@ impl Engine {
                         let now = Instant::now();
                         state.open = Some(Open {
                             database,
-                            cache: Arc::default(),
+                            cache: match self.in_memory {
+                                true => Arc::default(),
+                                false => stamp::cache_of(&self.path),
+                            },
                             access,
                             since: now,
                             idle: now,
@@ -213,7 +224,7 @@ impl Engine {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Shared> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -302,12 +313,19 @@ impl Lease {
         Session {
             connection: self.connection(),
             database: &self.engine.name,
+            host: &self.host,
         }
     }
 
     /// What is known of the catalog.
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The state of the database, `None` while something is written.
+    pub(crate) fn state(&self) -> Option<State> {
+        let state = self.engine.state();
+        (!state.writing).then(|| State(self.cache.writes()))
     }
 
     /// The engine cannot go on: it is opened anew for the next operation.

@@ -14,7 +14,7 @@ use duckdb::core::{DataChunkHandle, Inserter, LogicalTypeHandle, LogicalTypeId};
 use duckdb::vscalar::{ScalarFunctionSignature, VScalar};
 use duckdb::vtab::arrow::WritableVector;
 use duckdb::{Connection, ffi};
-use metaxy_core::hash::{HashAlgorithm, HashBatch};
+use metaxy_core::hash::{HashAlgorithm, HashBatch, HashText, RowText};
 use metaxy_core::plan::{HashSpec, Nulls};
 use metaxy_core::sql::HashArg;
 
@@ -72,23 +72,71 @@ struct Recipe {
 }
 
 enum RecipePart {
-    Text(String),
+    Text(Vec<Chunk>),
     /// The text of the argument at this position, the recipe not counted.
     Argument(usize),
 }
 
+/// A piece of a text, and its length.
+type Chunk = ([u8; CHUNK], usize);
+
+const CHUNK: usize = 64;
+
+/// A text in pieces.
+fn chunks(text: &str) -> Vec<Chunk> {
+    let pieces = text.as_bytes().chunks(CHUNK);
+    pieces
+        .map(|piece| {
+            let mut chunk = [0; CHUNK];
+            chunk[..piece.len()].copy_from_slice(piece);
+            (chunk, piece.len())
+        })
+        .collect()
+}
+
 impl Recipe {
-    /// The parts of a row, one after the other.
-    fn write(&self, arguments: &[Texts<'_>], row: usize, text: &mut Vec<u8>) {
+    /// The parts of some rows, one after the other. The rows have no null argument.
+    fn write(&self, arguments: &[Texts<'_>], rows: &[usize], texts: &mut [RowText]) {
         for part in &self.parts {
             match part {
-                RecipePart::Text(part) => text.extend_from_slice(part.as_bytes()),
+                RecipePart::Text(chunks) => {
+                    for (chunk, length) in chunks {
+                        for text in &mut *texts {
+                            text.push_start(chunk, *length);
+                        }
+                    }
+                }
                 RecipePart::Argument(index) => {
-                    let part = arguments.get(*index).and_then(|argument| argument.get(row));
-                    text.extend_from_slice(part.unwrap_or_default());
+                    let Some(argument) = arguments.get(*index) else {
+                        continue;
+                    };
+                    for (text, row) in texts.iter_mut().zip(rows) {
+                        match argument.get(*row) {
+                            Some(Text::Short(short)) => {
+                                text.push_start(&short.bytes, short.length as usize);
+                            }
+                            Some(Text::Long(long)) => text.push(long),
+                            None => {}
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// Those of the arguments in which a row may be null.
+    fn used<'a>(&self, arguments: &'a [Texts<'a>]) -> Result<Vec<&'a Texts<'a>>, &'static str> {
+        let indices = self.parts.iter().filter_map(|part| match part {
+            RecipePart::Text(_) => None,
+            RecipePart::Argument(index) => Some(*index),
+        });
+        let used: Result<Vec<_>, _> = indices
+            .map(|index| arguments.get(index).ok_or("no such argument"))
+            .collect();
+        Ok(used?
+            .into_iter()
+            .filter(|texts| texts.has_nulls())
+            .collect())
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -101,7 +149,7 @@ impl Recipe {
             rest = match head.as_bytes().first()? {
                 b't' => {
                     let (text, tail) = tail.split_at_checked(number)?;
-                    parts.push(RecipePart::Text(text.to_owned()));
+                    parts.push(RecipePart::Text(chunks(text)));
                     tail
                 }
                 b'a' => {
@@ -165,41 +213,39 @@ impl VScalar for HashFunction {
         let (Some((recipe, arguments)), true) = (columns.split_first(), rows > 0) else {
             return Ok(());
         };
-        let text = recipe.get(0).unwrap_or_default();
+        let short;
+        let text = match recipe.get(0) {
+            Some(Text::Short(text)) => {
+                short = text.bytes;
+                short.get(..text.length as usize).unwrap_or_default()
+            }
+            Some(Text::Long(text)) => text,
+            None => &[],
+        };
         let recipe = recipes.get(std::str::from_utf8(text)?)?;
-        let mut batch = HashBatch::new(recipe.algorithm);
+        let used = recipe.used(arguments)?;
+        let mut batch = HashBatch::new(recipe.algorithm, recipe.length);
+        // SAFETY: the column is VARCHAR as the signature says.
+        let texts = unsafe { output.as_mut_ptr::<ffi::duckdb_string_t>() };
         let mut waiting = Vec::with_capacity(HashBatch::ROWS);
         for row in 0..rows {
-            match is_whole(&recipe, arguments, row)? {
+            match used.iter().all(|argument| argument.is_valid(row)) {
                 false => output.set_null(row),
-                true => {
-                    if let Some(text) = batch.next_row() {
-                        recipe.write(arguments, row, text);
-                        waiting.push(row);
-                    }
-                }
+                true => waiting.push(row),
             }
             if waiting.len() == HashBatch::ROWS || row + 1 == rows {
+                recipe.write(arguments, &waiting, batch.rows(waiting.len()));
                 for (row, hash) in waiting.drain(..).zip(batch.finish()) {
-                    output.insert(row, hash.truncated(recipe.length).as_bytes());
+                    match inline(&hash) {
+                        // SAFETY: the row is one of the column's.
+                        Some(text) => unsafe { texts.add(row).write(text) },
+                        None => output.insert(row, hash.as_bytes()),
+                    }
                 }
             }
         }
         Ok(())
     }
-}
-
-/// Whether no argument of the recipe is null.
-fn is_whole(recipe: &Recipe, arguments: &[Texts<'_>], row: usize) -> Result<bool, &'static str> {
-    for part in &recipe.parts {
-        if let RecipePart::Argument(index) = part {
-            let argument = arguments.get(*index).ok_or("no such argument")?;
-            if argument.get(row).is_none() {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
 }
 
 /// A column of texts of a chunk, which the engine has flattened.
@@ -213,6 +259,31 @@ struct Texts<'a> {
 
 /// Texts of at most so many bytes stand in the column itself.
 const INLINE: u32 = 12;
+
+/// A text of a column.
+enum Text<'a> {
+    Short(Short),
+    Long(&'a [u8]),
+}
+
+/// A text that stands in the column itself.
+struct Short {
+    bytes: [u8; INLINE as usize],
+    length: u32,
+}
+
+/// A short text as it stands in a column.
+#[inline]
+fn inline(text: &HashText) -> Option<ffi::duckdb_string_t> {
+    let inlined = text.padded::<{ INLINE as usize }>()?;
+    let inlined = ffi::duckdb_string_t__bindgen_ty_1__bindgen_ty_2 {
+        length: text.as_bytes().len() as u32,
+        inlined: inlined.map(|byte| byte as std::ffi::c_char),
+    };
+    Some(ffi::duckdb_string_t {
+        value: ffi::duckdb_string_t__bindgen_ty_1 { inlined },
+    })
+}
 
 impl<'a> Texts<'a> {
     fn of(chunk: &'a DataChunkHandle, column: usize) -> Self {
@@ -232,24 +303,37 @@ impl<'a> Texts<'a> {
         }
     }
 
+    fn has_nulls(&self) -> bool {
+        !self.valid.is_null()
+    }
+
     #[inline]
-    fn get(&self, row: usize) -> Option<&'a [u8]> {
-        if row >= self.rows {
+    fn is_valid(&self, row: usize) -> bool {
+        // SAFETY: the row is one of the chunk's, so the mask, if there is one, has its bit.
+        row < self.rows
+            && (self.valid.is_null() || unsafe { *self.valid.add(row / 64) } >> (row % 64) & 1 == 1)
+    }
+
+    #[inline]
+    fn get(&self, row: usize) -> Option<Text<'a>> {
+        if !self.is_valid(row) {
             return None;
         }
-        // SAFETY: the row is one of the chunk's, so the mask, if there is one, has its bit; a text that is not null is
-        // initialised, and stays as long as the chunk, which is borrowed.
+        // SAFETY: the row is one of the chunk's, and a text that is not null is initialised, and stays as long as the
+        // chunk, which is borrowed.
         unsafe {
-            if !self.valid.is_null() && *self.valid.add(row / 64) >> (row % 64) & 1 == 0 {
-                return None;
-            }
             let text = &*self.texts.add(row);
             let length = text.value.inlined.length;
-            let start = match length <= INLINE {
-                true => text.value.inlined.inlined.as_ptr(),
-                false => text.value.pointer.ptr.cast_const(),
-            };
-            Some(std::slice::from_raw_parts(start.cast(), length as usize))
+            Some(match length <= INLINE {
+                true => Text::Short(Short {
+                    bytes: text.value.inlined.inlined.as_ptr().cast::<[u8; _]>().read(),
+                    length,
+                }),
+                false => {
+                    let start = text.value.pointer.ptr.cast_const().cast();
+                    Text::Long(std::slice::from_raw_parts(start, length as usize))
+                }
+            })
         }
     }
 }

@@ -7,18 +7,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duckdb::{Config, Connection};
+use arrow::datatypes::Schema;
+use duckdb::Connection;
 use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::config::{DuckDbConfig, Extension, MEMORY};
 use crate::error::Failure;
 use crate::functions;
+use crate::raw::{Database, Settings};
 
 /// An engine in memory.
 pub(crate) struct Host {
-    /// Its own connection, of which others are cloned.
-    root: Mutex<Connection>,
+    database: Database,
     settings: BTreeMap<String, String>,
     extensions: Vec<Extension>,
 }
@@ -35,9 +36,9 @@ impl Host {
         if let Some(host) = hosts.iter().find(fits) {
             return Ok(host.clone());
         }
-        let root = start(config).map_err(|e| e.explain("start", &config.database))?;
+        let database = start(config).map_err(|e| e.explain("start", &config.database))?;
         let host = Arc::new(Self {
-            root: Mutex::new(root),
+            database,
             settings: config.settings.clone(),
             extensions: config.extensions.clone(),
         });
@@ -46,8 +47,17 @@ impl Host {
     }
 
     pub(crate) fn connect(&self) -> duckdb::Result<Connection> {
-        let root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
-        root.try_clone()
+        self.database.connect()
+    }
+
+    /// The committed columns of a table as DuckDB has them, `None` if there is none of that name.
+    pub(crate) fn columns(&self, database: &str, table: &str) -> Result<Option<Schema>, Failure> {
+        self.database.columns(database, table)
+    }
+
+    /// The rows of a statement as texts, in memory; for a few small ones. What was committed is seen.
+    pub(crate) fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        self.database.rows(sql)
     }
 
     /// Attaches a file, which is made if there is none, or a new database in memory.
@@ -110,6 +120,11 @@ impl Attached {
         self.host.connect()
     }
 
+    /// What it is attached to.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
     /// The next database is attached to another host.
     pub(crate) fn give_up_host(&self) {
         let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,21 +148,23 @@ pub(crate) fn scratch(config: &DuckDbConfig) -> Result<Connection> {
 }
 
 /// Starts an engine with the settings, the extensions and our functions.
-fn start(config: &DuckDbConfig) -> Result<Connection, Failure> {
-    let connection = Connection::open_in_memory_with_flags(settings(config)?)?;
+fn start(config: &DuckDbConfig) -> Result<Database, Failure> {
+    let database = Database::in_memory(&settings(config)?)?;
+    let connection = database.connect()?;
     for extension in &config.extensions {
         load(&connection, &config.database, extension)?;
     }
     functions::register(&connection)?;
-    Ok(connection)
+    Ok(database)
 }
 
-fn settings(config: &DuckDbConfig) -> Result<Config, Failure> {
+fn settings(config: &DuckDbConfig) -> Result<Settings, Failure> {
     let file = config.database.display();
+    let mut settings = Settings::new()?;
     // Batches come as they are ready; what has an order has a column for it.
-    let mut settings = Config::default().with("preserve_insertion_order", "false")?;
+    settings.set("preserve_insertion_order", "false")?;
     for (name, value) in &config.settings {
-        settings = settings.with(name, value).map_err(|e| {
+        settings.set(name, value).map_err(|e| {
             let problem = format!(
                 "DuckDB does not take {value:?} for the setting {name:?} of the store in {file}"
             );
@@ -155,9 +172,9 @@ fn settings(config: &DuckDbConfig) -> Result<Config, Failure> {
         })?;
     }
     // Nothing is ever downloaded, also not because a statement names a function that an extension would have.
-    Ok(settings
-        .with("autoinstall_known_extensions", "false")?
-        .with("autoload_known_extensions", "false")?)
+    settings.set("autoinstall_known_extensions", "false")?;
+    settings.set("autoload_known_extensions", "false")?;
+    Ok(settings)
 }
 
 fn wrong(problem: String, hint: &str, source: duckdb::Error) -> Error {

@@ -49,6 +49,8 @@ mod functions;
 mod host;
 mod once;
 mod query;
+mod raw;
+mod stamp;
 mod types;
 mod write;
 

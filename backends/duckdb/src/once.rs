@@ -1,60 +1,200 @@
-//! A cheap look at whether a table has anything that later rows replace.
+//! A cheap look at what in a table is replaced by later rows.
 
 use arrow::datatypes::{DataType, Schema};
+use metaxy_core::columns;
 use metaxy_core::sql::quote;
 
 use crate::catalog::Session;
+use crate::dialect::ROWID;
 use crate::error::Failure;
 
 /// The range of the IDs, as a multiple of the number of rows, up to which a bit per possible ID is worth it.
 const SPARSE: i128 = 16;
 
-/// Tables of fewer rows are grouped as fast as they are looked at.
+/// Up to so many rows, to count the distinct IDs takes less time than to plan for rows that are replaced.
 const FEW: i64 = 50_000;
 
-/// Whether every sample is known to stand in the table once, over all versions. Only integer IDs that lie close together are looked
-/// at: with a bit for each, it takes a tenth of the time of grouping them.
-pub(crate) fn written_once(
-    session: Session<'_>,
-    table: &str,
-    schema: &Schema,
-    ids: &[String],
-) -> Result<bool, Failure> {
-    let [id] = ids else {
-        return Ok(false);
+/// A table, and the columns that identify its samples.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) schema: &'a Schema,
+    pub(crate) ids: &'a [String],
+}
+
+/// How often the samples of a table were written, over all versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Each once.
+    Once,
+    /// Each once before the row of this number; the rows from there on are later than those before.
+    OnceBefore(i64),
+    /// Any number of times, as far as is known.
+    Often,
+}
+
+/// How often the samples of each table were written.
+///
+/// What is looked at are integer IDs that lie close together, with a bit for each, which takes a tenth of the time of grouping them, and
+/// small tables, where grouping would cost more to plan than to do.
+pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Written>, Failure> {
+    let mut written = vec![Written::Often; tables.len()];
+    let extents = extents(session, tables)?;
+    let selects = tables.iter().zip(&extents).map(|(table, extent)| {
+        let distinct = distinct(table, extent)?;
+        let name = session.name(table.name);
+        Some(format!("{distinct} FROM {name}"))
+    });
+    let mut prefixes: Vec<Option<String>> = vec![None; tables.len()];
+    for (position, row) in numbered(session, selects)? {
+        let (Some(table), Some(extent)) = (tables.get(position), extents.get(position)) else {
+            continue;
+        };
+        let Some(distinct) = number(&row, 1) else {
+            continue;
+        };
+        if distinct == extent.rows {
+            written[position] = Written::Once;
+        } else if extent.rows > FEW && extent.rows - distinct < extent.rows / 2 {
+            let once = once_before(table, extent, distinct);
+            prefixes[position] = once.map(|once| {
+                let name = session.name(table.name);
+                format!("{distinct}, ({once})::INTEGER FROM {name}")
+            });
+        }
+    }
+    for (position, row) in numbered(session, prefixes.into_iter())? {
+        if let (Some(distinct), Some(1)) = (number(&row, 1), number(&row, 2)) {
+            written[position] = Written::OnceBefore(distinct);
+        }
+    }
+    Ok(written)
+}
+
+/// How many rows a table has, and between which integers its IDs lie.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    rows: i64,
+    range: Option<(i64, i64)>,
+}
+
+/// Answered from the statistics of the tables.
+fn extents(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Extent>, Failure> {
+    let unknown = Extent {
+        rows: i64::MAX,
+        range: None,
     };
-    let integer = |data_type: &DataType| {
+    let mut extents = vec![unknown; tables.len()];
+    let selects = tables.iter().map(|table| {
+        let (least, greatest) = match table.ids {
+            [id] if is_integer(table.schema, id) => {
+                let id = quote(id);
+                (format!("MIN({id})::BIGINT"), format!("MAX({id})::BIGINT"))
+            }
+            _ => ("NULL::BIGINT".into(), "NULL::BIGINT".into()),
+        };
+        let name = session.name(table.name);
+        Some(format!("COUNT(*), {least}, {greatest} FROM {name}"))
+    });
+    for (position, row) in numbered(session, selects)? {
+        if let Some(rows) = number(&row, 1) {
+            let range = number(&row, 2).zip(number(&row, 3));
+            extents[position] = Extent { rows, range };
+        }
+    }
+    Ok(extents)
+}
+
+/// The number of samples as SQL, where it can be had cheaply.
+fn distinct(table: &Table<'_>, extent: &Extent) -> Option<String> {
+    match table.ids {
+        [] => None,
+        [id] if extent.is_dense() => bits(id, extent, ""),
+        [id] if extent.rows <= FEW => Some(format!("COUNT(DISTINCT {})", quote(id))),
+        ids if extent.rows <= FEW => {
+            let ids: Vec<String> = ids.iter().map(|id| quote(id)).collect();
+            Some(format!("COUNT(DISTINCT ({}))", ids.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the first `rows` rows have every sample once, and the others are later, as SQL. So it is where a feature was computed
+/// for all samples, and then for some of them again.
+fn once_before(table: &Table<'_>, extent: &Extent, rows: i64) -> Option<String> {
+    let hides_rowid = |column: &str| column.eq_ignore_ascii_case(ROWID);
+    let mut names = table.schema.fields().iter().map(|field| field.name());
+    let ([id], false) = (table.ids, names.any(|name| hides_rowid(name))) else {
+        return None;
+    };
+    let (before, after) = (
+        format!("FILTER ({ROWID} < {rows})"),
+        format!("FILTER ({ROWID} >= {rows})"),
+    );
+    let stamp = format!(
+        "COALESCE({}, {})",
+        quote(columns::DELETED_AT),
+        quote(columns::UPDATED_AT)
+    );
+    Some(format!(
+        "COUNT(*) {before} = {rows} AND {} = {rows} AND COUNT({stamp}) = {} AND MAX({stamp}) {before} <= MIN({stamp}) {after}",
+        bits(id, extent, &before)?,
+        extent.rows
+    ))
+}
+
+/// The number of different integers in a column, as SQL.
+fn bits(id: &str, extent: &Extent, filter: &str) -> Option<String> {
+    let (least, greatest) = extent.range?;
+    let id = quote(id);
+    Some(format!(
+        "bit_count(bitstring_agg({id}::BIGINT, {least}, {greatest}) {filter})"
+    ))
+}
+
+/// Runs the SELECT lists, each of which gives one row, as one statement; gives the rows with the positions of the lists.
+fn numbered(
+    session: Session<'_>,
+    lists: impl Iterator<Item = Option<String>>,
+) -> Result<Vec<(usize, Row)>, Failure> {
+    let selects: Vec<String> = (0..)
+        .zip(lists)
+        .filter_map(|(position, list): (usize, _)| Some(format!("SELECT {position}, {}", list?)))
+        .collect();
+    if selects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = session.host.rows(&selects.join(" UNION ALL "))?;
+    let position = |row: &Row| row.first()?.as_ref()?.parse().ok();
+    let numbered = rows
+        .into_iter()
+        .filter_map(|row| Some((position(&row)?, row)));
+    Ok(numbered.collect())
+}
+
+/// The columns of a row as texts, after its position.
+type Row = Vec<Option<String>>;
+
+fn number(row: &[Option<String>], column: usize) -> Option<i64> {
+    row.get(column)?.as_ref()?.parse().ok()
+}
+
+impl Extent {
+    fn is_dense(&self) -> bool {
+        let rows = i128::from(self.rows);
+        self.range.is_some_and(|(least, greatest)| {
+            let range = i128::from(greatest) - i128::from(least) + 1;
+            range >= 1 && range <= rows * SPARSE
+        })
+    }
+}
+
+fn is_integer(schema: &Schema, column: &str) -> bool {
+    let field = schema.field_with_name(column);
+    field.is_ok_and(|field| {
         matches!(
-            data_type,
+            field.data_type(),
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64
         )
-    };
-    if !schema
-        .field_with_name(id)
-        .is_ok_and(|f| integer(f.data_type()))
-    {
-        return Ok(false);
-    }
-    let connection = session.connection;
-    let (id, table) = (quote(id), session.name(table));
-    // Answered from the statistics of the table.
-    let sql = format!("SELECT COUNT(*), MIN({id})::BIGINT, MAX({id})::BIGINT FROM {table}");
-    let (rows, least, greatest) = connection.query_row(&sql, [], |row| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get::<_, Option<i64>>(1)?,
-            row.get::<_, Option<i64>>(2)?,
-        ))
-    })?;
-    let (Some(least), Some(greatest)) = (least, greatest) else {
-        return Ok(false);
-    };
-    let range = i128::from(greatest) - i128::from(least) + 1;
-    if rows < FEW || range < i128::from(rows) || range > i128::from(rows) * SPARSE {
-        return Ok(false);
-    }
-    let sql = format!(
-        "SELECT bit_count(bitstring_agg({id}::BIGINT, {least}, {greatest})) = {rows} FROM {table}"
-    );
-    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+    })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
-use duckdb::Connection;
+use duckdb::{Connection, Statement};
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -13,8 +13,8 @@ use metaxy_core::{Error, ErrorKind, Frame, Result};
 
 use crate::backend::{ENGINE, Shared};
 use crate::cross;
-use crate::dialect::{DuckDbDialect, ROWID, frame_name};
-use crate::engine::{Lease, Need};
+use crate::dialect::{DuckDbDialect, ROWID, UNTYPED_VALUE, frame_name};
+use crate::engine::{Lease, Need, State};
 use crate::error::Failure;
 use crate::types::{from_kept, kept, sql_type};
 use crate::write::append_rows;
@@ -26,44 +26,62 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
     let schema = plan.relation.schema().clone();
     let shared = shared.clone();
     blocking::stream(ENGINE, schema, pump, move |sink| {
-        match shared.lease(Need::Read)? {
+        let answered = match shared.lease(Need::Read)? {
             Some(lease) => {
-                let mut dialect = shared.dialect(&lease);
-                let looked = look_up(&lease, &plan.relation, &mut dialect);
-                let answered =
-                    looked.and_then(|()| answer(lease.connection(), plan, &dialect, sink));
-                shared.explain(&lease, answered, "answer a query")
+                let answered = answer(&shared, &lease, plan, sink);
+                return shared.explain(&lease, answered, "answer a query");
             }
             // No file: no table to scan, but perhaps frames.
-            None => {
-                let connection = host::scratch(&shared.config)?;
-                let answered = answer(&connection, plan, &DuckDbDialect::default(), sink);
-                answered.map_err(|e| e.explain("answer a query", &shared.config.database))
-            }
-        }
+            None => answer_without_file(&shared, plan, sink),
+        };
+        answered.map_err(|e| e.explain("answer a query", &shared.config.database))
     })
 }
 
-fn answer(
-    connection: &Connection,
-    plan: Plan,
-    dialect: &DuckDbDialect,
-    sink: &mut Sink,
-) -> Result<(), Failure> {
-    let interrupt = connection.interrupt_handle();
-    sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
+fn answer(shared: &Shared, lease: &Lease, plan: Plan, sink: &mut Sink) -> Result<(), Failure> {
+    let connection = lease.connection();
+    interrupt_with(connection, sink);
+    let mut dialect = shared.dialect(lease);
+    let state = look_up(lease, &plan.relation, &mut dialect)?;
+    connection.execute_batch("BEGIN TRANSACTION")?;
     load_frames(connection, plan.frames)?;
-    let sql = render(&plan.relation, dialect)?;
-    stream(connection, &sql, plan.relation.schema(), sink)
+    // To prepare the statement takes the snapshot that it is answered from.
+    let sql = render(&plan.relation, &dialect)?;
+    let mut statement = prepare(connection, &sql)?;
+    if state.is_none() || lease.state() != state {
+        // Something was written meanwhile: samples may have been replaced.
+        dialect.written.clear();
+        statement = prepare(connection, &render(&plan.relation, &dialect)?)?;
+    }
+    stream(&mut statement, plan.relation.schema(), sink)
 }
 
-/// Makes sure that the tables of the plan are still there, and tells the dialect what it has to know of them.
-/// The transaction that is begun here is the statement's, too, so that it holds then.
-fn look_up(lease: &Lease, relation: &Relation, dialect: &mut DuckDbDialect) -> Result<(), Failure> {
+fn answer_without_file(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Failure> {
+    let connection = host::scratch(&shared.config)?;
+    interrupt_with(&connection, sink);
+    load_frames(&connection, plan.frames)?;
+    let sql = render(&plan.relation, &DuckDbDialect::default())?;
+    let mut statement = prepare(&connection, &sql)?;
+    stream(&mut statement, plan.relation.schema(), sink)
+}
+
+fn interrupt_with(connection: &Connection, sink: &mut Sink) {
+    let interrupt = connection.interrupt_handle();
+    sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
+}
+
+/// Makes sure that the tables of the plan are still there, and tells the dialect what it has to know of them, which holds as
+/// long as nothing is written; gives the state of the lease that it holds for.
+fn look_up(
+    lease: &Lease,
+    relation: &Relation,
+    dialect: &mut DuckDbDialect,
+) -> Result<Option<State>, Failure> {
     let session = lease.session();
-    session.connection.execute_batch("BEGIN TRANSACTION")?;
+    let state = lease.state();
     let mut scans = Vec::new();
     relation.scans(&mut |scan| scans.push(scan));
+    let mut found = Vec::new();
     for scan in scans {
         let name = dialect.table_name(&scan.table);
         let Some(schema) = lease.cache().table(session, &name)? else {
@@ -81,13 +99,22 @@ fn look_up(lease: &Lease, relation: &Relation, dialect: &mut DuckDbDialect) -> R
         if schema.fields().iter().any(|field| hides(field.name())) {
             dialect.rowid_hidden.insert(name.clone());
         }
-        if let Some(ids) = &scan.latest_per
-            && once::written_once(session, &name, &schema, ids)?
-        {
-            dialect.written_once.insert((name, ids.clone()));
+        if let Some(ids) = &scan.latest_per {
+            found.push((name, schema, ids));
         }
     }
-    Ok(())
+    if state.is_some() {
+        let tables: Vec<_> = found
+            .iter()
+            .map(|(name, schema, ids)| once::Table { name, schema, ids })
+            .collect();
+        let written = lease.cache().written(session, &tables)?;
+        let keys = found
+            .iter()
+            .map(|(name, _, ids)| (name.clone(), ids.to_vec()));
+        dialect.written = keys.zip(written).collect();
+    }
+    Ok(state)
 }
 
 /// Frames become temporary tables of the connection, chunk by chunk.
@@ -122,16 +149,28 @@ fn load_frames(connection: &Connection, frames: Vec<Frame>) -> Result<(), Failur
     Ok(())
 }
 
+fn prepare<'a>(connection: &'a Connection, sql: &str) -> Result<Statement<'a>, Failure> {
+    connection
+        .prepare(sql)
+        .map_err(|source| refused(sql, source))
+}
+
+fn refused(sql: &str, source: duckdb::Error) -> Failure {
+    let problem = format!("DuckDB refused a plan: {sql}");
+    Error::new(ErrorKind::Internal, problem)
+        .with_source(source)
+        .into()
+}
+
 fn stream(
-    connection: &Connection,
-    sql: &str,
+    statement: &mut Statement<'_>,
     schema: &SchemaRef,
     sink: &mut Sink,
 ) -> Result<(), Failure> {
-    let mut statement = connection.prepare(sql).map_err(|source| {
-        Error::new(ErrorKind::Internal, format!("DuckDB refused a plan: {sql}")).with_source(source)
-    })?;
-    let rows = statement.stream_arrow([])?;
+    let rows = match statement.parameter_count() {
+        0 => statement.stream_arrow([])?,
+        _ => statement.stream_arrow([UNTYPED_VALUE])?,
+    };
     let given = cross::schema_of(&rows.get_schema())?;
     let fields = DataType::Struct(given.fields().clone());
     for batch in rows {

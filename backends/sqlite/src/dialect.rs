@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use arrow::datatypes::{DataType, TimeUnit};
 use metaxy_core::expr::Value;
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Matching, quote};
+use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::functions::{fold_sql, hash_sql};
@@ -125,13 +125,16 @@ impl Dialect for SqliteDialect {
         format!("{alias}.{}", quote(ROW))
     }
 
-    fn nothing_to_replace(&self, scan: &Scan) -> bool {
+    fn replacing(&self, scan: &Scan, _: &str) -> Replacing {
         match (&scan.feature_version, &scan.latest_per) {
             (Some(version), Some(ids)) => {
                 let key = (self.table_name(&scan.table), version.clone(), ids.clone());
-                self.written_once.contains(&key)
+                match self.written_once.contains(&key) {
+                    true => Replacing::None,
+                    false => Replacing::Any,
+                }
             }
-            _ => false,
+            _ => Replacing::Any,
         }
     }
 

@@ -276,26 +276,53 @@ fn a_batch_hashes_as_one_after_the_other() {
         .map(|i| (0..i * 11 % 400).map(|j| (i * 7 + j * 13) as u8).collect())
         .collect();
     for algorithm in HashAlgorithm::ALL {
-        let mut batch = HashBatch::new(algorithm);
         let mut hasher = Hasher::new(algorithm);
-        // Whole batches and a part of one, each after another.
-        for chunk in texts.chunks(HashBatch::ROWS).chain(texts.chunks(3)) {
-            for text in chunk {
-                batch.next_row().unwrap().extend_from_slice(text);
+        for length in [64, 8, 5] {
+            let mut batch = HashBatch::new(algorithm, length);
+            // Whole batches and a part of one, each after another.
+            for chunk in texts.chunks(HashBatch::ROWS).chain(texts.chunks(3)) {
+                for (row, text) in batch.rows(chunk.len()).iter_mut().zip(chunk) {
+                    let (start, end) = text.split_at(text.len() / 3);
+                    row.push(start);
+                    row.push(end);
+                }
+                let hashes: Vec<String> = batch.finish().map(|hash| hash.to_string()).collect();
+                let alone: Vec<String> = chunk
+                    .iter()
+                    .map(|text| {
+                        hasher.update(text);
+                        hasher.finish().truncated(length).to_string()
+                    })
+                    .collect();
+                assert_eq!(hashes, alone, "{algorithm}");
             }
-            let hashes: Vec<String> = batch.finish().map(|hash| hash.to_string()).collect();
-            let alone: Vec<String> = chunk
-                .iter()
-                .map(|text| {
-                    hasher.update(text);
-                    hasher.finish().to_string()
-                })
-                .collect();
-            assert_eq!(hashes, alone, "{algorithm}");
         }
-        for _ in 0..HashBatch::ROWS {
-            assert!(batch.next_row().is_some());
-        }
-        assert!(batch.next_row().is_none(), "it takes no more");
+        let mut batch = HashBatch::new(algorithm, 8);
+        let rows = batch.rows(HashBatch::ROWS + 1);
+        assert_eq!(rows.len(), HashBatch::ROWS, "it takes no more");
+        batch.rows(0);
+        assert_eq!(
+            batch.finish().count(),
+            0,
+            "what was not hashed is forgotten"
+        );
     }
+}
+
+#[test]
+fn a_hash_is_padded_to_a_length_that_it_fits() {
+    for algorithm in HashAlgorithm::ALL {
+        for length in 0..=12 {
+            let hash = Hasher::new(algorithm).finish().truncated(length);
+            let mut padded = [0; 12];
+            padded[..hash.as_bytes().len()].copy_from_slice(hash.as_bytes());
+            assert_eq!(hash.padded(), Some(padded), "{algorithm}");
+        }
+    }
+    let long = Hasher::new(HashAlgorithm::Md5).finish();
+    assert_eq!(long.padded::<12>(), None);
+    assert_eq!(
+        long.padded().as_ref(),
+        Some(b"d41d8cd98f00b204e9800998ecf8427e")
+    );
 }

@@ -2,26 +2,25 @@
 
 use super::algorithm::HashAlgorithm;
 use super::hasher::at_once;
-use super::md5_lanes::{self, LANES};
+use super::md5_lanes::{self, LANES, PADDING};
 use super::text::HashText;
 
 /// Hashes a few texts at a time, where that is faster than one after the other.
 ///
 /// ```
 /// use metaxy_core::hash::{HashAlgorithm, HashBatch};
-/// let mut batch = HashBatch::new(HashAlgorithm::Md5);
-/// for text in ["a", "abc"] {
-///     if let Some(row) = batch.next_row() {
-///         row.extend_from_slice(text.as_bytes());
-///     }
+/// let mut batch = HashBatch::new(HashAlgorithm::Md5, 8);
+/// for (row, parts) in batch.rows(2).iter_mut().zip([["a", ""], ["ab", "c"]]) {
+///     parts.iter().for_each(|part| row.push(part.as_bytes()));
 /// }
-/// let hashes: Vec<String> = batch.finish().map(|hash| hash.truncated(8).to_string()).collect();
+/// let hashes: Vec<String> = batch.finish().map(|hash| hash.to_string()).collect();
 /// assert_eq!(hashes, ["0cc175b9", "90015098"]);
 /// ```
 #[derive(Debug, Clone)]
 pub struct HashBatch {
     algorithm: HashAlgorithm,
-    texts: [Vec<u8>; LANES],
+    length: usize,
+    texts: [RowText; LANES],
     filled: usize,
 }
 
@@ -29,36 +28,169 @@ impl HashBatch {
     /// The most texts that a batch takes.
     pub const ROWS: usize = LANES;
 
-    /// A batch without texts.
+    /// A batch without texts, whose hashes are cut to the first `length` characters.
     #[must_use]
-    pub fn new(algorithm: HashAlgorithm) -> Self {
+    pub fn new(algorithm: HashAlgorithm, length: usize) -> Self {
         Self {
             algorithm,
-            texts: std::array::from_fn(|_| Vec::with_capacity(256)),
+            length,
+            texts: std::array::from_fn(|_| RowText::default()),
             filled: 0,
         }
     }
 
-    /// An empty text to be filled; `None` once there are [`ROWS`](Self::ROWS).
-    pub fn next_row(&mut self) -> Option<&mut Vec<u8>> {
-        let text = self.texts.get_mut(self.filled)?;
-        self.filled += 1;
-        text.clear();
-        Some(text)
+    /// As many empty texts to be filled, at most [`ROWS`](Self::ROWS). Those that were not hashed yet are forgotten.
+    #[inline]
+    pub fn rows(&mut self, rows: usize) -> &mut [RowText] {
+        self.filled = rows.min(Self::ROWS);
+        let texts = &mut self.texts[..self.filled];
+        for text in &mut *texts {
+            text.length = 0;
+        }
+        texts
     }
 
-    /// The whole hashes of the texts, in their order; then the batch is empty again.
+    /// The hashes of the texts, in their order; then the batch is empty again.
+    #[inline]
     pub fn finish(&mut self) -> impl Iterator<Item = HashText> + '_ {
         let filled = std::mem::take(&mut self.filled);
+        let length = self.length;
         let digests = (self.algorithm == HashAlgorithm::Md5 && filled > 0).then(|| {
-            let (texts, rest) = self.texts.split_at_mut(filled);
-            texts.iter_mut().for_each(md5_lanes::pad);
-            rest.iter_mut().for_each(Vec::clear);
-            md5_lanes::digests(&self.texts)
+            let mut padded = [&[][..]; LANES];
+            for (padded, text) in padded.iter_mut().zip(&mut self.texts[..filled]) {
+                *padded = text.padded();
+            }
+            let together = md5_lanes::digests(&padded);
+            together.unwrap_or_else(|| {
+                std::array::from_fn(|row| md5_lanes::digest(self.texts[row].bytes()))
+            })
         });
         (0..filled).map(move |row| match &digests {
-            Some(digests) => HashText::hex(&digests[row]),
-            None => at_once(self.algorithm, &self.texts[row]),
+            Some(digests) => HashText::hex_start(&digests[row], length),
+            None => at_once(self.algorithm, self.texts[row].bytes()).truncated(length),
         })
+    }
+}
+
+/// A text to be hashed, made of parts one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct RowText {
+    /// The text, and room behind it.
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl RowText {
+    /// Adds a part.
+    #[inline]
+    pub fn push(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        if end + PADDING > self.bytes.len() {
+            self.make_room(end + PADDING);
+        }
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            copy(room, part);
+        }
+        self.length = end;
+    }
+
+    /// Adds the first `length` bytes of a chunk. To copy the whole chunk takes less time than to copy a part of any length.
+    #[inline]
+    pub fn push_start<const N: usize>(&mut self, chunk: &[u8; N], length: usize) {
+        let end = self.length + N;
+        if end + PADDING > self.bytes.len() {
+            self.make_room(end + PADDING);
+        }
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(chunk);
+        }
+        self.length += length.min(N);
+    }
+
+    #[cold]
+    fn make_room(&mut self, room: usize) {
+        self.bytes.resize((2 * room).max(512), 0);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// The text as MD5 wants it.
+    fn padded(&mut self) -> &[u8] {
+        if self.bytes.len() < self.length + PADDING {
+            self.make_room(self.length + PADDING);
+        }
+        let end = md5_lanes::pad(&mut self.bytes, self.length);
+        &self.bytes[..end.unwrap_or_default()]
+    }
+}
+
+/// Copies between slices of the same length. Parts are short: two copies of a fixed length, which may overlap, take less time than
+/// a call that finds the best way for any length.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    macro_rules! ends {
+        ($size:literal) => {
+            if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+                if let Some(to) = to.first_chunk_mut::<$size>() {
+                    *to = *first;
+                }
+                if let Some(to) = to.last_chunk_mut::<$size>() {
+                    *to = *last;
+                }
+            }
+        };
+    }
+    match from.len() {
+        0 => {}
+        1..4 => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+        4..8 => ends!(4),
+        8..16 => ends!(8),
+        16..32 => ends!(16),
+        32..64 => ends!(32),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_all_lengths_are_copied() {
+        let from: Vec<u8> = (0..200).collect();
+        for length in 0..from.len() {
+            let mut to = vec![255; length];
+            copy(&mut to, &from[..length]);
+            assert_eq!(to, from[..length]);
+        }
+    }
+
+    #[test]
+    fn starts_of_chunks_are_added() {
+        let mut text = RowText::default();
+        let mut expected = Vec::new();
+        for length in 0..=70 {
+            text.push_start(&[length as u8; 64], length);
+            expected.extend(std::iter::repeat_n(length as u8, length.min(64)));
+            assert_eq!(text.bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn texts_of_all_lengths_grow_part_by_part() {
+        let part: Vec<u8> = (0..97).collect();
+        let mut text = RowText::default();
+        let mut expected = Vec::new();
+        for length in 0..97 {
+            text.push(&part[..length]);
+            expected.extend_from_slice(&part[..length]);
+            assert_eq!(text.bytes(), expected);
+        }
     }
 }

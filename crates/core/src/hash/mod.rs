@@ -17,7 +17,7 @@ mod text;
 mod wyhash;
 
 pub use algorithm::HashAlgorithm;
-pub use batch::HashBatch;
+pub use batch::{HashBatch, RowText};
 pub use fold::{Fold, RowHasher};
 pub use hasher::Hasher;
 pub use rows::{NullAs, Part, hash_rows};

@@ -34,30 +34,60 @@ impl HashText {
         }
     }
 
-    /// Lower-case hex of at most 32 bytes.
+    /// Lower-case hex of at most 32 bytes, a multiple of 4.
     pub(super) fn hex(digest: &[u8]) -> Self {
+        Self::hex_start(digest, 64)
+    }
+
+    /// The first `length` characters of the same.
+    #[inline]
+    pub(super) fn hex_start(digest: &[u8], length: usize) -> Self {
         let mut bytes = [0; 64];
-        for (pair, byte) in bytes.chunks_exact_mut(2).zip(digest) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
+        let length = length.min(digest.len() * 2).min(bytes.len());
+        let words = digest.as_chunks::<4>().0;
+        for (digits, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *digits = hex_digits(*word);
         }
         Self {
             bytes,
             start: 0,
-            end: (digest.len() * 2).min(64) as u8,
+            end: length as u8,
         }
     }
 
     /// Keeps the first `length` characters.
     #[must_use]
+    #[inline]
     pub fn truncated(mut self, length: usize) -> Self {
         let kept = length.min(usize::from(self.end - self.start));
         self.end = self.start + kept as u8;
         self
     }
 
+    /// The text with zeros behind it; `None` if it is longer.
+    #[must_use]
+    #[inline]
+    pub fn padded<const N: usize>(&self) -> Option<[u8; N]> {
+        let text = self.as_bytes();
+        if text.len() > N {
+            return None;
+        }
+        let mut padded = [0; N];
+        match self.bytes[usize::from(self.start)..].first_chunk::<N>() {
+            // A copy of a fixed length takes less time than one of any.
+            Some(chunk) => {
+                for (place, (to, from)) in padded.iter_mut().zip(chunk).enumerate() {
+                    *to = *from * u8::from(place < text.len());
+                }
+            }
+            None => padded[..text.len()].copy_from_slice(text),
+        }
+        Some(padded)
+    }
+
     /// The text as bytes, all ASCII.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[usize::from(self.start)..usize::from(self.end)]
     }
@@ -88,7 +118,19 @@ impl fmt::Debug for HashText {
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Eight digits at once: each stands in a byte of one integer.
+#[inline]
+fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut digits = u64::from(u32::from_be_bytes(bytes));
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (digits + 6 * ONES) >> 4 & ONES;
+    let zero = u64::from(b'0');
+    let to_letter = u64::from(b'a' - b'9' - 1);
+    (digits + zero * ONES + letters * to_letter).to_be_bytes()
+}
 
 /// "00" to "99": two digits per division.
 const DIGIT_PAIRS: [[u8; 2]; 100] = {

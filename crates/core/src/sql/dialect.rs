@@ -7,6 +7,26 @@ use crate::expr::Value;
 use crate::key::FeatureKey;
 use crate::plan::{HashSpec, Nulls, Scan};
 
+/// Which rows may replace others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replacing {
+    /// Any row may.
+    Any,
+    /// None does: every sample has one row.
+    None,
+    /// Only those for which this condition holds. Each of them is later than every row for which it does not hold.
+    Where(String),
+}
+
+impl Replacing {
+    pub(super) fn condition(&self) -> Option<String> {
+        match self {
+            Self::Where(condition) => Some(condition.clone()),
+            Self::Any | Self::None => None,
+        }
+    }
+}
+
 /// A part of what [`Dialect::hash`] hashes.
 #[derive(Debug, Clone)]
 pub enum HashArg {
@@ -88,10 +108,10 @@ pub trait Dialect: Send + Sync {
         stamp.into()
     }
 
-    /// Whether a scan is known to have nothing that its `latest_per` would leave out.
-    fn nothing_to_replace(&self, scan: &Scan) -> bool {
-        let _ = scan;
-        false
+    /// Which rows of `alias`, the rows of a scan, may replace others of the same sample, as `latest_per` asks for.
+    fn replacing(&self, scan: &Scan, alias: &str) -> Replacing {
+        let _ = (scan, alias);
+        Replacing::Any
     }
 
     /// What is appended to a subquery so that what it computes is computed once per row.

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::block::{Block, Column, ROW, column_at, equal, named, over, placed};
 use super::condition::condition;
-use super::dialect::{Dialect, HashArg, Matching, quote};
+use super::dialect::{Dialect, HashArg, Matching, Replacing, quote};
 use crate::clock::Micros;
 use crate::columns;
 use crate::error::Result;
@@ -31,6 +31,18 @@ pub fn render(relation: &Relation, dialect: &dyn Dialect) -> Result<String> {
     };
     let block = renderer.relation(relation)?;
     block.select(relation.schema(), |_, name| quote(name), false)
+}
+
+/// A scan of which the latest rows are kept.
+struct Latest<'a> {
+    scan: &'a Scan,
+    /// The columns that identify a sample.
+    keys: &'a [String],
+    replacing: Replacing,
+    /// The rows of the scan.
+    alias: &'a str,
+    /// The rows that may replace them.
+    other: &'a str,
 }
 
 /// What renders one statement.
@@ -108,82 +120,99 @@ impl Renderer<'_> {
         let mut block = over(format!("{table} AS {alias}"), &alias, schema, named);
         block.row = Some(self.dialect.row_order(&scan.table, &alias));
         block.conditions = self.restrictions(scan, &alias);
-        let keys = scan.latest_per.as_ref();
-        if let Some(keys) = keys.filter(|_| !self.dialect.nothing_to_replace(scan)) {
-            match self.dialect.groups() {
-                true => self.keep_latest_of_groups(scan, keys, &alias, &mut block),
-                false => self.search_for_later(scan, keys, &alias, &mut block),
+        if let Some(keys) = &scan.latest_per {
+            let other = self.alias();
+            let latest = Latest {
+                scan,
+                keys,
+                replacing: self.dialect.replacing(scan, &other),
+                alias: &alias,
+                other: &other,
+            };
+            match (&latest.replacing, self.dialect.groups()) {
+                (Replacing::None, _) => {}
+                (_, true) => self.keep_latest_of_groups(&latest, &mut block),
+                (_, false) => self.search_for_later(&latest, &mut block),
             }
         }
         block
     }
 
     /// Leaves out a row if there is a later one.
-    fn search_for_later(&mut self, scan: &Scan, keys: &[String], alias: &str, block: &mut Block) {
-        let later = self.alias();
-        let mut conditions: Vec<String> = keys
-            .iter()
-            .map(|key| format!("{later}.{0} = {alias}.{0}", quote(key)))
+    fn search_for_later(&self, latest: &Latest<'_>, block: &mut Block) {
+        let Latest {
+            scan, alias, other, ..
+        } = latest;
+        let same_keys = latest.keys.iter();
+        let mut conditions: Vec<String> = same_keys
+            .map(|key| format!("{other}.{0} = {alias}.{0}", quote(key)))
             .collect();
-        conditions.extend(self.restrictions(scan, &later));
+        conditions.extend(self.restrictions(scan, other));
+        conditions.extend(latest.replacing.condition());
         conditions.push(format!(
             "({}, {}) > ({}, {})",
-            stamp(&later),
-            self.dialect.row_order(&scan.table, &later),
+            stamp(other),
+            self.dialect.row_order(&scan.table, other),
             stamp(alias),
             self.dialect.row_order(&scan.table, alias)
         ));
         block.conditions.push(format!(
-            "NOT EXISTS (SELECT 1 FROM {} AS {later} WHERE {})",
+            "NOT EXISTS (SELECT 1 FROM {} AS {other} WHERE {})",
             self.dialect.table(&scan.table),
             conditions.join(" AND ")
         ));
     }
 
     /// Groups the rows, and where there are several keeps the latest. Few keys have several, so what is joined is small.
-    fn keep_latest_of_groups(
-        &mut self,
-        scan: &Scan,
-        keys: &[String],
-        alias: &str,
-        block: &mut Block,
-    ) {
-        let (inner, several) = (self.alias(), self.alias());
+    fn keep_latest_of_groups(&mut self, latest: &Latest<'_>, block: &mut Block) {
+        let Latest {
+            scan, alias, other, ..
+        } = latest;
+        let several = self.alias();
         let order = |alias: &str| {
             let row = self.dialect.row_order(&scan.table, alias);
             self.dialect.write_order(&stamp(alias), &row)
         };
         let mut list = Vec::new();
         let mut on = Vec::new();
-        for (i, key) in keys.iter().enumerate() {
+        for (i, key) in latest.keys.iter().enumerate() {
             let key = quote(key);
-            list.push(format!("{inner}.{key} AS {}", column_at(i)));
+            list.push(format!("{other}.{key} AS {}", column_at(i)));
             on.push(format!("{alias}.{key} = {several}.{}", column_at(i)));
         }
-        let latest = column_at(keys.len());
-        list.push(format!("MAX({}) AS {latest}", order(&inner)));
+        let last = column_at(latest.keys.len());
+        list.push(format!("MAX({}) AS {last}", order(other)));
         let mut sql = format!(
-            "SELECT {} FROM {} AS {inner}",
+            "SELECT {} FROM {} AS {other}",
             list.join(", "),
             self.dialect.table(&scan.table)
         );
-        let restrictions = self.restrictions(scan, &inner);
-        if !restrictions.is_empty() {
-            let _ = write!(sql, " WHERE {}", restrictions.join(" AND "));
+        let mut conditions = self.restrictions(scan, other);
+        let condition = latest.replacing.condition();
+        let having = match condition {
+            // What is left of a group replaces a row that is not in it.
+            Some(_) => "",
+            None => " HAVING COUNT(*) > 1",
+        };
+        conditions.extend(condition);
+        if !conditions.is_empty() {
+            let _ = write!(sql, " WHERE {}", conditions.join(" AND "));
         }
-        if keys.is_empty() {
+        if latest.keys.is_empty() {
             on.push("1 = 1".into());
         } else {
-            let _ = write!(sql, " GROUP BY {}", positions(keys.len()));
+            let _ = write!(sql, " GROUP BY {}", positions(latest.keys.len()));
         }
         let _ = write!(
             block.from,
-            " LEFT JOIN ({sql} HAVING COUNT(*) > 1) AS {several} ON {}",
+            " LEFT JOIN ({sql}{having}) AS {several} ON {}",
             on.join(" AND ")
         );
-        let kept = format!("{} = {several}.{latest}", order(alias));
+        let kept = format!("{} = {several}.{last}", order(alias));
         let yes = self.dialect.boolean(true);
-        block.conditions.push(format!("COALESCE({kept}, {yes})"));
+        block.conditions.push(format!(
+            "({several}.{last} IS NULL OR COALESCE({kept}, {yes}))"
+        ));
     }
 
     fn restrictions(&self, scan: &Scan, alias: &str) -> Vec<String> {

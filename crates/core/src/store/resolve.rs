@@ -205,6 +205,10 @@ impl MetadataStore {
         filters: &[Expr],
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
+        // Without another store there is nothing to look for.
+        if self.fallbacks().next().is_none() {
+            return self.local_upstream(feature, filters).await;
+        }
         let Some(owner) = self.find_store(feature).await? else {
             // A table that exists without a row is an upstream without samples.
             return self.local_upstream(feature, filters).await;

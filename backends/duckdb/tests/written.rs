@@ -1,0 +1,223 @@
+//! The latest row of each sample, however often its samples were written, and by whom.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test panics where something is wrong
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use futures::executor::block_on;
+use metaxy_core::plan::{Relation, Scan};
+use metaxy_core::{Access, Backend, Frame};
+use metaxy_duckdb::DuckDbBackend;
+
+use common::{append_of, open, query, sql, table};
+
+/// So many samples that the table is looked at before its rows are grouped.
+const MANY: i64 = 60_000;
+
+/// The latest row of each sample: its `v` by its `id`.
+fn latest(backend: &DuckDbBackend, ids: &[&str]) -> HashMap<i64, String> {
+    let schema = block_on(backend.schema(&table())).unwrap().unwrap();
+    let scan = Scan {
+        table: table(),
+        feature_version: None,
+        as_of: None,
+        latest_per: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
+    };
+    let rows = query(backend, Relation::scan(scan, schema)).unwrap();
+    let batch = rows.to_batch().unwrap();
+    let ids = batch["id"].as_primitive::<Int64Type>().clone();
+    let values = batch["v"].as_string::<i32>().clone();
+    let latest: HashMap<_, _> = ids
+        .values()
+        .iter()
+        .zip(&values)
+        .map(|(id, value)| (*id, value.unwrap().to_owned()))
+        .collect();
+    assert_eq!(latest.len(), batch.num_rows(), "each sample once");
+    latest
+}
+
+fn rows(ids: impl IntoIterator<Item = i64>, value: &str) -> Frame {
+    let ids = Int64Array::from_iter_values(ids);
+    let values = StringArray::from_iter_values(ids.values().iter().map(|_| value));
+    let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(ids)), ("v", Arc::new(values))];
+    RecordBatch::try_from_iter(columns).unwrap().into()
+}
+
+fn write(backend: &DuckDbBackend, ids: impl IntoIterator<Item = i64>, value: &str) {
+    block_on(backend.append(vec![append_of(rows(ids, value))])).unwrap();
+}
+
+/// How many samples have each value.
+fn counts(latest: &HashMap<i64, String>) -> Vec<(&str, usize)> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for value in latest.values() {
+        *counts.entry(value).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_unstable();
+    counts
+}
+
+#[test]
+fn samples_that_are_written_again_count_once() {
+    for few in [100, MANY] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().join("store.duckdb"), Access::Write);
+        let few_count = usize::try_from(few).unwrap();
+        write(&store, 0..few, "first");
+        assert_eq!(counts(&latest(&store, &["id"])), [("first", few_count)]);
+        // Some of them, then some of those and others.
+        write(&store, (0..few).step_by(10), "second");
+        let tenth = few_count / 10;
+        assert_eq!(
+            counts(&latest(&store, &["id"])),
+            [("first", few_count - tenth), ("second", tenth)]
+        );
+        write(&store, (0..few).step_by(20), "third");
+        write(&store, few..few + 10, "new");
+        assert_eq!(
+            counts(&latest(&store, &["id"])),
+            [
+                ("first", few_count - tenth),
+                ("new", 10),
+                ("second", tenth / 2),
+                ("third", tenth / 2)
+            ]
+        );
+        // Two columns identify a sample, and with the second all rows differ.
+        let both = latest_rows(&store, &["id", "v"]);
+        assert_eq!(both, few_count + tenth + tenth / 2 + 10);
+    }
+}
+
+fn latest_rows(backend: &DuckDbBackend, ids: &[&str]) -> usize {
+    let schema = block_on(backend.schema(&table())).unwrap().unwrap();
+    let scan = Scan {
+        table: table(),
+        feature_version: None,
+        as_of: None,
+        latest_per: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
+    };
+    query(backend, Relation::scan(scan, schema))
+        .unwrap()
+        .num_rows()
+}
+
+#[test]
+fn a_row_that_is_stored_later_but_stamped_earlier_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.duckdb");
+    write(&open(&path, Access::Write), 0..MANY, "first");
+    insert(&path, "id < 100", "late", "- INTERVAL 1 DAY");
+    insert(&path, "id BETWEEN 100 AND 199", "later", "+ INTERVAL 1 DAY");
+    insert(&path, "id = 300", "without", "+ NULL");
+    let store = open(&path, Access::Read);
+    let schema = block_on(store.schema(&table())).unwrap().unwrap();
+    assert!(schema.field_with_name("metaxy_updated_at").is_ok());
+    let latest = latest_stamped(&store);
+    assert_eq!(latest.get(&50).unwrap(), "first");
+    assert_eq!(latest.get(&150).unwrap(), "later");
+    assert_eq!(latest.get(&250).unwrap(), "first");
+}
+
+/// As [`latest`], without the sample that has a row without a stamp.
+fn latest_stamped(store: &DuckDbBackend) -> HashMap<i64, String> {
+    let schema = block_on(store.schema(&table())).unwrap().unwrap();
+    let scan = Scan {
+        table: table(),
+        feature_version: None,
+        as_of: None,
+        latest_per: Some(vec!["id".into()]),
+    };
+    let batch = query(store, Relation::scan(scan, schema)).unwrap();
+    let batch = batch.to_batch().unwrap();
+    let ids = batch["id"].as_primitive::<Int64Type>().values().to_vec();
+    let values = batch["v"].as_string::<i32>().clone();
+    let rows = ids.into_iter().zip(&values);
+    let rows = rows.filter(|(id, _)| *id != 300);
+    let rows: Vec<_> = rows.map(|(id, v)| (id, v.unwrap().to_owned())).collect();
+    let latest: HashMap<_, _> = rows.iter().cloned().collect();
+    assert_eq!(latest.len(), rows.len(), "each sample once");
+    latest
+}
+
+/// Another program copies rows, with another value and another stamp.
+fn insert(path: &Path, which: &str, value: &str, shift: &str) {
+    sql(
+        path,
+        &format!(
+            "INSERT INTO a__b SELECT * REPLACE ('{value}' AS v, metaxy_updated_at {shift} AS metaxy_updated_at)
+             FROM a__b WHERE {which}"
+        ),
+    );
+}
+
+#[test]
+fn what_another_program_did_to_a_closed_file_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.duckdb");
+    let read = || latest(&open(&path, Access::Read), &["id"]);
+    write(&open(&path, Access::Write), 0..200, "first");
+    assert_eq!(counts(&read()), [("first", 200)]);
+    assert_eq!(counts(&read()), [("first", 200)], "as it was left");
+
+    insert(&path, "id < 50", "second", "+ INTERVAL 1 DAY");
+    assert_eq!(counts(&read()), [("first", 150), ("second", 50)]);
+
+    // What stands in the log only.
+    sql(
+        &path,
+        "PRAGMA disable_checkpoint_on_shutdown; PRAGMA wal_autocheckpoint = '1TB'; DELETE FROM a__b WHERE v = 'second'",
+    );
+    assert_eq!(counts(&read()), [("first", 200)]);
+
+    sql(
+        &path,
+        "ALTER TABLE a__b ADD COLUMN extra INTEGER; CREATE TABLE a__c AS FROM a__b",
+    );
+    let store = open(&path, Access::Read);
+    let schema = block_on(store.schema(&table())).unwrap().unwrap();
+    assert!(schema.field_with_name("extra").is_ok());
+    assert!(block_on(store.tables()).unwrap().contains(&"a__c".into()));
+    drop(store);
+
+    // Another file in its place.
+    let other = folder.path().join("other.duckdb");
+    write(&open(&other, Access::Write), 0..300, "other");
+    std::fs::rename(&other, &path).unwrap();
+    assert_eq!(counts(&read()), [("other", 300)]);
+
+    sql(&path, "DROP TABLE a__b");
+    let store = open(&path, Access::Read);
+    assert_eq!(block_on(store.schema(&table())).unwrap(), None);
+}
+
+#[test]
+fn reads_beside_writes_see_each_sample_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store.duckdb"), Access::Write);
+    write(&store, 0..500, "first");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(latest(&store, &["id"]).len(), 500);
+                }
+            });
+        }
+        for _ in 0..40 {
+            write(&store, 0..500, "again");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(counts(&latest(&store, &["id"])), [("again", 500)]);
+}
