@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_secs(1);
 const MAKING: Duration = Duration::from_millis(500);
 
 /// The headers of a DuckDB file have so many bytes.
-pub(crate) const HEADERS: u64 = 3 * 4096;
+const HEADERS: u64 = 3 * 4096;
 
 /// The first and the longest pause between two attempts to open a file that another process holds.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));

@@ -1,25 +1,37 @@
-//! Whether a file is the one that was seen before.
+//! Whether a file is as it was when it was open before.
+//!
+//! The file system tells: the file must not be opened for it, since to close it again would give up the lock that DuckDB has on it.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::io::Read;
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::catalog::Cache;
-use crate::engine::HEADERS;
 
-/// What tells one state of a file that is open here, so that nobody else can write to it, from every other: DuckDB counts its
-/// checkpoints in the headers, and what was committed since then has made the log longer.
-#[derive(PartialEq, Eq)]
+/// What tells one state of a database from every later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     file: Node,
-    headers: Vec<u8>,
+    /// What was committed since the last checkpoint stands in the log.
     log: Option<Node>,
 }
 
-/// What the file system knows of a file: where it is, how long it is, and when it and its entry changed.
-type Node = [i128; 5];
+/// Where a file is, how long it is, and when it and its entry changed, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Node {
+    place: (u64, u64),
+    bytes: u64,
+    changed: [i128; 2],
+}
+
+/// A file that changes twice within this may have the same times after both.
+const TICK: Duration = Duration::from_secs(2);
+
+/// More files than this are forgotten.
+const MOST_FILES: usize = 1_000;
 
 /// Files, how they were, and what is known of their catalogs.
 type Files = HashMap<PathBuf, (Stamp, Arc<Cache>)>;
@@ -27,13 +39,10 @@ type Files = HashMap<PathBuf, (Stamp, Arc<Cache>)>;
 /// The files that were seen last.
 static SEEN: Mutex<Option<Files>> = Mutex::new(None);
 
-/// More files than this are forgotten.
-const MOST_FILES: usize = 100;
-
-/// What is known of the catalog of a file that has just been opened: what was known when it was open last, if nothing has happened
-/// to it since.
+/// What is known of the catalog of a file that is open here, so that nobody else can write to it: what was known when it was open
+/// before, if nothing has happened to it since.
 pub(crate) fn cache_of(path: &Path) -> Arc<Cache> {
-    let Some(stamp) = Stamp::of(path) else {
+    let Some(stamp) = Stamp::of(path).filter(Stamp::is_settled) else {
         return Arc::default();
     };
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,39 +62,51 @@ pub(crate) fn cache_of(path: &Path) -> Arc<Cache> {
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
-        let mut headers = Vec::new();
-        file.by_ref().take(HEADERS).read_to_end(&mut headers).ok()?;
         let mut log = path.as_os_str().to_owned();
         log.push(".wal");
         Some(Self {
-            file: node(&file.metadata().ok()?)?,
-            headers,
+            file: Node::of(&std::fs::metadata(path).ok()?)?,
             log: match std::fs::metadata(&log) {
-                Ok(log) => Some(node(&log)?),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Ok(log) => Some(Node::of(&log)?),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
                 Err(_) => return None,
             },
         })
     }
+
+    /// Whether a change from now on would give it another stamp.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let Ok(Ok(now)) = now.map(|now| i128::try_from(now.as_nanos())) else {
+            return false;
+        };
+        let tick = TICK.as_nanos() as i128;
+        let nodes = [Some(self.file), self.log].into_iter().flatten();
+        nodes
+            .flat_map(|node| node.changed)
+            .all(|changed| changed + tick < now)
+    }
 }
 
-#[cfg(unix)]
-fn node(file: &Metadata) -> Option<Node> {
-    use std::os::unix::fs::MetadataExt;
-    let nanoseconds =
-        |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-    Some([
-        file.dev().into(),
-        file.ino().into(),
-        file.len().into(),
-        nanoseconds(file.mtime(), file.mtime_nsec()),
-        nanoseconds(file.ctime(), file.ctime_nsec()),
-    ])
-}
+impl Node {
+    #[cfg(unix)]
+    fn of(file: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let nanoseconds =
+            |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Some(Self {
+            place: (file.dev(), file.ino()),
+            bytes: file.len(),
+            changed: [
+                nanoseconds(file.mtime(), file.mtime_nsec()),
+                nanoseconds(file.ctime(), file.ctime_nsec()),
+            ],
+        })
+    }
 
-/// Elsewhere no file is known again.
-#[cfg(not(unix))]
-fn node(_: &Metadata) -> Option<Node> {
-    None
+    /// Elsewhere no file is known again.
+    #[cfg(not(unix))]
+    fn of(_: &Metadata) -> Option<Self> {
+        None
+    }
 }
