@@ -103,12 +103,9 @@ impl Cache {
         Ok(names)
     }
 
-    /// As [`once::written`], which looks at the tables that are not known yet.
-    pub(crate) fn written(
-        &self,
-        session: Session<'_>,
-        tables: &[once::Table<'_>],
-    ) -> Result<Vec<Written>, Failure> {
+    /// As [`once::written`], which looks at the tables that are not known yet. Where that fails, as it may beside a write, nothing is
+    /// known.
+    pub(crate) fn written(&self, session: Session<'_>, tables: &[once::Table<'_>]) -> Vec<Written> {
         let key = |table: &once::Table<'_>| (table.name.to_owned(), table.ids.to_vec());
         let (writes, mut unknown) = {
             let known = self.known();
@@ -117,15 +114,16 @@ impl Cache {
             (known.writes, unknown)
         };
         unknown.dedup_by(|a, b| a.name == b.name && a.ids == b.ids);
-        let found = once::written(session, &unknown)?;
+        let found = once::written(session, &unknown);
         let mut known = self.known();
-        if known.writes != writes {
-            return Ok(vec![Written::Often; tables.len()]);
-        }
+        let found = found.ok().filter(|_| known.writes == writes);
+        let Some(found) = found else {
+            return vec![Written::Unknown; tables.len()];
+        };
         known.written.extend(unknown.iter().map(key).zip(found));
         let written = |table| known.written.get(&key(table)).copied();
         let written = tables.iter().map(written);
-        Ok(written.map(|w| w.unwrap_or(Written::Often)).collect())
+        written.map(|w| w.unwrap_or(Written::Unknown)).collect()
     }
 
     /// How often something was written.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::DateTime;
 use metaxy_core::expr::Value;
 use metaxy_core::plan::{HashSpec, Scan};
@@ -40,6 +40,12 @@ pub(crate) const UNTYPED_VALUE: i32 = 0;
 
 /// DuckDB's own number of a row, which grows in the order of storage.
 pub(crate) const ROWID: &str = "rowid";
+
+/// Whether a table has a column of that name, which hides the number.
+pub(crate) fn hides_rowid(schema: &Schema) -> bool {
+    let mut names = schema.fields().iter().map(|field| field.name());
+    names.any(|name| name.eq_ignore_ascii_case(ROWID))
+}
 
 /// The number of a row where `rowid` is hidden.
 const ROW: &str = "metaxy.row";
@@ -189,7 +195,7 @@ impl Dialect for DuckDbDialect {
             self.written.get(&key)
         });
         match written {
-            None | Some(Written::Often) => Replacing::Any,
+            None | Some(Written::Unknown) => Replacing::Any,
             Some(Written::Once) => Replacing::None,
             Some(Written::OnceBefore(row)) => {
                 let own = self.row_order(&scan.table, alias);

@@ -176,12 +176,13 @@ impl Engine {
                 None => match self.open(config, access) {
                     Ok(database) => {
                         let now = Instant::now();
+                        let cache = match self.in_memory {
+                            true => Arc::default(),
+                            false => stamp::cache_of(&self.path, database.host().number()),
+                        };
                         state.open = Some(Open {
                             database,
-                            cache: match self.in_memory {
-                                true => Arc::default(),
-                                false => stamp::cache_of(&self.path),
-                            },
+                            cache,
                             access,
                             since: now,
                             idle: now,

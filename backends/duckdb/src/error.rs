@@ -56,6 +56,13 @@ impl Failure {
     }
 }
 
+/// Whether a statement is none that could be run.
+pub(crate) fn is_refusal(error: &duckdb::Error) -> bool {
+    let message = message(error);
+    let kinds = ["Parser Error", "Binder Error", "Catalog Error"];
+    kinds.iter().any(|kind| message.starts_with(kind))
+}
+
 fn is_locked(error: &duckdb::Error) -> bool {
     let message = message(error);
     // The other way round, this process has not quite let it go.

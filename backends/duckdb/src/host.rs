@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::Schema;
@@ -19,6 +20,8 @@ use crate::raw::{Database, Settings};
 
 /// An engine in memory.
 pub(crate) struct Host {
+    /// Tells it from the others of this process.
+    number: u64,
     database: Database,
     settings: BTreeMap<String, String>,
     extensions: Vec<Extension>,
@@ -37,13 +40,19 @@ impl Host {
             return Ok(host.clone());
         }
         let database = start(config).map_err(|e| e.explain("start", &config.database))?;
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let host = Arc::new(Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             database,
             settings: config.settings.clone(),
             extensions: config.extensions.clone(),
         });
         hosts.push(host.clone());
         Ok(host)
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(crate) fn connect(&self) -> duckdb::Result<Connection> {

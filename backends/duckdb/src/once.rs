@@ -5,11 +5,14 @@ use metaxy_core::columns;
 use metaxy_core::sql::quote;
 
 use crate::catalog::Session;
-use crate::dialect::ROWID;
+use crate::dialect::{ROWID, hides_rowid};
 use crate::error::Failure;
 
 /// The range of the IDs, as a multiple of the number of rows, up to which a bit per possible ID is worth it.
 const SPARSE: i128 = 16;
+
+/// The most bits; each thread of the engine has so many.
+const MOST_BITS: i128 = 1 << 28;
 
 /// Up to so many rows, to count the distinct IDs takes less time than to plan for rows that are replaced.
 const FEW: i64 = 50_000;
@@ -30,7 +33,7 @@ pub(crate) enum Written {
     /// Each once before the row of this number; the rows from there on are later than those before.
     OnceBefore(i64),
     /// Any number of times, as far as is known.
-    Often,
+    Unknown,
 }
 
 /// How often the samples of each table were written.
@@ -38,7 +41,7 @@ pub(crate) enum Written {
 /// What is looked at are integer IDs that lie close together, with a bit for each, which takes a tenth of the time of grouping them, and
 /// small tables, where grouping would cost more to plan than to do.
 pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Written>, Failure> {
-    let mut written = vec![Written::Often; tables.len()];
+    let mut written = vec![Written::Unknown; tables.len()];
     let extents = extents(session, tables)?;
     let selects = tables.iter().zip(&extents).map(|(table, extent)| {
         let distinct = distinct(table, extent)?;
@@ -78,7 +81,7 @@ struct Extent {
     range: Option<(i64, i64)>,
 }
 
-/// Answered from the statistics of the tables.
+/// Mostly answered from the statistics of the tables.
 fn extents(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Extent>, Failure> {
     let unknown = Extent {
         rows: i64::MAX,
@@ -122,9 +125,7 @@ fn distinct(table: &Table<'_>, extent: &Extent) -> Option<String> {
 /// Whether the first `rows` rows have every sample once, and the others are later, as SQL. So it is where a feature was computed
 /// for all samples, and then for some of them again.
 fn once_before(table: &Table<'_>, extent: &Extent, rows: i64) -> Option<String> {
-    let hides_rowid = |column: &str| column.eq_ignore_ascii_case(ROWID);
-    let mut names = table.schema.fields().iter().map(|field| field.name());
-    let ([id], false) = (table.ids, names.any(|name| hides_rowid(name))) else {
+    let ([id], false) = (table.ids, hides_rowid(table.schema)) else {
         return None;
     };
     let (before, after) = (
@@ -184,7 +185,7 @@ impl Extent {
         let rows = i128::from(self.rows);
         self.range.is_some_and(|(least, greatest)| {
             let range = i128::from(greatest) - i128::from(least) + 1;
-            range >= 1 && range <= rows * SPARSE
+            range >= 1 && range <= (rows * SPARSE).min(MOST_BITS)
         })
     }
 }

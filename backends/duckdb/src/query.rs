@@ -13,9 +13,9 @@ use metaxy_core::{Error, ErrorKind, Frame, Result};
 
 use crate::backend::{ENGINE, Shared};
 use crate::cross;
-use crate::dialect::{DuckDbDialect, ROWID, UNTYPED_VALUE, frame_name};
+use crate::dialect::{DuckDbDialect, UNTYPED_VALUE, frame_name, hides_rowid};
 use crate::engine::{Lease, Need, State};
-use crate::error::Failure;
+use crate::error::{self, Failure};
 use crate::types::{from_kept, kept, sql_type};
 use crate::write::append_rows;
 use crate::{host, once};
@@ -41,20 +41,32 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
 fn answer(shared: &Shared, lease: &Lease, plan: Plan, sink: &mut Sink) -> Result<(), Failure> {
     let connection = lease.connection();
     interrupt_with(connection, sink);
-    let mut dialect = shared.dialect(lease);
-    let state = look_up(lease, &plan.relation, &mut dialect)?;
-    connection.execute_batch("BEGIN TRANSACTION")?;
     load_frames(connection, plan.frames)?;
-    // To prepare the statement takes the snapshot that it is answered from.
-    let sql = render(&plan.relation, &dialect)?;
-    let mut statement = prepare(connection, &sql)?;
-    if state.is_none() || lease.state() != state {
-        // Something was written meanwhile: samples may have been replaced.
-        dialect.written.clear();
-        statement = prepare(connection, &render(&plan.relation, &dialect)?)?;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let mut dialect = shared.dialect(lease);
+        let state = look_up(lease, &plan.relation, &mut dialect)?;
+        if attempts > ATTEMPTS {
+            dialect.written.clear();
+        }
+        let sql = render(&plan.relation, &dialect)?;
+        connection.execute_batch("BEGIN TRANSACTION")?;
+        // To prepare the statement takes the snapshot that it is answered from.
+        let statement = prepare(connection, &sql);
+        let same = state.is_some() && lease.state() == state;
+        let assumed_nothing = dialect.written.is_empty() && statement.is_ok();
+        if same || assumed_nothing || attempts > ATTEMPTS {
+            return stream(&mut statement?, &sql, plan.relation.schema(), sink);
+        }
+        // Something was written since the look: samples may have been replaced, and tables dropped.
+        drop(statement);
+        connection.execute_batch("ROLLBACK")?;
     }
-    stream(&mut statement, plan.relation.schema(), sink)
 }
+
+/// How often a plan is made with what was seen of its tables. After that others write without a pause, and it is made without.
+const ATTEMPTS: usize = 3;
 
 fn answer_without_file(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Failure> {
     let connection = host::scratch(&shared.config)?;
@@ -62,7 +74,7 @@ fn answer_without_file(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(
     load_frames(&connection, plan.frames)?;
     let sql = render(&plan.relation, &DuckDbDialect::default())?;
     let mut statement = prepare(&connection, &sql)?;
-    stream(&mut statement, plan.relation.schema(), sink)
+    stream(&mut statement, &sql, plan.relation.schema(), sink)
 }
 
 fn interrupt_with(connection: &Connection, sink: &mut Sink) {
@@ -95,8 +107,7 @@ fn look_up(
             .with_hint("try again, to be told what is there now")
             .into());
         };
-        let hides = |column: &str| column.eq_ignore_ascii_case(ROWID);
-        if schema.fields().iter().any(|field| hides(field.name())) {
+        if hides_rowid(&schema) {
             dialect.rowid_hidden.insert(name.clone());
         }
         if let Some(ids) = &scan.latest_per {
@@ -108,7 +119,7 @@ fn look_up(
             .iter()
             .map(|(name, schema, ids)| once::Table { name, schema, ids })
             .collect();
-        let written = lease.cache().written(session, &tables)?;
+        let written = lease.cache().written(session, &tables);
         let keys = found
             .iter()
             .map(|(name, _, ids)| (name.clone(), ids.to_vec()));
@@ -150,27 +161,21 @@ fn load_frames(connection: &Connection, frames: Vec<Frame>) -> Result<(), Failur
 }
 
 fn prepare<'a>(connection: &'a Connection, sql: &str) -> Result<Statement<'a>, Failure> {
-    connection
-        .prepare(sql)
-        .map_err(|source| refused(sql, source))
-}
-
-fn refused(sql: &str, source: duckdb::Error) -> Failure {
-    let problem = format!("DuckDB refused a plan: {sql}");
-    Error::new(ErrorKind::Internal, problem)
-        .with_source(source)
-        .into()
+    let prepared = connection.prepare(sql);
+    prepared.map_err(|source| refused(sql, source))
 }
 
 fn stream(
     statement: &mut Statement<'_>,
+    sql: &str,
     schema: &SchemaRef,
     sink: &mut Sink,
 ) -> Result<(), Failure> {
     let rows = match statement.parameter_count() {
-        0 => statement.stream_arrow([])?,
-        _ => statement.stream_arrow([UNTYPED_VALUE])?,
+        0 => statement.stream_arrow([]),
+        _ => statement.stream_arrow([UNTYPED_VALUE]),
     };
+    let rows = rows.map_err(|source| refused(sql, source))?;
     let given = cross::schema_of(&rows.get_schema())?;
     let fields = DataType::Struct(given.fields().clone());
     for batch in rows {
@@ -188,4 +193,15 @@ fn stream(
         sink.send(batch.map_err(Error::from)?)?;
     }
     Ok(())
+}
+
+/// Why a statement is not run; one that DuckDB does not understand is a mistake of ours.
+fn refused(sql: &str, source: duckdb::Error) -> Failure {
+    if !error::is_refusal(&source) {
+        return source.into();
+    }
+    let problem = format!("DuckDB refused a plan: {sql}");
+    Error::new(ErrorKind::Internal, problem)
+        .with_source(source)
+        .into()
 }

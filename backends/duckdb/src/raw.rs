@@ -1,12 +1,10 @@
-//! DuckDB through its C interface, where the `duckdb` crate does not give it: the columns of a table without a statement.
-//!
-//! To parse, plan and run `SELECT * FROM … LIMIT 0` takes half a millisecond; to look into the catalog a few microseconds.
+//! DuckDB through its C interface, for what the `duckdb` crate does not give: the columns of a table without a statement, and statements
+//! that are not prepared. A resolve of few samples takes little longer than such looks.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
 use std::ptr::null_mut;
-use std::sync::{Mutex, PoisonError};
 
 use arrow::datatypes::Schema;
 use arrow::ffi::FFI_ArrowSchema;
@@ -18,16 +16,9 @@ use crate::error::Failure;
 /// An engine, of which connections are made.
 pub(crate) struct Database {
     database: ffi::duckdb_database,
-    /// Looks into the catalog; one look at a time.
-    looks: Mutex<Looks>,
 }
 
-struct Looks {
-    connection: ffi::duckdb_connection,
-    options: ffi::duckdb_arrow_options,
-}
-
-// SAFETY: a DuckDB database may be used by several threads; the connection is behind a lock.
+// SAFETY: a DuckDB database may be used by several threads.
 unsafe impl Send for Database {}
 // SAFETY: as above.
 unsafe impl Sync for Database {}
@@ -37,10 +28,6 @@ impl Database {
     pub(crate) fn in_memory(settings: &Settings) -> duckdb::Result<Self> {
         let mut opened = Self {
             database: null_mut(),
-            looks: Mutex::new(Looks {
-                connection: null_mut(),
-                options: null_mut(),
-            }),
         };
         let mut error = null_mut();
         // SAFETY: the path is a C string, the settings are alive, and the out-parameters are ours. What was not made stays null.
@@ -53,13 +40,6 @@ impl Database {
             );
             let problem = taken(error).map(|text| text.to_string_lossy().into_owned());
             check(state, problem)?;
-            let looks = opened
-                .looks
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
-            let state = ffi::duckdb_connect(opened.database, &raw mut looks.connection);
-            check(state, None)?;
-            ffi::duckdb_connection_get_arrow_options(looks.connection, &raw mut looks.options);
         }
         Ok(opened)
     }
@@ -74,21 +54,14 @@ impl Database {
     /// Unlike a prepared statement, which DuckDB plans once more when it is run, this one is planned once.
     pub(crate) fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let sql = CString::new(sql).map_err(duckdb::Error::from)?;
-        let mut connection = Handle(null_mut());
+        let connection = self.handle()?;
         // SAFETY: a result is plain data, and zeros are one without anything.
         let mut result = Rows(unsafe { std::mem::zeroed() });
-        // SAFETY: the database is open, the statement is a C string, and the out-parameters are ours; the handles are
-        // destroyed when they are dropped.
+        // SAFETY: the statement is a C string, and the out-parameter is ours.
         unsafe {
-            check(
-                ffi::duckdb_connect(self.database, &raw mut connection.0),
-                None,
-            )?;
             let state = ffi::duckdb_query(connection.0, sql.as_ptr(), &raw mut result.0);
             if state != ffi::DuckDBSuccess {
-                let problem = ffi::duckdb_result_error(&raw mut result.0);
-                let problem = (!problem.is_null()).then(|| CStr::from_ptr(problem));
-                let problem = problem.map(|text| text.to_string_lossy().into_owned());
+                let problem = text_of(ffi::duckdb_result_error(&raw mut result.0));
                 return Err(failed(problem).into());
             }
         }
@@ -101,34 +74,45 @@ impl Database {
         let (Ok(catalog), Ok(table)) = (CString::new(database), CString::new(table)) else {
             return Ok(None);
         };
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.handle()?;
         let mut found = Description(null_mut());
-        // SAFETY: all arguments are alive for the call, and the description is destroyed with `found`.
-        let state = unsafe {
-            ffi::duckdb_table_description_create_ext(
-                looks.connection,
+        // SAFETY: all arguments are alive for the call, and the description is destroyed with `found`; the error is a text of it.
+        let problem = unsafe {
+            let state = ffi::duckdb_table_description_create_ext(
+                connection.0,
                 catalog.as_ptr(),
                 c"main".as_ptr(),
                 table.as_ptr(),
                 &raw mut found.0,
-            )
+            );
+            match state {
+                ffi::DuckDBSuccess => None,
+                _ => Some(text_of(ffi::duckdb_table_description_error(found.0))),
+            }
         };
-        if state != ffi::DuckDBSuccess {
-            return Ok(None);
+        match problem {
+            None => found.schema(&connection).map(Some),
+            Some(Some(text)) if text.contains(NO_TABLE) => Ok(None),
+            Some(problem) => Err(failed(problem).into()),
         }
-        found.schema(looks.options).map(Some)
+    }
+
+    fn handle(&self) -> duckdb::Result<Handle> {
+        let mut connection = Handle(null_mut());
+        // SAFETY: the database is open, and the out-parameter is ours.
+        let state = unsafe { ffi::duckdb_connect(self.database, &raw mut connection.0) };
+        check(state, None)?;
+        Ok(connection)
     }
 }
 
+/// What DuckDB says where there is no table to describe.
+const NO_TABLE: &str = "No table with that schema+name could be located";
+
 impl Drop for Database {
     fn drop(&mut self) {
-        let looks = self.looks.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: each was made by DuckDB or is null, and nothing uses it any more.
-        unsafe {
-            ffi::duckdb_destroy_arrow_options(&raw mut looks.options);
-            ffi::duckdb_disconnect(&raw mut looks.connection);
-            ffi::duckdb_close(&raw mut self.database);
-        }
+        // SAFETY: it was made by DuckDB or is null, and connections keep what they need of it.
+        unsafe { ffi::duckdb_close(&raw mut self.database) }
     }
 }
 
@@ -175,12 +159,14 @@ impl Drop for Rows {
 struct Description(ffi::duckdb_table_description);
 
 impl Description {
-    fn schema(&self, options: ffi::duckdb_arrow_options) -> Result<Schema, Failure> {
+    fn schema(&self, connection: &Handle) -> Result<Schema, Failure> {
+        let mut options = Options(null_mut());
         let mut types = Types(Vec::new());
         let mut names = Vec::new();
         // SAFETY: the description is one of a table; its names are C strings that are ours to free, as its types are. The
         // schema is filled unless there is an error.
         unsafe {
+            ffi::duckdb_connection_get_arrow_options(connection.0, &raw mut options.0);
             for i in 0..ffi::duckdb_table_description_get_column_count(self.0) {
                 types
                     .0
@@ -191,17 +177,16 @@ impl Description {
             let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
             let mut schema = FFI_ArrowSchema::empty();
             let mut error = ffi::duckdb_to_arrow_schema(
-                options,
+                options.0,
                 types.0.as_mut_ptr(),
                 pointers.as_mut_ptr(),
                 types.0.len() as u64,
                 (&raw mut schema).cast(),
             );
             if ffi::duckdb_error_data_has_error(error) {
-                let text = CStr::from_ptr(ffi::duckdb_error_data_message(error));
-                let text = text.to_string_lossy().into_owned();
+                let problem = text_of(ffi::duckdb_error_data_message(error));
                 ffi::duckdb_destroy_error_data(&raw mut error);
-                return Err(failed(Some(text)).into());
+                return Err(failed(problem).into());
             }
             ffi::duckdb_destroy_error_data(&raw mut error);
             Ok(Schema::try_from(&schema).map_err(Error::from)?)
@@ -213,6 +198,16 @@ impl Drop for Description {
     fn drop(&mut self) {
         // SAFETY: it was made by DuckDB, also where there is no such table.
         unsafe { ffi::duckdb_table_description_destroy(&raw mut self.0) }
+    }
+}
+
+/// How a connection makes Arrow types.
+struct Options(ffi::duckdb_arrow_options);
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: they were made by DuckDB or are null.
+        unsafe { ffi::duckdb_destroy_arrow_options(&raw mut self.0) }
     }
 }
 
@@ -264,6 +259,16 @@ fn check(state: ffi::duckdb_state, problem: Option<String>) -> duckdb::Result<()
 
 fn failed(problem: Option<String>) -> duckdb::Error {
     duckdb::Error::DuckDBFailure(ffi::Error::new(ffi::DuckDBError), problem)
+}
+
+/// A copy of a text that stays DuckDB's.
+///
+/// # Safety
+/// It is a C string, or null.
+unsafe fn text_of(text: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: as above.
+    let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) });
+    text.map(|text| text.to_string_lossy().into_owned())
 }
 
 /// A text that DuckDB made, which is freed.

@@ -33,21 +33,22 @@ const TICK: Duration = Duration::from_secs(2);
 /// More files than this are forgotten.
 const MOST_FILES: usize = 1_000;
 
-/// Files, how they were, and what is known of their catalogs.
-type Files = HashMap<PathBuf, (Stamp, Arc<Cache>)>;
+/// Files and the hosts they were attached to, how they were, and what is known of their catalogs.
+type Files = HashMap<(PathBuf, u64), (Stamp, Arc<Cache>)>;
 
 /// The files that were seen last.
 static SEEN: Mutex<Option<Files>> = Mutex::new(None);
 
 /// What is known of the catalog of a file that is open here, so that nobody else can write to it: what was known when it was open
-/// before, if nothing has happened to it since.
-pub(crate) fn cache_of(path: &Path) -> Arc<Cache> {
+/// before, if nothing has happened to it since. The settings of a host, known by its number, have a part in it.
+pub(crate) fn cache_of(path: &Path, host: u64) -> Arc<Cache> {
     let Some(stamp) = Stamp::of(path).filter(Stamp::is_settled) else {
         return Arc::default();
     };
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = seen.get_or_insert_default();
-    if let Some((known, cache)) = seen.get(path)
+    let key = (path.to_owned(), host);
+    if let Some((known, cache)) = seen.get(&key)
         && *known == stamp
     {
         return cache.clone();
@@ -56,12 +57,16 @@ pub(crate) fn cache_of(path: &Path) -> Arc<Cache> {
         seen.clear();
     }
     let cache = Arc::new(Cache::default());
-    seen.insert(path.to_owned(), (stamp, cache.clone()));
+    seen.insert(key, (stamp, cache.clone()));
     cache
 }
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
+        // DuckDB keeps the log of such a file elsewhere.
+        if path.to_string_lossy().contains('?') {
+            return None;
+        }
         let mut log = path.as_os_str().to_owned();
         log.push(".wal");
         Some(Self {

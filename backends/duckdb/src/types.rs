@@ -1,7 +1,7 @@
 //! Arrow types and DuckDB's: how each column is kept, and what it is when it is read.
 //!
 //! Of every Arrow type there is one that DuckDB gives back as it is, its *kept* form ([`stored_as`]). Where the two differ, the
-//! column's comment tells the type that it had.
+//! table `metaxy.types` tells the type that it had.
 
 use std::sync::Arc;
 

@@ -55,16 +55,15 @@ impl HashBatch {
     pub fn finish(&mut self) -> impl Iterator<Item = HashText> + '_ {
         let filled = std::mem::take(&mut self.filled);
         let length = self.length;
-        let digests = (self.algorithm == HashAlgorithm::Md5 && filled > 0).then(|| {
+        let together = self.algorithm == HashAlgorithm::Md5 && filled > 0 && md5_lanes::are_there();
+        let digests = together.then(|| {
             let mut padded = [&[][..]; LANES];
             for (padded, text) in padded.iter_mut().zip(&mut self.texts[..filled]) {
                 *padded = text.padded();
             }
-            let together = md5_lanes::digests(&padded);
-            together.unwrap_or_else(|| {
-                std::array::from_fn(|row| md5_lanes::digest(self.texts[row].bytes()))
-            })
+            md5_lanes::digests(&padded)
         });
+        let digests = digests.flatten();
         (0..filled).map(move |row| match &digests {
             Some(digests) => HashText::hex_start(&digests[row], length),
             None => at_once(self.algorithm, self.texts[row].bytes()).truncated(length),

@@ -1,9 +1,8 @@
 //! MD5 of several texts at once (RFC 1321).
 //!
 //! Each step of MD5 waits for the one before, so a processor is mostly idle while it hashes one text. Here the same step of
-//! sixteen texts is done together, with vector instructions. Texts of different lengths go along; those that are done wait.
-
-use md5::{Digest, Md5};
+//! sixteen texts is done together, with the vector instructions of x86-64 processors. Texts of different lengths go along; those
+//! that are done wait.
 
 /// Texts that are hashed together.
 pub(super) const LANES: usize = 16;
@@ -25,17 +24,23 @@ pub(super) fn pad(bytes: &mut [u8], length: usize) -> Option<usize> {
     Some(end)
 }
 
-/// Hashes texts that were [padded](pad) together, where this processor has vectors for it; elsewhere gives `None`.
+/// Whether this processor has vectors for it.
+pub(super) fn are_there() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return x86::are_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Hashes texts that were [padded](pad) together; `None` without vectors for it.
 pub(super) fn digests(texts: &[&[u8]; LANES]) -> Option<[[u8; 16]; LANES]> {
     #[cfg(target_arch = "x86_64")]
     return x86::digests(texts);
     #[cfg(not(target_arch = "x86_64"))]
-    return None;
-}
-
-/// The hash of one text that was not padded.
-pub(super) fn digest(text: &[u8]) -> [u8; 16] {
-    Md5::digest(text).into()
+    {
+        let _ = texts;
+        None
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

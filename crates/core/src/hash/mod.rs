@@ -1,7 +1,7 @@
 //! Sample hashes (`semantics.md` §4): the algorithms, and the kernels that hash the parts of a row.
 //!
 //! - [`HashAlgorithm`] names an algorithm; [`Hasher`] runs it over bytes that arrive in pieces.
-//! - [`HashBatch`] hashes a few texts at a time, MD5 several times as fast.
+//! - [`HashBatch`] hashes a few texts at a time, MD5 several times as fast where the processor has vectors.
 //! - [`RowHasher`] hashes the parts of one row, [`hash_rows`] those of whole Arrow columns, [`Fold`] the values of a group.
 //!
 //! All of them write the text form of a hash: unsigned decimal for the algorithms of at most 64 bits, lower-case hex

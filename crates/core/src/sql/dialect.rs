@@ -14,7 +14,8 @@ pub enum Replacing {
     Any,
     /// None does: every sample has one row.
     None,
-    /// Only those for which this condition holds. Each of them is later than every row for which it does not hold.
+    /// Only those for which this condition holds. Each of them is later than every row for which it does not hold, and of
+    /// those rows every sample has one at most.
     Where(String),
 }
 

@@ -208,6 +208,7 @@ impl Renderer<'_> {
             " LEFT JOIN ({sql}{having}) AS {several} ON {}",
             on.join(" AND ")
         );
+        // Most rows have no group, and are kept without comparing.
         let kept = format!("{} = {several}.{last}", order(alias));
         let yes = self.dialect.boolean(true);
         block.conditions.push(format!(
