@@ -197,9 +197,9 @@ impl Backend for DuckDbBackend {
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
-        let name = self.shared.table_name(table);
+        let (table, name) = (table.clone(), self.shared.table_name(table));
         self.change("drop a table", move |_, lease| {
-            write::drop_table(lease.session(), &name)
+            write::drop_table(lease.session(), &name, &table)
         })
         .await
     }

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::DateTime;
 use metaxy_core::expr::Value;
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Replacing, literal_text, quote};
+use metaxy_core::sql::{Dialect, HashArg, Replacing, literal_text, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::catalog::qualified;
@@ -121,12 +121,7 @@ impl Dialect for DuckDbDialect {
                     _ => format!("TIMESTAMP '{time}'"),
                 }
             }
-            (other, _) => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("DuckDB has no value for {other:?} in a filter"),
-                ));
-            }
+            (other, _) => return Err(no_literal("DuckDB", other)),
         })
     }
 

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::Appender;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Times};
+use metaxy_core::append::{Append, Times, may_not_make_table, value_misfit};
 use metaxy_core::backend::Appended;
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, quote};
@@ -50,6 +50,7 @@ fn append_one(session: Session<'_>, name: &str, append: Append) -> Result<(u64, 
         Some(stored) => latest_stamp(session, name, stored)?,
         None => None,
     };
+    let given = append.rows.schema().clone();
     let mut prepared = append.prepare(stored.as_deref(), latest)?;
     let types = kept_types(prepared.schema(), &feature)?;
     let table = Table {
@@ -60,13 +61,15 @@ fn append_one(session: Session<'_>, name: &str, append: Append) -> Result<(u64, 
     };
     fit_table(session, &table, stored.as_ref(), create)?;
 
+    let schema = prepared.schema().clone();
+    let refused = |failure: Failure| refused(failure, &schema, &given, &feature);
     let mut rows = 0;
     let mut appender = connection.appender_to_catalog_and_db(name, session.database, "main")?;
     while let Some(batch) = block_on(prepared.next())? {
-        append_rows(&mut appender, &batch, &types).map_err(|failure| refused(failure, &feature))?;
+        append_rows(&mut appender, &batch, &types).map_err(refused)?;
         rows += batch.num_rows() as u64;
     }
-    appender.flush().map_err(|e| refused(e.into(), &feature))?;
+    appender.flush().map_err(|e| refused(e.into()))?;
     drop(appender);
     let sql = format!("SELECT COUNT(*) FROM {}", session.name(name));
     let table_rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
@@ -74,17 +77,33 @@ fn append_one(session: Session<'_>, name: &str, append: Append) -> Result<(u64, 
 }
 
 /// A value that a column of another program's table cannot hold, such as a word that its ENUM has not.
-fn refused(failure: Failure, feature: &FeatureKey) -> Failure {
-    match failure {
-        Failure::DuckDb(error) if error.to_string().contains("AppendDataChunk") => Error::new(
-            ErrorKind::InvalidFrame,
-            format!("a value does not fit its column in the table of feature {feature}"),
-        )
-        .with_hint("compare the types of the frame with those of the table; nothing was written")
+fn refused(failure: Failure, schema: &Schema, given: &Schema, feature: &FeatureKey) -> Failure {
+    let error = match failure {
+        Failure::DuckDb(error) => error,
+        Failure::Other(error) => return error.with_context("feature", feature).into(),
+    };
+    let text = error.to_string();
+    let Some((stored, position)) = misfit(&text) else {
+        return error.into();
+    };
+    let Some(field) = schema.fields().get(position) else {
+        return error.into();
+    };
+    // What the frame has not is a column of the system, which is given as it is.
+    let given = given.field_with_name(field.name()).unwrap_or(field);
+    value_misfit(feature, field.name(), stored, given.data_type())
         .with_source(error)
-        .into(),
-        other => other,
-    }
+        .into()
+}
+
+/// Of a value that an appender did not take: the type of the column as DuckDB writes it, and the column's position.
+fn misfit(message: &str) -> Option<(&str, usize)> {
+    let (_, rest) = message.split_once("type mismatch in AppendDataChunk, expected ")?;
+    let (types, position) = rest.rsplit_once(" for column ")?;
+    let (stored, _) = types.rsplit_once(", got ")?;
+    let digits = position.find(|c: char| !c.is_ascii_digit());
+    let position = &position[..digits.unwrap_or(position.len())];
+    Some((stored, position.parse().ok()?))
 }
 
 /// Appends a batch, whose columns are kept as `types`.
@@ -96,14 +115,17 @@ pub(crate) fn append_rows(
     if batch.num_rows() == 0 {
         return Ok(());
     }
+    let schema = batch.schema();
     let columns = batch
         .columns()
         .iter()
         .zip(types)
-        .map(|(column, kept)| to_kept(column, kept))
+        .zip(schema.fields())
+        .map(|((column, kept), field)| {
+            to_kept(column, kept).map_err(|e| e.with_context("column", field.name()))
+        })
         .collect::<Result<Vec<_>>>()?;
-    let fields: Vec<Field> = batch
-        .schema()
+    let fields: Vec<Field> = schema
         .fields()
         .iter()
         .zip(types)
@@ -181,12 +203,7 @@ fn fit_table(
             definitions.join(", ")
         );
         if !create {
-            return Err(Error::new(
-                ErrorKind::TableNotFound,
-                format!("feature {feature} has no table, and `auto_create_tables` is off"),
-            )
-            .with_hint(format!("switch it on; the table would be made with: {sql}"))
-            .into());
+            return Err(may_not_make_table(feature, &sql).into());
         }
         refuse_taken(session, name, feature)?;
         connection.execute_batch(&sql)?;
@@ -283,6 +300,17 @@ fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(),
     Err(not_ours(name, feature))
 }
 
+/// Of a name that no table has.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] if a view has it.
+fn refuse_view(session: Session<'_>, name: &str, feature: &FeatureKey) -> Result<(), Failure> {
+    match catalog::taken_names(session)?.contains(name) {
+        true => Err(not_ours(name, feature).into()),
+        false => Ok(()),
+    }
+}
+
 fn not_ours(name: &str, feature: &FeatureKey) -> Error {
     let problem =
         format!("the table {name:?}, where feature {feature} would be kept, is not metaxy's");
@@ -301,8 +329,10 @@ pub(crate) fn delete(
     let name = dialect.table_name(table);
     connection.execute_batch("BEGIN TRANSACTION")?;
     let Some(schema) = catalog::table(session, &name)? else {
+        refuse_view(session, &name, table)?;
         return Ok(0);
     };
+    require_ours(&schema, &name, table)?;
     let mut sql = format!("DELETE FROM {}", session.name(&name));
     if let Some(filter) = filter {
         let sql_of = |column: &str| Ok(quote(column));
@@ -315,12 +345,18 @@ pub(crate) fn delete(
 }
 
 /// Removes a table; returns whether there was one.
-pub(crate) fn drop_table(session: Session<'_>, name: &str) -> Result<bool, Failure> {
+pub(crate) fn drop_table(
+    session: Session<'_>,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<bool, Failure> {
     let connection = session.connection;
     connection.execute_batch("BEGIN TRANSACTION")?;
-    if !catalog::names(session)?.contains(name) {
+    let Some(schema) = catalog::table(session, name)? else {
+        refuse_view(session, name, feature)?;
         return Ok(false);
-    }
+    };
+    require_ours(&schema, name, feature)?;
     connection.execute_batch(&format!("DROP TABLE {}", session.name(name)))?;
     catalog::forget_types(session, name)?;
     connection.execute_batch("COMMIT")?;

@@ -19,8 +19,8 @@ use metaxy_core::{Access, Backend, Error, ErrorKind, Frame};
 use metaxy_duckdb::DuckDbConfig;
 
 use common::{
-    append, append_of, batch, memory, number, open, query, read, scan, sql, stored_rows, table,
-    write,
+    append, append_of, batch, column, memory, number, open, query, read, scan, sql, stored_rows,
+    table, write,
 };
 
 #[test]
@@ -120,11 +120,17 @@ fn a_table_of_somebody_else_is_left_alone() {
         let columns = "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'a__b'";
         let before = number(&path, columns);
         let other = open(&path, Access::Write);
-        let error = write(&other, 1).unwrap_err();
+        for error in [
+            write(&other, 1).unwrap_err(),
+            block_on(other.delete(&table(), None)).unwrap_err(),
+            block_on(other.drop_table(&table())).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{object}: {error}");
+            assert!(error.to_string().contains("a__b"), "{object}: {error}");
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains("table_prefix"), "{object}: {hint}");
+        }
         drop(other);
-        assert!(error.to_string().contains("a__b"), "{object}: {error}");
-        let hint = error.hint().unwrap_or_default();
-        assert!(hint.contains("table_prefix"), "{object}: {hint}");
 
         let prefixed = DuckDbConfig::new(&path)
             .with_table_prefix("m_")
@@ -168,10 +174,8 @@ fn names_that_differ_in_case_only_are_refused() {
     let message = error.to_string();
     assert!(message.contains("\"Path\" and \"path\""), "{error}");
 
-    let one = RecordBatch::try_from_iter([("Path", texts.clone())]).unwrap();
-    append(&backend, one).unwrap();
-    let other = RecordBatch::try_from_iter([("path", texts.clone())]).unwrap();
-    assert!(append(&backend, other).is_err());
+    append(&backend, column("Path", texts.clone())).unwrap();
+    assert!(append(&backend, column("path", texts.clone())).is_err());
     assert_eq!(read(&backend).unwrap().num_columns(), 1);
 
     let member = |name| {
@@ -187,9 +191,8 @@ fn names_that_differ_in_case_only_are_refused() {
         members.clone(),
         None,
     );
-    for column in [members, Arc::new(lists)] {
-        let rows = RecordBatch::try_from_iter([("s", column)]).unwrap();
-        let error = append(&memory(), rows).unwrap_err();
+    for values in [members, Arc::new(lists)] {
+        let error = append(&memory(), column("s", values)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidFrame);
         assert!(
             error.to_string().contains("members \"Ä\" and \"ä\""),
@@ -267,7 +270,7 @@ fn rows_that_fail_half_way_leave_nothing() {
     assert_eq!(block_on(backend.tables()).unwrap(), Vec::<String>::new());
 
     let null: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
-    let rows = RecordBatch::try_from_iter([("id", null)]).unwrap();
+    let rows = column("id", null);
     let error = block_on(backend.append(vec![append_of(rows.into())])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidFrame);
     assert!(error.to_string().contains("\"id\""), "{error}");
@@ -476,7 +479,7 @@ fn a_table_that_was_read_can_be_dropped_and_made_anew() {
     let error = query(&backend, relation).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TableNotFound, "{error}");
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["now a text"]));
-    let rows = RecordBatch::try_from_iter([("id", texts)]).unwrap();
+    let rows = column("id", texts);
     let again = Append {
         times: Times::Keep,
         ..append_of(rows.clone().into())

@@ -14,7 +14,7 @@ use metaxy_core::ErrorKind;
 use metaxy_core::expr::{Expr, col};
 use metaxy_core::plan::{Plan, Relation};
 
-use common::{append, memory, query, read, read_where};
+use common::{append, column, memory, query, read, read_where};
 
 /// Four values of each type, the third one null.
 fn columns() -> Vec<(String, ArrayRef)> {
@@ -586,12 +586,11 @@ fn names_and_values_are_no_sql() {
 #[test]
 fn what_does_not_fit_is_refused_whole() {
     let backend = memory();
-    let one = |name: &'static str, array: ArrayRef| RecordBatch::try_from_iter([(name, array)]);
     let ints = |v: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(v)) };
-    append(&backend, one("n", ints(vec![1])).unwrap()).unwrap();
+    append(&backend, column("n", ints(vec![1]))).unwrap();
 
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
-    let error = append(&backend, one("n", texts.clone()).unwrap()).unwrap_err();
+    let error = append(&backend, column("n", texts.clone())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidFrame);
     let message = error.to_string();
     assert!(
@@ -616,10 +615,15 @@ fn what_does_not_fit_is_refused_whole() {
         (Arc::new(negative), ErrorKind::Unsupported),
     ] {
         let data_type = array.data_type().clone();
-        let error = append(&backend, one("odd", array).unwrap());
+        let error = append(&backend, column("odd", array));
         let error = error.expect_err(&format!("{data_type}"));
         assert_eq!(error.kind(), kind, "{data_type}: {error:?}");
         assert!(error.hint().is_some(), "{data_type}: {error}");
+        let message = error.to_string();
+        assert!(
+            message.contains("odd") && message.contains("a/b"),
+            "{message}"
+        );
         assert_eq!(read(&backend).unwrap().num_columns(), 1);
     }
 
@@ -661,8 +665,7 @@ fn what_does_not_fit_is_refused_whole() {
 
 fn survives_or_is_refused(array: &ArrayRef) {
     let backend = memory();
-    let rows = RecordBatch::try_from_iter([("odd", array.clone())]).unwrap();
-    match append(&backend, rows) {
+    match append(&backend, column("odd", array.clone())) {
         Ok(()) => {
             let back = read(&backend).unwrap();
             assert_same("what was not refused", back.column(0), array);

@@ -341,10 +341,12 @@ impl Backend for SqliteBackend {
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
-        let name = self.shared.dialect().table_name(table);
+        let (table, name) = (table.clone(), self.shared.dialect().table_name(table));
         self.run("drop a table", move |shared, handle| match handle {
             None => Ok(false),
-            Some(handle) => shared.written(handle, |handle| write::drop_table(handle, &name)),
+            Some(handle) => {
+                shared.written(handle, |handle| write::drop_table(handle, &name, &table))
+            }
         })
         .await
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use arrow::datatypes::{DataType, TimeUnit};
 use metaxy_core::expr::Value;
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, quote};
+use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::functions::{fold_sql, hash_sql};
@@ -68,12 +68,7 @@ impl Dialect for SqliteDialect {
                 integer(i128::from(*micros) * 1_000)
             }
             (Value::Timestamp(micros), _) => micros.to_string(),
-            (other, _) => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("SQLite has no value for {other:?} in a filter"),
-                ));
-            }
+            (other, _) => return Err(no_literal("SQLite", other)),
         })
     }
 

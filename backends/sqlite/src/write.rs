@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, PreparedAppend};
+use metaxy_core::append::{Append, PreparedAppend, may_not_make_table};
 use metaxy_core::backend::Appended;
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, quote};
@@ -105,22 +105,9 @@ fn fit_table(
                 quote(ROW),
                 definitions.join(", ")
             );
-            let foreign = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
-            if connection.query_row(foreign, [name], |row| row.get(0))? {
-                return Err(Error::new(
-                    ErrorKind::CannotOpen,
-                    format!("the file has a table {name:?} already, which is not metaxy's, so feature {feature} cannot be stored"),
-                )
-                .with_hint("set the option `table_prefix`, or use another file")
-                .into());
-            }
+            refuse_taken(connection, name, feature)?;
             if !create {
-                return Err(Error::new(
-                    ErrorKind::TableNotFound,
-                    format!("feature {feature} has no table, and `auto_create_tables` is off"),
-                )
-                .with_hint(format!("switch it on; the table would be made with: {sql}"))
-                .into());
+                return Err(may_not_make_table(feature, &sql).into());
             }
             connection.execute_batch(&sql)?;
         }
@@ -157,6 +144,29 @@ fn fit_table(
         covered.join(", ")
     ))?;
     Ok(())
+}
+
+/// Of a name that no table of the catalog has.
+///
+/// # Errors
+/// [`ErrorKind::CannotOpen`] if the file has a table of this name: it is somebody else's.
+fn refuse_taken(
+    connection: &Connection,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<(), CatalogError> {
+    let taken = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+    if !connection.query_row(taken, [name], |row| row.get(0))? {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::CannotOpen,
+        format!(
+            "the file's table {name:?}, where feature {feature} would be kept, is not metaxy's"
+        ),
+    )
+    .with_hint("set the option `table_prefix`, or use another file; nothing was changed")
+    .into())
 }
 
 /// SQLite ignores the case of ASCII letters in names.
@@ -280,6 +290,7 @@ pub(crate) fn delete(
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(entry) = catalog::table(&transaction, &name)? else {
+        refuse_taken(&transaction, &name, table)?;
         return Ok(0);
     };
     let mut sql = format!("DELETE FROM main.{}", quote(&name));
@@ -294,11 +305,16 @@ pub(crate) fn delete(
 }
 
 /// Removes a table; returns whether there was one.
-pub(crate) fn drop_table(handle: &mut Handle, name: &str) -> Result<bool, CatalogError> {
+pub(crate) fn drop_table(
+    handle: &mut Handle,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<bool, CatalogError> {
     let transaction = handle
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
     if !catalog::exists(&transaction)? || !catalog::forget(&transaction, name)? {
+        refuse_taken(&transaction, name, feature)?;
         return Ok(false);
     }
     transaction.execute_batch(&format!("DROP TABLE main.{}", quote(name)))?;

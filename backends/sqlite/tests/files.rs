@@ -119,16 +119,29 @@ fn a_table_of_somebody_else_is_left_alone() {
     other
         .execute_batch("CREATE TABLE a__b (x); INSERT INTO a__b VALUES (1)")
         .unwrap();
-    let error = write(&open(&path, Access::Write), 1).unwrap_err();
-    assert!(
-        error.to_string().contains("a__b") && error.hint().unwrap().contains("table_prefix"),
-        "{error}"
-    );
+    let left_alone = || {
+        let backend = open(&path, Access::Write);
+        for error in [
+            write(&backend, 1).unwrap_err(),
+            block_on(backend.delete(&table(), None)).unwrap_err(),
+            block_on(backend.drop_table(&table())).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::CannotOpen, "{error}");
+            assert!(
+                error.to_string().contains("a__b")
+                    && error.hint().unwrap().contains("table_prefix"),
+                "{error}"
+            );
+        }
+    };
+    left_alone();
     let prefixed = SqliteConfig::new(&path)
         .with_table_prefix("m_")
         .open(Access::Write);
     write(&prefixed, 2).unwrap();
     assert_eq!(stored_rows(&prefixed), 2);
+    // Also beside tables of metaxy's.
+    left_alone();
     let rows: i64 = other
         .query_row("SELECT count(*) FROM a__b", [], |r| r.get(0))
         .unwrap();

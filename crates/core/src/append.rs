@@ -4,12 +4,13 @@
 //! stamp), makes the table have [`PreparedAppend::schema`], and stores the batches of [`PreparedAppend::next`] as they are.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
 
@@ -195,6 +196,19 @@ impl PreparedAppend {
         }
         columns.batch()
     }
+}
+
+/// What an append fails with whose table does not exist and may not be made ([`Append::create`]). `statement` is the SQL that
+/// would make it.
+#[must_use]
+pub fn may_not_make_table(table: &FeatureKey, statement: &str) -> Error {
+    Error::new(
+        ErrorKind::TableNotFound,
+        format!("feature {table} has no table, and `auto_create_tables` is off"),
+    )
+    .with_hint(format!(
+        "switch it on; the table would be made with: {statement}"
+    ))
 }
 
 /// # Errors
@@ -398,7 +412,7 @@ fn merge_members(stored: &Fields, incoming: &Fields) -> Option<Fields> {
 /// lacks are null, and narrower types become wider.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidFrame`] if a value does not fit; the message names the feature, the column and its type.
+/// [`ErrorKind::InvalidFrame`] if a value does not fit; the message names the feature, the column and both types.
 pub fn conform_batch(
     table: &FeatureKey,
     batch: &RecordBatch,
@@ -408,24 +422,46 @@ pub fn conform_batch(
         .fields()
         .iter()
         .map(|field| match batch.column_by_name(field.name()) {
-            Some(array) => conform(table, field, array),
+            Some(array) => {
+                let (stored, given) = (field.data_type(), array.data_type());
+                let misfit = || value_misfit(table, field.name(), stored, given);
+                conform(stored, array, &misfit)
+            }
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(schema.clone(), arrays)?)
 }
 
-/// The array with the stored type; struct members by name.
-fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayRef> {
+/// What a write fails with if the table's column cannot take a value: `stored` is the column's type, as the store calls it, `given`
+/// the type of the frame's column.
+#[must_use]
+pub fn value_misfit(
+    table: &FeatureKey,
+    column: &str,
+    stored: impl Display,
+    given: &DataType,
+) -> Error {
+    Error::new(
+        ErrorKind::InvalidFrame,
+        format!(
+            "column {column:?} of feature {table} is stored as {stored} and cannot take a value that was given as {given}"
+        ),
+    )
+    .with_hint("correct the value, or write it under another name; nothing was written")
+}
+
+/// The array with the type `stored`; struct members by name. `misfit` is the error for a value that this type cannot hold.
+fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> Result<ArrayRef> {
     use arrow::array::{AsArray, StructArray};
-    if array.data_type() == field.data_type() {
+    if array.data_type() == stored {
         return Ok(array.clone());
     }
-    if let (DataType::Struct(members), Some(given)) = (field.data_type(), array.as_struct_opt()) {
+    if let (DataType::Struct(members), Some(given)) = (stored, array.as_struct_opt()) {
         let values = members
             .iter()
             .map(|member| match given.column_by_name(member.name()) {
-                Some(value) => conform(table, member, value),
+                Some(value) => conform(member.data_type(), value, misfit),
                 None => Ok(new_null_array(member.data_type(), given.len())),
             })
             .collect::<Result<Vec<_>>>()?;
@@ -435,24 +471,20 @@ fn conform(table: &FeatureKey, field: &Field, array: &ArrayRef) -> Result<ArrayR
             given.nulls().cloned(),
         )?));
     }
-    if let DataType::Timestamp(unit, zone) = field.data_type()
+    if let DataType::Timestamp(unit, zone) = stored
         && let Some(counts) = in_unit(array, *unit)
     {
         let data = counts.into_data().into_builder();
         let times = data.data_type(DataType::Timestamp(*unit, zone.clone()));
         return Ok(arrow::array::make_array(times.build()?));
     }
-    cast(array, field.data_type()).map_err(|source| {
-        Error::new(
-            ErrorKind::InvalidFrame,
-            format!(
-                "column {:?} of feature {table} holds values that do not fit {}",
-                field.name(),
-                field.data_type()
-            ),
-        )
-        .with_source(source)
-    })
+    // What does not fit is an error, not a null.
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let cast = cast_with_options(array, stored, &options);
+    cast.map_err(|source| misfit().with_source(source))
 }
 
 /// The times of a column in UTC microseconds.

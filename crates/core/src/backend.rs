@@ -77,6 +77,7 @@ pub struct Appended {
 ///   gives is what [`query`](Self::query) yields.
 /// - Of rows with equal stamps, the one that was appended later counts as later: by call, by batch, by row.
 /// - A query sees one moment: no append is visible in part.
+/// - A table of somebody else that has a feature's name is refused by appends, deletes and drops, and left as it is.
 /// - What its [`Capabilities`] deny is refused with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), never done by
 ///   halves or ignored. A store asks for none of it.
 #[async_trait]

@@ -35,6 +35,11 @@ pub(crate) fn batch(rows: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids), ("v", texts)]).unwrap()
 }
 
+/// Rows of one column.
+pub(crate) fn column(name: &str, values: ArrayRef) -> RecordBatch {
+    RecordBatch::try_from_iter([(name, values)]).unwrap()
+}
+
 /// Rows that are stamped as a write stamps them.
 pub(crate) fn append_of(rows: Frame) -> Append {
     Append {

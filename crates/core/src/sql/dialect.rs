@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Value;
 use crate::key::FeatureKey;
 use crate::plan::{HashSpec, Nulls, Scan};
@@ -158,6 +158,15 @@ pub trait Dialect: Send + Sync {
         let _ = data_type;
         "NULL".into()
     }
+}
+
+/// What [`Dialect::literal`] fails with for a value that `engine` cannot write, such as an infinite number.
+#[must_use]
+pub fn no_literal(engine: &str, value: &Value) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{engine} has no value for {value:?} in a filter"),
+    )
 }
 
 /// A name in double quotes.

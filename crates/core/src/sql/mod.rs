@@ -8,5 +8,5 @@ mod render;
 
 pub use block::column_at;
 pub use condition::condition;
-pub use dialect::{Dialect, HashArg, Matching, Replacing, literal_text, quote};
+pub use dialect::{Dialect, HashArg, Matching, Replacing, literal_text, no_literal, quote};
 pub use render::render;

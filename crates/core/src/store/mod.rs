@@ -184,7 +184,7 @@ impl MetadataStore {
     /// Removes a feature's table with all its rows, of every version; returns whether there was one.
     ///
     /// # Errors
-    /// [`ErrorKind::ReadOnly`] if the store is not open for writing, and if the backend fails.
+    /// [`ErrorKind::ReadOnly`] if the store is not open for writing, and if the backend fails or the table is somebody else's.
     pub async fn drop_feature(&self, feature: &FeatureKey) -> Result<bool> {
         self.require_write("drop a feature")?;
         self.inner
