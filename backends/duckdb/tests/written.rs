@@ -17,7 +17,7 @@ use metaxy_core::plan::{Relation, Scan};
 use metaxy_core::{Access, Backend, Frame};
 use metaxy_duckdb::DuckDbBackend;
 
-use common::{append_of, open, query, sql, table};
+use common::{append_of, memory, open, query, sql, table};
 
 /// So many samples that the table is looked at before its rows are grouped.
 const MANY: i64 = 60_000;
@@ -210,23 +210,23 @@ fn what_another_program_did_to_a_closed_file_is_seen() {
 
 #[test]
 fn reads_beside_writes_see_each_sample_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder.path().join("store.duckdb"), Access::Write);
-    write(&store, 0..500, "first");
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    assert!(latest(&store, &["id"]).len() >= 500);
-                }
-            });
-        }
-        // Some again, and one that lies beyond the others.
-        for i in 0..40 {
-            write(&store, (0..500).chain([500 + i]), "again");
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    assert_eq!(counts(&latest(&store, &["id"])), [("again", 540)]);
+    // Each time a table that was written once is written again.
+    for _ in 0..60 {
+        let store = memory();
+        write(&store, 0..500, "first");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        assert!(latest(&store, &["id"]).len() >= 500);
+                    }
+                });
+            }
+            // Some again, and one that lies beyond the others.
+            write(&store, (0..500).chain([900]), "again");
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(counts(&latest(&store, &["id"])), [("again", 501)]);
+    }
 }
