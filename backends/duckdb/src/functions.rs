@@ -125,7 +125,7 @@ impl Recipe {
     }
 
     /// Those of the arguments in which a row may be null.
-    fn used<'a>(&self, arguments: &'a [Texts<'a>]) -> Result<Vec<&'a Texts<'a>>, &'static str> {
+    fn nullable<'a>(&self, arguments: &'a [Texts<'a>]) -> Result<Vec<&'a Texts<'a>>, &'static str> {
         let indices = self.parts.iter().filter_map(|part| match part {
             RecipePart::Text(_) => None,
             RecipePart::Argument(index) => Some(*index),
@@ -213,23 +213,16 @@ impl VScalar for HashFunction {
         let (Some((recipe, arguments)), true) = (columns.split_first(), rows > 0) else {
             return Ok(());
         };
-        let short;
-        let text = match recipe.get(0) {
-            Some(Text::Short(text)) => {
-                short = text.bytes;
-                short.get(..text.length as usize).unwrap_or_default()
-            }
-            Some(Text::Long(text)) => text,
-            None => &[],
-        };
+        let text = recipe.get(0);
+        let text = text.as_ref().map(Text::bytes).unwrap_or_default();
         let recipe = recipes.get(std::str::from_utf8(text)?)?;
-        let used = recipe.used(arguments)?;
+        let nullable = recipe.nullable(arguments)?;
         let mut batch = HashBatch::new(recipe.algorithm, recipe.length);
         // SAFETY: the column is VARCHAR as the signature says.
         let texts = unsafe { output.as_mut_ptr::<ffi::duckdb_string_t>() };
         let mut waiting = Vec::with_capacity(HashBatch::ROWS);
         for row in 0..rows {
-            match used.iter().all(|argument| argument.is_valid(row)) {
+            match nullable.iter().all(|argument| argument.is_valid(row)) {
                 false => output.set_null(row),
                 true => waiting.push(row),
             }
@@ -266,7 +259,16 @@ enum Text<'a> {
     Long(&'a [u8]),
 }
 
-/// A text that stands in the column itself.
+impl Text<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(short) => &short.bytes[..short.length as usize],
+            Self::Long(long) => long,
+        }
+    }
+}
+
+/// A text that stands in the column itself, with zeros behind it.
 struct Short {
     bytes: [u8; INLINE as usize],
     length: u32,

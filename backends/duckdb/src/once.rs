@@ -43,13 +43,10 @@ pub(crate) enum Written {
 pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Written>, Failure> {
     let mut written = vec![Written::Unknown; tables.len()];
     let extents = extents(session, tables)?;
-    let selects = tables.iter().zip(&extents).map(|(table, extent)| {
-        let distinct = distinct(table, extent)?;
-        let name = session.name(table.name);
-        Some(format!("{distinct} FROM {name}"))
-    });
+    let counts = tables.iter().zip(&extents);
+    let counts = counts.map(|(table, extent)| distinct(table, extent));
     let mut prefixes: Vec<Option<String>> = vec![None; tables.len()];
-    for (position, row) in numbered(session, selects)? {
+    for (position, row) in numbered(session, tables, counts)? {
         let (Some(table), Some(extent)) = (tables.get(position), extents.get(position)) else {
             continue;
         };
@@ -60,13 +57,10 @@ pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<
             written[position] = Written::Once;
         } else if extent.rows > FEW && extent.rows - distinct < extent.rows / 2 {
             let once = once_before(table, extent, distinct);
-            prefixes[position] = once.map(|once| {
-                let name = session.name(table.name);
-                format!("{distinct}, ({once})::INTEGER FROM {name}")
-            });
+            prefixes[position] = once.map(|once| format!("{distinct}, ({once})::INTEGER"));
         }
     }
-    for (position, row) in numbered(session, prefixes.into_iter())? {
+    for (position, row) in numbered(session, tables, prefixes)? {
         if let (Some(distinct), Some(1)) = (number(&row, 1), number(&row, 2)) {
             written[position] = Written::OnceBefore(distinct);
         }
@@ -88,7 +82,7 @@ fn extents(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Extent>, Fa
         range: None,
     };
     let mut extents = vec![unknown; tables.len()];
-    let selects = tables.iter().map(|table| {
+    let lists = tables.iter().map(|table| {
         let (least, greatest) = match table.ids {
             [id] if is_integer(table.schema, id) => {
                 let id = quote(id);
@@ -96,10 +90,9 @@ fn extents(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Extent>, Fa
             }
             _ => ("NULL::BIGINT".into(), "NULL::BIGINT".into()),
         };
-        let name = session.name(table.name);
-        Some(format!("COUNT(*), {least}, {greatest} FROM {name}"))
+        Some(format!("COUNT(*), {least}, {greatest}"))
     });
-    for (position, row) in numbered(session, selects)? {
+    for (position, row) in numbered(session, tables, lists)? {
         if let Some(rows) = number(&row, 1) {
             let range = number(&row, 2).zip(number(&row, 3));
             extents[position] = Extent { rows, range };
@@ -153,14 +146,18 @@ fn bits(id: &str, extent: &Extent, filter: &str) -> Option<String> {
     ))
 }
 
-/// Runs the SELECT lists, each of which gives one row, as one statement; gives the rows with the positions of the lists.
+/// Runs a SELECT list over each table, which gives one row, all as one statement; gives the rows with the positions of the tables.
 fn numbered(
     session: Session<'_>,
-    lists: impl Iterator<Item = Option<String>>,
+    tables: &[Table<'_>],
+    lists: impl IntoIterator<Item = Option<String>>,
 ) -> Result<Vec<(usize, Row)>, Failure> {
-    let selects: Vec<String> = (0..)
-        .zip(lists)
-        .filter_map(|(position, list): (usize, _)| Some(format!("SELECT {position}, {}", list?)))
+    let lists = tables.iter().zip(lists).enumerate();
+    let selects: Vec<String> = lists
+        .filter_map(|(position, (table, list))| {
+            let name = session.name(table.name);
+            Some(format!("SELECT {position}, {} FROM {name}", list?))
+        })
         .collect();
     if selects.is_empty() {
         return Ok(Vec::new());

@@ -22,8 +22,8 @@ use common::{append_of, memory, open, query, sql, table};
 /// So many samples that the table is looked at before its rows are grouped.
 const MANY: i64 = 60_000;
 
-/// The latest row of each sample: its `v` by its `id`.
-fn latest(backend: &DuckDbBackend, ids: &[&str]) -> HashMap<i64, String> {
+/// The latest row of each sample that these columns identify.
+fn latest_rows(backend: &DuckDbBackend, ids: &[&str]) -> RecordBatch {
     let schema = block_on(backend.schema(&table())).unwrap().unwrap();
     let scan = Scan {
         table: table(),
@@ -32,17 +32,26 @@ fn latest(backend: &DuckDbBackend, ids: &[&str]) -> HashMap<i64, String> {
         latest_per: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
     };
     let rows = query(backend, Relation::scan(scan, schema)).unwrap();
-    let batch = rows.to_batch().unwrap();
-    let ids = batch["id"].as_primitive::<Int64Type>().clone();
-    let values = batch["v"].as_string::<i32>().clone();
-    let latest: HashMap<_, _> = ids
-        .values()
-        .iter()
-        .zip(&values)
-        .map(|(id, value)| (*id, value.unwrap().to_owned()))
-        .collect();
-    assert_eq!(latest.len(), batch.num_rows(), "each sample once");
+    rows.to_batch().unwrap()
+}
+
+/// The latest row of each sample but the one `without`: its `v` by its `id`.
+fn latest_but(backend: &DuckDbBackend, without: Option<i64>) -> HashMap<i64, String> {
+    let batch = latest_rows(backend, &["id"]);
+    let ids = batch["id"].as_primitive::<Int64Type>().values().to_vec();
+    let values = batch["v"].as_string::<i32>();
+    let rows = ids.into_iter().zip(values);
+    let rows = rows.filter(|(id, _)| Some(*id) != without);
+    let rows: Vec<_> = rows.map(|(id, v)| (id, v.unwrap().to_owned())).collect();
+    let number = rows.len();
+    let latest: HashMap<_, _> = rows.into_iter().collect();
+    assert_eq!(latest.len(), number, "each sample once");
     latest
+}
+
+/// All of them.
+fn latest(backend: &DuckDbBackend) -> HashMap<i64, String> {
+    latest_but(backend, None)
 }
 
 fn rows(ids: impl IntoIterator<Item = i64>, value: &str) -> Frame {
@@ -74,18 +83,18 @@ fn samples_that_are_written_again_count_once() {
         let store = open(&folder.path().join("store.duckdb"), Access::Write);
         let few_count = usize::try_from(few).unwrap();
         write(&store, 0..few, "first");
-        assert_eq!(counts(&latest(&store, &["id"])), [("first", few_count)]);
+        assert_eq!(counts(&latest(&store)), [("first", few_count)]);
         // Some of them, then some of those and others.
         write(&store, (0..few).step_by(10), "second");
         let tenth = few_count / 10;
         assert_eq!(
-            counts(&latest(&store, &["id"])),
+            counts(&latest(&store)),
             [("first", few_count - tenth), ("second", tenth)]
         );
         write(&store, (0..few).step_by(20), "third");
         write(&store, few..few + 10, "new");
         assert_eq!(
-            counts(&latest(&store, &["id"])),
+            counts(&latest(&store)),
             [
                 ("first", few_count - tenth),
                 ("new", 10),
@@ -95,21 +104,8 @@ fn samples_that_are_written_again_count_once() {
         );
         // Two columns identify a sample, and with the second all rows differ.
         let both = latest_rows(&store, &["id", "v"]);
-        assert_eq!(both, few_count + tenth + tenth / 2 + 10);
+        assert_eq!(both.num_rows(), few_count + tenth + tenth / 2 + 10);
     }
-}
-
-fn latest_rows(backend: &DuckDbBackend, ids: &[&str]) -> usize {
-    let schema = block_on(backend.schema(&table())).unwrap().unwrap();
-    let scan = Scan {
-        table: table(),
-        feature_version: None,
-        as_of: None,
-        latest_per: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
-    };
-    query(backend, Relation::scan(scan, schema))
-        .unwrap()
-        .num_rows()
 }
 
 #[test]
@@ -123,31 +119,11 @@ fn a_row_that_is_stored_later_but_stamped_earlier_replaces_nothing() {
     let store = open(&path, Access::Read);
     let schema = block_on(store.schema(&table())).unwrap().unwrap();
     assert!(schema.field_with_name("metaxy_updated_at").is_ok());
-    let latest = latest_stamped(&store);
+    // The one that has a row without a stamp may have two.
+    let latest = latest_but(&store, Some(300));
     assert_eq!(latest.get(&50).unwrap(), "first");
     assert_eq!(latest.get(&150).unwrap(), "later");
     assert_eq!(latest.get(&250).unwrap(), "first");
-}
-
-/// As [`latest`], without the sample that has a row without a stamp.
-fn latest_stamped(store: &DuckDbBackend) -> HashMap<i64, String> {
-    let schema = block_on(store.schema(&table())).unwrap().unwrap();
-    let scan = Scan {
-        table: table(),
-        feature_version: None,
-        as_of: None,
-        latest_per: Some(vec!["id".into()]),
-    };
-    let batch = query(store, Relation::scan(scan, schema)).unwrap();
-    let batch = batch.to_batch().unwrap();
-    let ids = batch["id"].as_primitive::<Int64Type>().values().to_vec();
-    let values = batch["v"].as_string::<i32>().clone();
-    let rows = ids.into_iter().zip(&values);
-    let rows = rows.filter(|(id, _)| *id != 300);
-    let rows: Vec<_> = rows.map(|(id, v)| (id, v.unwrap().to_owned())).collect();
-    let latest: HashMap<_, _> = rows.iter().cloned().collect();
-    assert_eq!(latest.len(), rows.len(), "each sample once");
-    latest
 }
 
 /// Another program copies rows, with another value and another stamp.
@@ -165,7 +141,7 @@ fn insert(path: &Path, which: &str, value: &str, shift: &str) {
 fn what_another_program_did_to_a_closed_file_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.duckdb");
-    let read = || latest(&open(&path, Access::Read), &["id"]);
+    let read = || latest(&open(&path, Access::Read));
     write(&open(&path, Access::Write), 0..200, "first");
     // What is known of a file that has just changed is not kept.
     let settle = || std::thread::sleep(Duration::from_millis(2_100));
@@ -219,7 +195,7 @@ fn reads_beside_writes_see_each_sample_once() {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        assert!(latest(&store, &["id"]).len() >= 500);
+                        assert!(latest(&store).len() >= 500);
                     }
                 });
             }
@@ -227,6 +203,6 @@ fn reads_beside_writes_see_each_sample_once() {
             write(&store, (0..500).chain([900]), "again");
             done.store(true, Ordering::Relaxed);
         });
-        assert_eq!(counts(&latest(&store, &["id"])), [("again", 501)]);
+        assert_eq!(counts(&latest(&store)), [("again", 501)]);
     }
 }

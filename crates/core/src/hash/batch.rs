@@ -55,15 +55,15 @@ impl HashBatch {
     pub fn finish(&mut self) -> impl Iterator<Item = HashText> + '_ {
         let filled = std::mem::take(&mut self.filled);
         let length = self.length;
-        let together = self.algorithm == HashAlgorithm::Md5 && filled > 0 && md5_lanes::are_there();
-        let digests = together.then(|| {
+        let md5 = self.algorithm == HashAlgorithm::Md5 && filled > 0;
+        let kernel = md5.then(md5_lanes::kernel).flatten();
+        let digests = kernel.map(|kernel| {
             let mut padded = [&[][..]; LANES];
             for (padded, text) in padded.iter_mut().zip(&mut self.texts[..filled]) {
                 *padded = text.padded();
             }
-            md5_lanes::digests(&padded)
+            kernel(&padded)
         });
-        let digests = digests.flatten();
         (0..filled).map(move |row| match &digests {
             Some(digests) => HashText::hex_start(&digests[row], length),
             None => at_once(self.algorithm, self.texts[row].bytes()).truncated(length),
@@ -83,32 +83,30 @@ impl RowText {
     /// Adds a part.
     #[inline]
     pub fn push(&mut self, part: &[u8]) {
-        let end = self.length + part.len();
-        if end + PADDING > self.bytes.len() {
-            self.make_room(end + PADDING);
-        }
-        if let Some(room) = self.bytes.get_mut(self.length..end) {
-            copy(room, part);
-        }
-        self.length = end;
+        self.room(part.len()).copy_from_slice(part);
+        self.length += part.len();
     }
 
     /// Adds the first `length` bytes of a chunk. To copy the whole chunk takes less time than to copy a part of any length.
     #[inline]
     pub fn push_start<const N: usize>(&mut self, chunk: &[u8; N], length: usize) {
-        let end = self.length + N;
-        if end + PADDING > self.bytes.len() {
-            self.make_room(end + PADDING);
-        }
-        if let Some(room) = self.bytes.get_mut(self.length..end) {
-            room.copy_from_slice(chunk);
-        }
+        self.room(N).copy_from_slice(chunk);
         self.length += length.min(N);
     }
 
+    /// So many bytes behind the text; there is room for the padding behind them.
+    #[inline]
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.length + bytes;
+        if end + PADDING > self.bytes.len() {
+            self.grow(end + PADDING);
+        }
+        &mut self.bytes[self.length..end]
+    }
+
     #[cold]
-    fn make_room(&mut self, room: usize) {
-        self.bytes.resize((2 * room).max(512), 0);
+    fn grow(&mut self, bytes: usize) {
+        self.bytes.resize((2 * bytes).max(512), 0);
     }
 
     fn bytes(&self) -> &[u8] {
@@ -117,58 +115,15 @@ impl RowText {
 
     /// The text as MD5 wants it.
     fn padded(&mut self) -> &[u8] {
-        if self.bytes.len() < self.length + PADDING {
-            self.make_room(self.length + PADDING);
-        }
+        self.room(0);
         let end = md5_lanes::pad(&mut self.bytes, self.length);
         &self.bytes[..end.unwrap_or_default()]
-    }
-}
-
-/// Copies between slices of the same length. Parts are short: two copies of a fixed length, which may overlap, take less time than
-/// a call that finds the best way for any length.
-#[inline(always)]
-fn copy(to: &mut [u8], from: &[u8]) {
-    macro_rules! ends {
-        ($size:literal) => {
-            if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
-                if let Some(to) = to.first_chunk_mut::<$size>() {
-                    *to = *first;
-                }
-                if let Some(to) = to.last_chunk_mut::<$size>() {
-                    *to = *last;
-                }
-            }
-        };
-    }
-    match from.len() {
-        0 => {}
-        1..4 => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        }
-        4..8 => ends!(4),
-        8..16 => ends!(8),
-        16..32 => ends!(16),
-        32..64 => ends!(32),
-        _ => to.copy_from_slice(from),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_of_all_lengths_are_copied() {
-        let from: Vec<u8> = (0..200).collect();
-        for length in 0..from.len() {
-            let mut to = vec![255; length];
-            copy(&mut to, &from[..length]);
-            assert_eq!(to, from[..length]);
-        }
-    }
 
     #[test]
     fn starts_of_chunks_are_added() {
@@ -183,10 +138,10 @@ mod tests {
 
     #[test]
     fn texts_of_all_lengths_grow_part_by_part() {
-        let part: Vec<u8> = (0..97).collect();
+        let part: Vec<u8> = (0..200).collect();
         let mut text = RowText::default();
         let mut expected = Vec::new();
-        for length in 0..97 {
+        for length in 0..=part.len() {
             text.push(&part[..length]);
             expected.extend_from_slice(&part[..length]);
             assert_eq!(text.bytes(), expected);

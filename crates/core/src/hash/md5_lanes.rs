@@ -24,23 +24,15 @@ pub(super) fn pad(bytes: &mut [u8], length: usize) -> Option<usize> {
     Some(end)
 }
 
-/// Whether this processor has vectors for it.
-pub(super) fn are_there() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return x86::are_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
+/// Hashes texts that were [padded](pad) together.
+pub(super) type Kernel = fn(&[&[u8]; LANES]) -> [[u8; 16]; LANES];
 
-/// Hashes texts that were [padded](pad) together; `None` without vectors for it.
-pub(super) fn digests(texts: &[&[u8]; LANES]) -> Option<[[u8; 16]; LANES]> {
+/// The kernel for the vectors of this processor, if it has them.
+pub(super) fn kernel() -> Option<Kernel> {
     #[cfg(target_arch = "x86_64")]
-    return x86::digests(texts);
+    return x86::kernel();
     #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = texts;
-        None
-    }
+    None
 }
 
 #[cfg(target_arch = "x86_64")]

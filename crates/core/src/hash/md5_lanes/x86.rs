@@ -5,20 +5,16 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use super::{BLOCK, LANES};
+use super::{BLOCK, Kernel, LANES};
 
-pub(super) fn are_there() -> bool {
-    is_x86_feature_detected!("avx512f") || is_x86_feature_detected!("avx2")
-}
-
-pub(super) fn digests(texts: &[&[u8]; LANES]) -> Option<[[u8; 16]; LANES]> {
+pub(super) fn kernel() -> Option<Kernel> {
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the processor has what the function is compiled for.
-        return Some(unsafe { digests_512(texts) });
+        return Some(|texts| unsafe { digests_512(texts) });
     }
     if is_x86_feature_detected!("avx2") {
         // SAFETY: as above.
-        return Some(unsafe { digests_256(texts) });
+        return Some(|texts| unsafe { digests_256(texts) });
     }
     None
 }
