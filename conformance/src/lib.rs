@@ -10,6 +10,7 @@
 //! | [`mutants`] | backends with one fault each: the suite must find it |
 //! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) |
 //! | [`processes`] | several processes on one store: their roles, and what each must find |
+//! | [`second_opinion`] | two engines over the same rows, which must agree on every plan |
 //! | [`factory`] | where the stores come from |
 //!
 //! A backend's crate runs it in a test of its own, with `harness = false` in its manifest:
@@ -36,8 +37,10 @@ pub mod laws;
 pub mod mutants;
 pub mod outcome;
 pub mod processes;
+pub mod second_opinion;
 pub mod suite;
 
 pub use bed::TestBed;
 pub use factory::{Availability, Embedded, Settings, StoreFactory, StoreRequest};
+pub use second_opinion::SecondOpinion;
 pub use suite::{Case, Suite, SuiteReport};

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod columns;
 pub mod config;
 pub mod definition;
+pub mod engine;
 pub mod error;
 pub mod expr;
 pub mod feature_plan;

@@ -77,6 +77,8 @@ pub struct Descriptor {
     pub summary: &'static str,
     /// Opens a store of this type.
     pub open: OpenFn,
+    /// The engine that runs its plans, if it has none of its own: then `versioning_engine` changes nothing.
+    pub engine: Option<&'static str>,
 }
 
 impl Descriptor {
@@ -90,6 +92,7 @@ impl Descriptor {
             cargo_feature: "",
             summary: "",
             open,
+            engine: None,
         }
     }
 
@@ -111,6 +114,13 @@ impl Descriptor {
     #[must_use]
     pub const fn with_summary(mut self, summary: &'static str) -> Self {
         self.summary = summary;
+        self
+    }
+
+    /// Sets the engine that runs its plans.
+    #[must_use]
+    pub const fn with_engine(mut self, engine: &'static str) -> Self {
+        self.engine = Some(engine);
         self
     }
 

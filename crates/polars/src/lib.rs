@@ -1,1 +1,31 @@
-//! Plans on Polars.
+//! Plans of metaxy on Polars.
+//!
+//! - [`query`] runs a plan on Polars' lazy, streaming engine: the engine of backends that only store. Such a backend implements
+//!   [`Source`].
+
+mod cross;
+mod engine;
+mod error;
+mod files;
+mod frames;
+mod on_polars;
+mod grouped;
+mod hash;
+mod latest;
+mod relation;
+mod scalar;
+mod source;
+mod types;
+
+pub use engine::query;
+pub use frames::{FromPolars, PolarsIncrement, ToPolars};
+pub use files::{ParquetColumn, ParquetTable};
+pub use on_polars::on_polars;
+pub use source::Source;
+
+use metaxy_core::engine::{EngineDescriptor, POLARS};
+
+/// What the registry knows of this engine.
+pub const DESCRIPTOR: EngineDescriptor = EngineDescriptor::new(POLARS, on_polars);
+
+metaxy_core::registry::submit! { DESCRIPTOR }

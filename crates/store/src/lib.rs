@@ -77,6 +77,12 @@ pub use metaxy_macros::{ColumnType, Feature};
 /// The analytical embedded store: one DuckDB file, for millions of samples on one machine.
 #[cfg(feature = "duckdb")]
 pub use metaxy_duckdb as duckdb;
+/// Delta Lake tables, on disks and in object stores; shared with Python.
+#[cfg(feature = "delta")]
+pub use metaxy_delta as delta;
+/// Plans on Polars, and Polars' frames in and out of a store.
+#[cfg(feature = "polars")]
+pub use metaxy_polars as polars;
 /// The embedded default store: one SQLite file.
 #[cfg(feature = "sqlite")]
 pub use metaxy_sqlite as sqlite;
@@ -95,8 +101,12 @@ pub mod prelude {
 
     #[cfg(feature = "derive")]
     pub use crate::{ColumnType, Feature, Sample};
+    #[cfg(feature = "delta")]
+    pub use metaxy_delta::DeltaConfig;
     #[cfg(feature = "duckdb")]
     pub use metaxy_duckdb::DuckDbConfig;
+    #[cfg(feature = "polars")]
+    pub use metaxy_polars::{FromPolars, PolarsIncrement, ToPolars};
     #[cfg(feature = "sqlite")]
     pub use metaxy_sqlite::SqliteConfig;
 }
@@ -108,3 +118,9 @@ static SQLITE: metaxy_core::registry::Descriptor = metaxy_sqlite::DESCRIPTOR;
 #[cfg(feature = "duckdb")]
 #[used]
 static DUCKDB: metaxy_core::registry::Descriptor = metaxy_duckdb::DESCRIPTOR;
+#[cfg(feature = "delta")]
+#[used]
+static DELTA: metaxy_core::registry::Descriptor = metaxy_delta::DESCRIPTOR;
+#[cfg(feature = "polars")]
+#[used]
+static POLARS: metaxy_core::engine::EngineDescriptor = metaxy_polars::DESCRIPTOR;

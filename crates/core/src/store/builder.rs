@@ -7,6 +7,7 @@ use super::{Inner, MetadataStore, support};
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
 use crate::hash::HashAlgorithm;
@@ -193,7 +194,10 @@ impl MetadataStore {
         };
         let registry = Registry::linked()?;
         let descriptor = registry.resolve_store(store)?;
-        let backend = (descriptor.open)(request).map_err(|e| e.with_context("store", name))?;
+        let engine = common.versioning_engine;
+        let backend = (descriptor.open)(request)
+            .and_then(|backend| engine::chosen(backend, descriptor, engine, algorithm))
+            .map_err(|e| e.with_context("store", name))?;
         let mut builder = Self::builder(backend)
             .with_name(name)
             .with_graph(graph.clone())

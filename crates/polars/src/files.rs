@@ -1,0 +1,233 @@
+//! Tables in Parquet files: what a backend that only stores hands to Polars.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{DataType, Schema};
+use metaxy_core::plan::Scan;
+use metaxy_core::{Error, ErrorKind, Result, columns};
+use polars::io::cloud::CloudOptions;
+use polars::prelude as pl;
+use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, col, lit};
+use polars_arrow::bitmap::Bitmap;
+
+use crate::cross::to_polars;
+use crate::error::failed;
+use crate::latest::latest;
+use crate::relation::{Names, selected};
+
+/// A table whose rows are in Parquet files.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ParquetTable {
+    /// Where the files are, in the order in which they were stored: paths, or addresses such as `s3://bucket/key`. Of rows with equal
+    /// stamps, the one that is later in this order is the later one.
+    pub files: Vec<String>,
+    /// All columns of the table. A file that lacks one has nulls in its place.
+    pub columns: Vec<ParquetColumn>,
+    /// What the object store needs to know, by the names that `object_store` has for it. It may hold secrets.
+    pub storage_options: BTreeMap<String, String>,
+    /// The feature version of all rows, if it is known to be one.
+    pub feature_version: Option<String>,
+    /// It is known that no row is a soft delete.
+    pub no_tombstones: bool,
+}
+
+/// A column of a [`ParquetTable`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParquetColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type outside.
+    pub data_type: DataType,
+    /// Its type in the files.
+    pub stored: DataType,
+}
+
+/// The column that counts the rows of all files.
+const ROW: &str = "__mx.row";
+
+impl ParquetTable {
+    /// The rows of `scan`, with the columns `needed`. The rows that are the latest of their sample are found here and now, which reads the
+    /// IDs; everything else is lazy.
+    ///
+    /// # Errors
+    /// If the IDs cannot be read, and for columns that Polars has no type for.
+    pub fn rows(&self, scan: &Scan, needed: &Names) -> Result<LazyFrame> {
+        if self.files.is_empty() {
+            let schema = Schema::new(
+                self.columns
+                    .iter()
+                    .map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true))
+                    .collect::<Vec<_>>(),
+            );
+            return Ok(pl::IntoLazy::lazy(to_polars(&schema, &[])?).select(selected(needed)));
+        }
+        let restrictions = self.restrictions(scan);
+        let kept = match &scan.latest_per {
+            None => None,
+            Some(keys) => self.kept(keys, restrictions.as_ref())?,
+        };
+        let mut frame = self.scan()?;
+        match kept {
+            Some(kept) => {
+                frame = frame
+                    .with_row_index(ROW, None)
+                    .filter(col(ROW).map(
+                        move |rows| is_kept(&rows, &kept),
+                        |_, field| Ok(pl::Field::new(field.name().clone(), pl::DataType::Boolean)),
+                    ));
+            }
+            None => {
+                if let Some(restrictions) = restrictions {
+                    frame = frame.filter(restrictions);
+                }
+            }
+        }
+        let wanted = self.columns.iter().filter(|c| needed.contains(&c.name));
+        let wanted: Vec<Expr> = wanted.map(ParquetColumn::restored).collect::<Result<_>>()?;
+        Ok(frame.select(wanted))
+    }
+
+    /// All rows as they are stored.
+    fn scan(&self) -> Result<LazyFrame> {
+        let stored: Vec<_> = self
+            .columns
+            .iter()
+            .map(|c| arrow::datatypes::Field::new(&c.name, c.stored.clone(), true))
+            .collect();
+        let schema = to_polars(&Schema::new(stored), &[])?.schema().clone();
+        let paths = self.files.iter().map(|file| PlRefPath::new(file));
+        let cloud = self.cloud_options()?;
+        let options = pl::ParquetOptions {
+            schema: Some(schema.clone()),
+            ..pl::ParquetOptions::default()
+        };
+        let arguments = pl::UnifiedScanArgs {
+            cloud_options: cloud,
+            hive_options: pl::HiveOptions::new_disabled(),
+            glob: false,
+            cast_columns_policy: pl::CastColumnsPolicy {
+                integer_upcast: true,
+                float_upcast: true,
+                integer_to_float_cast: true,
+                datetime_nanoseconds_downcast: true,
+                datetime_microseconds_downcast: true,
+                datetime_milliseconds_upcast: true,
+                datetime_convert_timezone: true,
+                null_upcast: true,
+                missing_struct_fields: pl::MissingColumnsPolicy::Insert,
+                extra_struct_fields: pl::ExtraColumnsPolicy::Ignore,
+                ..pl::CastColumnsPolicy::ERROR_ON_MISMATCH
+            },
+            missing_columns_policy: pl::MissingColumnsPolicy::Insert,
+            extra_columns_policy: pl::ExtraColumnsPolicy::Ignore,
+            ..pl::UnifiedScanArgs::default()
+        };
+        let sources = pl::ScanSources::Paths(paths.collect());
+        let plan = pl::DslBuilder::scan_parquet(sources, options, arguments).map_err(failed)?;
+        Ok(LazyFrame::from(plan.build()))
+    }
+
+    fn cloud_options(&self) -> Result<Option<CloudOptions>> {
+        let scheme = self.files.first().and_then(|file| pl::CloudScheme::from_path(file));
+        if scheme.is_none_or(|scheme| scheme == pl::CloudScheme::File) {
+            return Ok(None);
+        }
+        let options = self.storage_options.iter();
+        let options = options.map(|(key, value)| (key.as_str(), value.as_str()));
+        // What Polars says of a wrong option might show its value.
+        let options = CloudOptions::from_untyped_config(scheme, options).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "the engine does not understand the storage options",
+            )
+            .with_hint("correct the option `storage_options`")
+        })?;
+        Ok(Some(options))
+    }
+
+    /// What holds for the rows before the latest are taken.
+    fn restrictions(&self, scan: &Scan) -> Option<Expr> {
+        let version = scan.feature_version.as_ref();
+        let version = version.filter(|version| self.feature_version.as_ref() != Some(version));
+        let version = version
+            .map(|version| col(columns::FEATURE_VERSION).eq(lit(version.clone())));
+        let utc = pl::DataType::Datetime(pl::TimeUnit::Microseconds, Some(pl::TimeZone::UTC));
+        let time = scan
+            .as_of
+            .map(|as_of| self.stamp().lt_eq(lit(as_of).cast(utc)));
+        version.into_iter().chain(time).reduce(Expr::and)
+    }
+
+    /// The time at which a row was written.
+    fn stamp(&self) -> Expr {
+        match self.no_tombstones {
+            true => col(columns::UPDATED_AT),
+            false => pl::coalesce(&[col(columns::DELETED_AT), col(columns::UPDATED_AT)]),
+        }
+    }
+
+    /// The rows, counted over all files, that meet the restrictions and are the latest of their sample; `None`: all.
+    fn kept(&self, keys: &[String], restrictions: Option<&Expr>) -> Result<Option<Bitmap>> {
+        let read = |expressions: Vec<Expr>| -> Result<DataFrame> {
+            let frame = self.scan()?.select(expressions);
+            let frame = frame.collect_with_engine(pl::Engine::Streaming).map_err(failed)?;
+            Ok(frame.unwrap_single())
+        };
+        let ids: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
+        let stamps = |rows: Option<&Bitmap>| -> Result<Vec<Option<i64>>> {
+            let stamps = read(vec![self.stamp().to_physical().alias(ROW)])?;
+            let stamps = stamps.column(ROW).map_err(failed)?;
+            let stamps = stamps.as_materialized_series().i64().map_err(failed)?;
+            let rows = stamps
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| rows.is_none_or(|rows| rows.get_bit(*row)));
+            Ok(rows.map(|(_, stamp)| stamp).collect())
+        };
+        let Some(restrictions) = restrictions else {
+            return latest(&read(ids)?, || stamps(None));
+        };
+        let mut list = ids;
+        list.push(restrictions.clone().fill_null(lit(false)).alias(ROW));
+        let mut frame = read(list)?;
+        let met = frame.drop_in_place(ROW).map_err(failed)?;
+        let met = met.as_materialized_series().bool().map_err(failed)?.clone();
+        let met_rows: Bitmap = met.iter().map(|met| met == Some(true)).collect();
+        if met_rows.unset_bits() == 0 {
+            return latest(&frame, || stamps(None));
+        }
+        let left = frame.filter(&met).map_err(failed)?;
+        let Some(kept) = latest(&left, || stamps(Some(&met_rows)))? else {
+            return Ok(Some(met_rows));
+        };
+        let mut kept = kept.iter();
+        let both = met_rows.iter().map(|met| met && kept.next() == Some(true));
+        Ok(Some(both.collect()))
+    }
+}
+
+impl ParquetColumn {
+    /// The column with the type as which it crosses.
+    fn restored(&self) -> Result<Expr> {
+        let column = col(self.name.as_str());
+        if self.stored == self.data_type {
+            return Ok(column);
+        }
+        let outside = arrow::datatypes::Field::new(&self.name, self.data_type.clone(), true);
+        let wanted = to_polars(&Schema::new(vec![outside]), &[])?;
+        let wanted = wanted.columns()[0].dtype().clone();
+        Ok(column.cast(wanted))
+    }
+}
+
+fn is_kept(rows: &pl::Column, kept: &Bitmap) -> pl::PolarsResult<pl::Column> {
+    let rows = rows.as_materialized_series().idx()?;
+    let name = rows.name().clone();
+    let bits = rows.iter().map(|row| {
+        row.is_some_and(|row| (row as usize) < kept.len() && kept.get_bit(row as usize))
+    });
+    let bits: Bitmap = bits.collect();
+    let array = polars_arrow::array::BooleanArray::new(polars_arrow::datatypes::ArrowDataType::Boolean, bits, None);
+    Ok(pl::IntoColumn::into_column(pl::BooleanChunked::with_chunk(name, array)))
+}

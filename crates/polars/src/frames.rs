@@ -1,0 +1,152 @@
+//! Polars' frames into a store and out of it.
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use futures::stream;
+use metaxy_core::blocking;
+use metaxy_core::pump::Pump;
+use metaxy_core::{Frame, Increment, Result, Rows};
+use polars::prelude::{DataFrame, LazyFrame};
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::cross::{raw, to_polars};
+use crate::engine::each;
+use crate::error::failed;
+
+/// A frame of Polars that a store takes: `store.write(&key, frame.into_frame())`.
+///
+/// Columns cross without a copy. What cannot be computed, or crosses to no type of Arrow, is an error of the operation that reads the
+/// frame.
+///
+/// ```
+/// use metaxy_core::Frame;
+/// use metaxy_polars::{FromPolars, ToPolars};
+/// use polars::prelude::*;
+///
+/// # futures::executor::block_on(async {
+/// let videos = df!("id" => [1_i64, 2], "path" => ["a.mp4", "b.mp4"])?;
+/// let frame: Frame = videos.clone().lazy().filter(col("id").gt(lit(1))).into_frame();
+/// let back = frame.to_polars().await?;
+/// assert!(back.equals(&videos.slice(1, 1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub trait FromPolars {
+    /// The same rows as a frame of the store.
+    fn into_frame(self) -> Frame;
+}
+
+impl FromPolars for DataFrame {
+    fn into_frame(self) -> Frame {
+        match batches(&self) {
+            Ok(rows) => rows.into(),
+            Err(error) => failing(error),
+        }
+    }
+}
+
+impl FromPolars for LazyFrame {
+    /// The frame is computed while it is read, on the streaming engine.
+    fn into_frame(mut self) -> Frame {
+        let computed = || {
+            let schema = self.collect_schema().map_err(failed)?;
+            let schema = batch(&DataFrame::empty_with_schema(&schema))?.schema();
+            let none = Pump::of([]);
+            blocking::stream("Polars", schema.clone(), none, move |sink| {
+                each(self, |frame| {
+                    for batch in batches(&frame)?.batches() {
+                        sink.send(batch.clone())?;
+                    }
+                    Ok(())
+                })
+            })
+        };
+        computed().unwrap_or_else(failing)
+    }
+}
+
+/// Rows of a store as a frame of Polars.
+pub trait ToPolars {
+    /// Waits for all rows. [`IntoLazy::lazy`](polars::prelude::IntoLazy::lazy) makes the result lazy.
+    ///
+    /// Text and binary share their bytes with the store's rows. Types that Polars lacks become the nearest that holds their values: a
+    /// map a list of structs, a time of day nanoseconds, a dictionary its values.
+    ///
+    /// # Errors
+    /// What the rows' producer failed with; [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars
+    /// cannot hold.
+    fn to_polars(self) -> impl Future<Output = Result<DataFrame>> + Send;
+}
+
+impl ToPolars for Frame {
+    async fn to_polars(self) -> Result<DataFrame> {
+        let rows = self.collect().await?;
+        to_polars(rows.schema(), rows.batches())
+    }
+}
+
+impl ToPolars for Rows {
+    async fn to_polars(self) -> Result<DataFrame> {
+        to_polars(self.schema(), self.batches())
+    }
+}
+
+/// An [`Increment`] in frames of Polars.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PolarsIncrement {
+    /// Samples to compute for the first time.
+    pub new: DataFrame,
+    /// Samples to compute again.
+    pub stale: DataFrame,
+    /// Samples that upstream no longer has.
+    pub orphaned: DataFrame,
+}
+
+impl PolarsIncrement {
+    /// The three parts of an increment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars cannot hold.
+    pub fn of(increment: &Increment) -> Result<Self> {
+        let frame = |rows: &Rows| to_polars(rows.schema(), rows.batches());
+        Ok(Self {
+            new: frame(&increment.new)?,
+            stale: frame(&increment.stale)?,
+            orphaned: frame(&increment.orphaned)?,
+        })
+    }
+}
+
+/// Rows that one batch of a frame has at most.
+const BATCH: usize = 65_536;
+
+fn batches(frame: &DataFrame) -> Result<Rows> {
+    let schema = batch(&frame.clear())?.schema();
+    let starts = (0..frame.height()).step_by(BATCH);
+    let batches = starts.map(|start| batch(&frame.slice(start as i64, BATCH)));
+    Ok(Rows::new(schema, batches.collect::<Result<_>>()?))
+}
+
+fn batch(frame: &DataFrame) -> Result<RecordBatch> {
+    let mut fields = Vec::new();
+    let mut arrays = Vec::new();
+    for column in frame.columns() {
+        let array = raw(column)?;
+        fields.push(Field::new(
+            column.name().as_str(),
+            array.data_type().clone(),
+            true,
+        ));
+        arrays.push(array);
+    }
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    let options = RecordBatchOptions::new().with_row_count(Some(frame.height()));
+    Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+}
+
+fn failing(error: metaxy_core::Error) -> Frame {
+    let schema = Arc::new(Schema::empty());
+    Frame::new(schema, stream::iter([Err(error)]))
+}

@@ -1,0 +1,297 @@
+//! Relations as lazy frames: each step of the algebra in Polars' terms.
+//!
+//! A step is asked for the columns that the steps above it use, and asks its own inputs for no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::{DataType, Schema};
+use metaxy_core::plan::{
+    Compare, Fold, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar,
+};
+use metaxy_core::{Error, ErrorKind, Result, columns};
+use polars::prelude as pl;
+use polars::prelude::{
+    DataFrame, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit, when,
+};
+
+use crate::cross::to_polars;
+use crate::grouped::{Folds, Leaders};
+use crate::scalar::{expression, inputs};
+use crate::source::Source;
+
+/// Names of columns.
+pub(crate) type Names = BTreeSet<String>;
+
+/// What turns relations into lazy frames.
+pub(crate) struct Lowering<'a> {
+    pub(crate) source: &'a dyn Source,
+    /// The frames of the plan, held in memory.
+    pub(crate) frames: &'a [DataFrame],
+}
+
+/// The column that tells whether a row of a comparison has an expected side.
+const EXPECTED: &str = "__mx.expected";
+/// The column that tells whether it has a stored side.
+const STORED: &str = "__mx.is_stored";
+/// The column that tells whether a condition makes a stored row stale.
+const STALE_IF: &str = "__mx.stale_if";
+/// The time at which a row was written.
+const STAMP: &str = "__mx.stamp";
+
+impl Lowering<'_> {
+    /// The rows of `relation`, with the columns `needed` and no others.
+    pub(crate) fn relation(&self, relation: &Relation, needed: &Names) -> Result<LazyFrame> {
+        // To count rows, one column has to be there.
+        let some = match needed.is_empty() {
+            true => BTreeSet::from_iter(cheapest(relation.schema())),
+            false => BTreeSet::new(),
+        };
+        let needed = if needed.is_empty() { &some } else { needed };
+        let frame = match relation.node() {
+            Node::Scan(scan) => self.source.scan(scan, relation.schema(), needed)?,
+            Node::Frame(position) => {
+                let frame = self.frames.get(*position);
+                let frame = frame.ok_or_else(|| internal("a plan without one of its frames"))?;
+                frame.clone().lazy()
+            }
+            Node::Empty => to_polars(relation.schema(), &[])?.lazy(),
+            Node::Filter { input, condition } => {
+                let mut used = needed.clone();
+                inputs(condition, &mut used);
+                let condition = expression(condition, input.schema())?;
+                self.relation(input, &used)?.filter(condition)
+            }
+            Node::Project { input, columns } => return self.project(input, columns, needed),
+            Node::Join {
+                left,
+                right,
+                on,
+                kind,
+            } => self.join(left, right, on, *kind, needed)?,
+            Node::Fold(fold) => self.fold(fold, needed)?,
+            Node::Leader(leader) => self.leader(leader, needed)?,
+            Node::Compare(compare) => self.compare(compare, needed)?,
+            Node::Count { input, by } => self.count(input, by)?,
+            Node::Limit { input, rows } => {
+                let rows = pl::IdxSize::try_from(*rows).unwrap_or(pl::IdxSize::MAX);
+                self.relation(input, needed)?.limit(rows)
+            }
+        };
+        Ok(frame.select(selected(needed)))
+    }
+
+    fn project(
+        &self,
+        input: &Relation,
+        columns: &[(String, Scalar)],
+        needed: &Names,
+    ) -> Result<LazyFrame> {
+        let wanted = columns.iter().filter(|(name, _)| needed.contains(name));
+        let mut used = Names::new();
+        let mut expressions = Vec::new();
+        for (name, value) in wanted {
+            inputs(value, &mut used);
+            expressions.push(expression(value, input.schema())?.alias(name.as_str()));
+        }
+        let constant = used.is_empty();
+        let frame = self.relation(input, &used)?;
+        if !constant {
+            return Ok(frame.select(expressions));
+        }
+        // Constants alone would be one row.
+        Ok(frame.with_columns(expressions).select(selected(needed)))
+    }
+
+    fn join(
+        &self,
+        left: &Relation,
+        right: &Relation,
+        on: &[String],
+        kind: JoinKind,
+        needed: &Names,
+    ) -> Result<LazyFrame> {
+        let keys: Names = on.iter().cloned().collect();
+        let of = |side: &Relation| -> Names {
+            let names = side.schema().fields().iter().map(|field| field.name());
+            let names = names.filter(|name| needed.contains(*name) || keys.contains(*name));
+            names.cloned().collect()
+        };
+        let (l, r) = (of(left), of(right));
+        let (left, right) = (self.relation(left, &l)?, self.relation(right, &r)?);
+        let kind = match kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Full => JoinType::Full,
+        };
+        let args = JoinArgs::new(kind).with_coalesce(JoinCoalesce::CoalesceColumns);
+        let on: Vec<Expr> = on.iter().map(|name| col(name.as_str())).collect();
+        if on.is_empty() {
+            return Err(internal("a join without columns"));
+        }
+        Ok(left.join(right, on.clone(), on, args))
+    }
+
+    fn fold(&self, fold: &Fold, needed: &Names) -> Result<LazyFrame> {
+        let values = fold.values.iter().filter(|(name, _)| needed.contains(name));
+        let values: Vec<_> = values.collect();
+        let folded: Names = values.iter().map(|(name, _)| name.clone()).collect();
+        let mut used: Names = needed.difference(&folded).cloned().collect();
+        if values.is_empty() {
+            return self.relation(&fold.input, &used);
+        }
+        used.extend(fold.keys.iter().chain(&fold.order).cloned());
+        let mut texts = Vec::new();
+        for (name, value) in &values {
+            inputs(value, &mut used);
+            texts.push(expression(value, fold.input.schema())?.alias(name.as_str()));
+        }
+        let folds = Folds {
+            keys: fold.keys.clone(),
+            order: fold.order.clone(),
+            columns: folded.into_iter().collect(),
+            hash: fold.hash,
+        };
+        Ok(folds.of(self.relation(&fold.input, &used)?.with_columns(texts)))
+    }
+
+    fn leader(&self, leader: &Leader, needed: &Names) -> Result<LazyFrame> {
+        let mut used = needed.clone();
+        used.remove(&leader.value_name);
+        used.remove(&leader.flag_name);
+        used.extend(leader.keys.iter().chain(&leader.order).cloned());
+        used.insert(leader.value.clone());
+        used.extend([columns::DELETED_AT, columns::UPDATED_AT].map(str::to_owned));
+        let stamp = coalesce(&[col(columns::DELETED_AT), col(columns::UPDATED_AT)]).alias(STAMP);
+        let leaders = Leaders {
+            keys: leader.keys.clone(),
+            stamp: STAMP.into(),
+            order: leader.order.clone(),
+            value: (leader.value.clone(), leader.value_name.clone()),
+            flag: leader.flag_name.clone(),
+        };
+        Ok(leaders.of(self.relation(&leader.input, &used)?.with_column(stamp)))
+    }
+
+    fn count(&self, input: &Relation, by: &[String]) -> Result<LazyFrame> {
+        let used: Names = by.iter().cloned().collect();
+        let rows = self.relation(input, &used)?;
+        let count = pl::len().cast(pl::DataType::Int64).alias("count");
+        if by.is_empty() {
+            return Ok(rows.select([count]));
+        }
+        let by: Vec<Expr> = by.iter().map(|name| col(name.as_str())).collect();
+        Ok(rows.group_by(by).agg([count]))
+    }
+
+    /// Expected rows meet stored ones in one full join that carries the columns `needed`.
+    pub(crate) fn compare(&self, compare: &Compare, needed: &Names) -> Result<LazyFrame> {
+        let wanted_of = |schema: &Schema, prefix: &str| -> Names {
+            let names = schema.fields().iter().map(|field| field.name());
+            let names = names.filter(|name| needed.contains(&format!("{prefix}{name}")));
+            names.cloned().collect()
+        };
+        let mut expected = wanted_of(compare.expected.schema(), "");
+        let stored_wanted = wanted_of(compare.stored.schema(), STORED_PREFIX);
+        if matches!(compare.stored.node(), Node::Empty) {
+            let nulls = self.null_stored(compare, &stored_wanted)?;
+            let rows = self.relation(&compare.expected, &expected)?;
+            return Ok(rows.with_columns(nulls).with_column(label(Label::New).alias(LABEL)));
+        }
+        expected.extend(compare.on.iter().cloned());
+        expected.insert(compare.expected_version.clone());
+        let mut stored = stored_wanted;
+        stored.extend(compare.on.iter().cloned());
+        stored.insert(compare.stored_version.clone());
+        if let Some(leader) = &compare.leader {
+            stored.extend([&leader.flag, &leader.value, &leader.own].map(Clone::clone));
+        }
+        let mut read = stored.clone();
+        if let Some(condition) = &compare.stale_if {
+            inputs(condition, &mut read);
+        }
+        let left = self.relation(&compare.expected, &expected)?;
+        let left = left.with_column(lit(true).alias(EXPECTED));
+        let right = self.relation(&compare.stored, &read)?;
+        let under = |name: &str| format!("{STORED_PREFIX}{name}");
+        let mut list: Vec<Expr> = stored
+            .iter()
+            .map(|name| col(name.as_str()).alias(under(name)))
+            .collect();
+        list.push(lit(true).alias(STORED));
+        if let Some(condition) = &compare.stale_if {
+            let condition = expression(condition, compare.stored.schema())?;
+            list.push(condition.alias(STALE_IF));
+        }
+        let right = right.select(list);
+
+        let on: Vec<Expr> = compare.on.iter().map(|name| col(name.as_str())).collect();
+        let theirs: Vec<Expr> = compare.on.iter().map(|name| col(under(name))).collect();
+        let args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::KeepColumns);
+        let joined = left.join(right, on, theirs, args);
+
+        let mut changed = col(compare.expected_version.as_str())
+            .neq_missing(col(under(&compare.stored_version)));
+        if compare.stale_if.is_some() {
+            changed = changed.or(col(STALE_IF).fill_null(lit(false)));
+        }
+        let mut stale = label(Label::Stale);
+        if let Some(leader) = &compare.leader {
+            let leads = col(under(&leader.flag));
+            let other = col(under(&leader.own)).neq_missing(col(under(&leader.value)));
+            changed = when(leads.clone()).then(changed).otherwise(other);
+            stale = when(leads).then(stale).otherwise(label(Label::Orphaned));
+        }
+        let labels = when(col(STORED).is_null())
+            .then(label(Label::New))
+            .when(col(EXPECTED).is_null())
+            .then(label(Label::Orphaned))
+            .when(changed)
+            .then(stale)
+            .otherwise(label(Label::Unchanged));
+        let labelled = joined.with_column(labels.alias(LABEL));
+        Ok(labelled.filter(col(LABEL).neq(label(Label::Unchanged))))
+    }
+
+    /// Columns of nulls in place of stored ones.
+    pub(crate) fn null_stored(&self, compare: &Compare, names: &Names) -> Result<Vec<Expr>> {
+        let schema = compare.stored.schema();
+        let empty = to_polars(schema, &[])?;
+        let nulls = names.iter().map(|name| {
+            let data_type = empty.column(name).map_err(crate::error::failed)?.dtype();
+            let null = lit(pl::NULL).cast(data_type.clone());
+            Ok(null.alias(format!("{STORED_PREFIX}{name}")))
+        });
+        nulls.collect()
+    }
+}
+
+/// The columns of `names`.
+pub(crate) fn selected(names: &Names) -> Vec<Expr> {
+    names.iter().map(|name| col(name.as_str())).collect()
+}
+
+fn label(label: Label) -> Expr {
+    lit(label as i8)
+}
+
+/// The column that takes the least to read.
+fn cheapest(schema: &Schema) -> Option<String> {
+    let cost: BTreeMap<usize, &String> = schema
+        .fields()
+        .iter()
+        .rev()
+        .map(|field| {
+            let cost = match field.data_type() {
+                data_type if data_type.is_primitive() => 0,
+                DataType::Utf8 | DataType::Boolean => 1,
+                _ => 2,
+            };
+            (cost, field.name())
+        })
+        .collect();
+    cost.into_values().next().cloned()
+}
+
+fn internal(message: &str) -> Error {
+    Error::new(ErrorKind::Internal, message)
+}

@@ -1,0 +1,28 @@
+//! Where the rows of stored tables come from.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::SchemaRef;
+use metaxy_core::Result;
+use metaxy_core::plan::Scan;
+use polars::prelude::LazyFrame;
+
+/// The stored tables of one query. All its scans see one moment.
+///
+/// It is used on a thread of its own that may block.
+pub trait Source: Send + Sync + 'static {
+    /// The rows of `scan`, with at least the columns `columns` of the table, whose columns are `schema`.
+    ///
+    /// The columns have the types as which they cross to Polars (see [`ToPolars`](crate::ToPolars)): text is String, times with a zone are
+    /// Datetime in UTC, by-field structs are structs, maps are lists of structs of `key` and `value`. What the plan does with the rows is
+    /// lazy too, so that Polars pushes filters and projections into the frame's own scan.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    fn scan(
+        &self,
+        scan: &Scan,
+        schema: &SchemaRef,
+        columns: &BTreeSet<String>,
+    ) -> Result<LazyFrame>;
+}
