@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::{LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 
@@ -59,6 +60,14 @@ impl Backend for SecondOpinion {
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         self.first.drop_table(table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        self.first.prune(table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        self.first.maintain(maintenance).await
     }
 
     /// # Errors
@@ -122,7 +131,9 @@ fn lines(relation: &Relation, rows: &Rows) -> Result<Vec<String>> {
         .collect::<Result<Vec<_>>>()?;
     let mut lines = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        let values = formats.iter().map(|format| format.value(row).try_to_string());
+        let values = formats
+            .iter()
+            .map(|format| format.value(row).try_to_string());
         lines.push(values.collect::<Result<Vec<_>, _>>()?.join(" | "));
     }
     lines.sort();
@@ -136,15 +147,25 @@ fn without_stored_of_stale(batch: &RecordBatch) -> Result<RecordBatch> {
     let Some(labels) = labels else {
         return Ok(batch.clone());
     };
-    let stale: BooleanArray = labels.iter().map(|l| Some(l == Some(Label::Stale as i8))).collect();
+    let stale: BooleanArray = labels
+        .iter()
+        .map(|l| Some(l == Some(Label::Stale as i8)))
+        .collect();
     let schema = batch.schema();
-    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        Ok(match field.name().starts_with(STORED_PREFIX) {
-            true => nullif(column, &stale)?,
-            false => column.clone(),
-        })
-    });
-    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<_>>()?)?)
+    let columns = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            Ok(match field.name().starts_with(STORED_PREFIX) {
+                true => nullif(column, &stale)?,
+                false => column.clone(),
+            })
+        });
+    Ok(RecordBatch::try_new(
+        schema.clone(),
+        columns.collect::<Result<_>>()?,
+    )?)
 }
 
 fn differ(relation: &Relation, one: &[String], other: &[String]) -> Error {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use metaxy_conformance::{Embedded, Suite, SuiteReport};
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::{HashPart, Node, Plan, Relation, Scalar};
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig, Synchronous};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Result};
@@ -261,6 +262,17 @@ impl Backend for Limited {
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         self.inner.drop_table(table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        if !self.does.hard_delete {
+            return Err(self.refuse("remove superseded rows"));
+        }
+        self.inner.prune(table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        self.inner.maintain(maintenance).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

@@ -9,6 +9,7 @@ use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description}
 use metaxy_core::blocking;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::Plan;
 use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
@@ -17,7 +18,7 @@ use crate::config::DuckDbConfig;
 use crate::dialect::{self, DuckDbDialect};
 use crate::engine::{Engine, Lease, Need};
 use crate::error::Failure;
-use crate::{catalog, query, write};
+use crate::{catalog, maintain, query, write};
 
 /// What the engine is called.
 pub(crate) const ENGINE: &str = "DuckDB";
@@ -97,6 +98,15 @@ impl Shared {
         dialect::table_name(&self.config.table_prefix, table)
     }
 
+    /// The names of all feature tables, sorted.
+    fn tables(&self, lease: &Lease) -> Result<Vec<String>, Failure> {
+        let names = lease.cache().names(lease.session())?;
+        let ours = |name: &&String| {
+            name.starts_with(&self.config.table_prefix) && !catalog::is_internal(name)
+        };
+        Ok(names.iter().filter(ours).cloned().collect())
+    }
+
     pub(crate) fn lease(&self, need: Need) -> Result<Option<Lease>> {
         self.engine.lease(&self.config, self.access, need)
     }
@@ -169,14 +179,8 @@ impl Backend for DuckDbBackend {
     }
 
     async fn tables(&self) -> Result<Vec<String>> {
-        self.read("list the tables", |shared, lease| {
-            let names = lease.cache().names(lease.session())?;
-            let ours = |name: &&String| {
-                name.starts_with(&shared.config.table_prefix) && !catalog::is_internal(name)
-            };
-            Ok(names.iter().filter(ours).cloned().collect())
-        })
-        .await
+        self.read("list the tables", |shared, lease| shared.tables(lease))
+            .await
     }
 
     async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
@@ -202,6 +206,40 @@ impl Backend for DuckDbBackend {
             write::drop_table(lease.session(), &name, &table)
         })
         .await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        const WHAT: &str = "remove superseded rows";
+        let (table, prune) = (table.clone(), prune.clone());
+        let dry_run = prune.dry_run;
+        let work = move |shared: &Shared, lease: &Lease| {
+            maintain::prune(&shared.dialect(lease), lease.session(), &table, &prune)
+        };
+        match dry_run {
+            true => self.read(WHAT, work).await,
+            false => self.change(WHAT, work).await,
+        }
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        const WHAT: &str = "put the file in order";
+        let maintenance = maintenance.clone();
+        let dry_run = maintenance.dry_run;
+        let work = move |shared: &Shared, lease: &Lease| {
+            let mut tables = shared.tables(lease)?;
+            if !maintenance.tables.is_empty() {
+                let wanted = maintenance.tables.iter();
+                let wanted: Vec<String> = wanted.map(|table| shared.table_name(table)).collect();
+                tables.retain(|table| wanted.contains(table));
+            }
+            let config = &shared.config;
+            let file = (!config.in_memory()).then_some(config.database.as_path());
+            maintain::maintain(lease.session(), &tables, file, &maintenance)
+        };
+        match dry_run {
+            true => self.read(WHAT, work).await,
+            false => self.change(WHAT, work).await,
+        }
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

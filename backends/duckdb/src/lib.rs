@@ -23,6 +23,11 @@
 //! A write of a process waits while a store of it that was opened for reading still has a result open, up to `lock_timeout`.
 //! Unions and year-month or day-time intervals are refused, so are intervals with fractions of a microsecond.
 //!
+//! # Maintenance
+//!
+//! `maintain` renews the statistics of the planner, and writes the log into the file, which gives up unused blocks at its end. Blocks
+//! between others are used again by later writes, so the file may stay larger than its rows.
+//!
 //! # What was measured
 //!
 //! The graphs of the reference's benchmark, md5, two cores, release (`cargo xtask bench`); the README has the times. What was tried
@@ -50,6 +55,7 @@ mod engine;
 mod error;
 mod functions;
 mod host;
+mod maintain;
 mod once;
 mod query;
 mod raw;

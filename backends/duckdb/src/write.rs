@@ -292,7 +292,7 @@ fn refuse_taken(session: Session<'_>, name: &str, feature: &FeatureKey) -> Resul
 
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a table that has no column of the system: it is somebody else's.
-fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(), Error> {
+pub(crate) fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(), Error> {
     let system = |field: &Field| field.name().starts_with(columns::SYSTEM_PREFIX);
     if stored.fields().iter().any(|field| system(field)) {
         return Ok(());
@@ -304,7 +304,11 @@ fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(),
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] if a view has it.
-fn refuse_view(session: Session<'_>, name: &str, feature: &FeatureKey) -> Result<(), Failure> {
+pub(crate) fn refuse_view(
+    session: Session<'_>,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<(), Failure> {
     match catalog::taken_names(session)?.contains(name) {
         true => Err(not_ours(name, feature).into()),
         false => Ok(()),

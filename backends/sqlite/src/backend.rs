@@ -11,6 +11,7 @@ use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description}
 use metaxy_core::blocking;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::Plan;
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::quote;
@@ -23,7 +24,7 @@ use crate::config::{SqliteConfig, Synchronous};
 use crate::dialect::SqliteDialect;
 use crate::functions::{self, Marks};
 use crate::log::Log;
-use crate::{error, query, write};
+use crate::{error, maintain, query, write};
 
 /// What the engine is called.
 pub(crate) const ENGINE: &str = "SQLite";
@@ -348,6 +349,33 @@ impl Backend for SqliteBackend {
                 shared.written(handle, |handle| write::drop_table(handle, &name, &table))
             }
         })
+        .await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        let (table, prune) = (table.clone(), prune.clone());
+        self.run("remove superseded rows", move |shared, handle| {
+            let Some(handle) = handle else {
+                return Ok(0);
+            };
+            let prune_in = |handle: &mut Handle| maintain::prune(shared, handle, &table, &prune);
+            match prune.dry_run {
+                true => prune_in(handle),
+                false => shared.written(handle, prune_in),
+            }
+        })
+        .await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        let maintenance = maintenance.clone();
+        self.run(
+            "put the file in order",
+            move |shared, handle| match handle {
+                None => Ok(Maintained::default()),
+                Some(handle) => maintain::maintain(&handle.connection, &shared.path, &maintenance),
+            },
+        )
         .await
     }
 

@@ -27,9 +27,7 @@ impl Log {
     /// Empties the log of the file at `path` after a write, if it is large and all who read from it soon leave. New reads are not
     /// held up: they begin with the file itself. Failing is no harm, and the next write tries again.
     pub(crate) fn cut_back(&self, connection: &Connection, path: &Path, lock_timeout: Duration) {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let large = std::fs::metadata(log).is_ok_and(|file| file.len() > LARGE);
+        let large = bytes(path) > LARGE;
         if !large || self.rests() {
             return;
         }
@@ -47,4 +45,11 @@ impl Log {
         let in_use = *self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.is_some_and(|at| at.elapsed() < PAUSE)
     }
+}
+
+/// Bytes of the log of the file at `path`.
+pub(crate) fn bytes(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(0, |log| log.len())
 }

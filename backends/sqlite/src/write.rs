@@ -150,7 +150,7 @@ fn fit_table(
 ///
 /// # Errors
 /// [`ErrorKind::CannotOpen`] if the file has a table of this name: it is somebody else's.
-fn refuse_taken(
+pub(crate) fn refuse_taken(
     connection: &Connection,
     name: &str,
     feature: &FeatureKey,

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result};
 
@@ -98,6 +99,16 @@ impl Backend for Observed {
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         self.called()?;
         self.inner.drop_table(table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        self.called()?;
+        self.inner.prune(table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        self.called()?;
+        self.inner.maintain(maintenance).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

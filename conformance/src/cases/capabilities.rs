@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use metaxy_store::backend::{Access, Backend, Capabilities};
+use metaxy_store::maintain::Prune;
 use metaxy_store::plan::{HashPart, HashSpec, Plan, Relation, Scalar, Scan};
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, Frame, HashAlgorithm, MetadataStore, ReadOptions, Result,
@@ -227,6 +228,8 @@ pub async fn hard_delete(bed: &TestBed) -> Outcome {
     }
     let backend = store.backend();
     refused(backend.delete(&a, None).await, ErrorKind::Unsupported)?;
+    let prune = Prune::default().with_id_columns(["id"]);
+    refused(backend.prune(&a, &prune).await, ErrorKind::Unsupported)?;
     check_eq(stored(&store, "a").await?, before, "what is stored")?;
     let soft = DeleteOptions::soft().with_filters([col("id").eq(1)]);
     check_eq(store.delete(&a, soft).await?, 1, "samples marked")?;

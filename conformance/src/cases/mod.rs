@@ -34,6 +34,7 @@ pub mod increments;
 pub mod joins;
 pub mod lineage;
 pub mod lock;
+pub mod maintain;
 pub mod materialization;
 pub mod multi;
 pub mod optional;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Case> {
         history::CASES,
         read::CASES,
         delete::CASES,
+        maintain::CASES,
         types::CASES,
         materialization::CASES,
         times::CASES,

@@ -22,6 +22,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Access, Expr, FeatureKey, Frame, Result};
 
@@ -30,6 +31,7 @@ use crate::factory::{Availability, Settings, StoreFactory, StoreRequest};
 mod appending;
 mod deleting;
 mod describing;
+mod maintaining;
 mod querying;
 
 /// A fault that the suite must find.
@@ -83,6 +85,7 @@ pub fn all() -> Vec<Mutant> {
         appending::MUTANTS,
         querying::MUTANTS,
         deleting::MUTANTS,
+        maintaining::MUTANTS,
         describing::MUTANTS,
     ]
     .concat()
@@ -146,6 +149,16 @@ pub trait Fault: Send + Sync {
     /// Instead of [`Backend::drop_table`].
     async fn drop_table(&self, inner: &dyn Backend, table: &FeatureKey) -> Result<bool> {
         inner.drop_table(table).await
+    }
+
+    /// Instead of [`Backend::prune`].
+    async fn prune(&self, inner: &dyn Backend, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        inner.prune(table, prune).await
+    }
+
+    /// Instead of [`Backend::maintain`].
+    async fn maintain(&self, inner: &dyn Backend, maintenance: &Maintenance) -> Result<Maintained> {
+        inner.maintain(maintenance).await
     }
 
     /// Instead of [`Backend::query`].
@@ -237,6 +250,19 @@ impl Backend for Faulty {
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         let table = self.fault.table(table);
         self.fault.drop_table(&*self.inner, &table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        let table = self.fault.table(table);
+        self.fault.prune(&*self.inner, &table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        let mut maintenance = maintenance.clone();
+        for table in &mut maintenance.tables {
+            *table = self.fault.table(table);
+        }
+        self.fault.maintain(&*self.inner, &maintenance).await
     }
 
     async fn query(&self, mut plan: Plan) -> Result<Frame> {

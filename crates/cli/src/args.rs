@@ -1,6 +1,8 @@
 //! What can be typed.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Read(Read),
     /// Delete samples of a feature.
     Delete(Delete),
+    /// Put the storage of the store in order, and remove the history of samples.
+    Maintain(Maintain),
     /// Record the features of the project in the store.
     Push(Push),
     /// Write a lock file: the features of other projects that this one depends on, as the store has them now.
@@ -246,6 +250,30 @@ pub(crate) struct Delete {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Maintain {
+    /// The features. [default: the whole store]
+    #[arg(value_name = "FEATURE")]
+    pub(crate) features: Vec<String>,
+    /// Remove all but the latest N rows of each sample and feature version. Samples stay as they are read now.
+    #[arg(long, value_name = "N", conflicts_with = "older_than")]
+    pub(crate) keep: Option<NonZeroU64>,
+    /// Remove rows that later ones replaced and that are older than this, such as 30d, 12h or 90m.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) older_than: Option<Duration>,
+    /// Keep files that are no longer part of a table for so long, for reads that need them still. [default: the store's]
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) retention: Option<Duration>,
+    /// Only show what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) format: ListFormat,
+    /// Do not ask.
+    #[arg(long, short, action = ArgAction::SetTrue)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Push {
     /// Note something with it, such as commit=4f1c. May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
@@ -275,6 +303,22 @@ fn moment(text: &str) -> Result<Micros, String> {
     }
 }
 
+fn age(text: &str) -> Result<Duration, String> {
+    const HELP: &str = "write a number and a unit: 30d, 12h, 90m or 45s";
+    let (number, seconds) = match text.char_indices().last() {
+        Some((end, 'd')) => (&text[..end], 86_400),
+        Some((end, 'h')) => (&text[..end], 3_600),
+        Some((end, 'm')) => (&text[..end], 60),
+        Some((end, 's')) => (&text[..end], 1),
+        _ => return Err(HELP.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| HELP.to_owned())?;
+    let seconds = number.checked_mul(seconds);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "it is longer than any time that can be told".to_owned())
+}
+
 fn tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -298,5 +342,25 @@ mod tests {
         assert_eq!(moment("1970-01-02"), Ok(86_400_000_000));
         assert_eq!(moment("1970-01-01T01:00:00+01:00"), Ok(0));
         assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn ages_have_a_unit() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(2_592_000)));
+        assert_eq!(age("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(age("90m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(age("0s"), Ok(Duration::ZERO));
+        for text in [
+            "",
+            "d",
+            "30",
+            "-1d",
+            "1.5h",
+            "3 d",
+            "1w",
+            "18446744073709551615d",
+        ] {
+            assert!(age(text).is_err(), "{text}");
+        }
     }
 }

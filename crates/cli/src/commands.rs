@@ -5,6 +5,7 @@ mod demo;
 mod init;
 mod list;
 mod lock;
+mod maintain;
 mod push;
 mod read;
 mod resolve;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Write(args) => write::run(&project, args, &screen).await,
         Command::Read(args) => read::run(&project, args, &screen).await,
         Command::Delete(args) => delete::run(&project, args, &screen).await,
+        Command::Maintain(args) => maintain::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) => Ok(()),

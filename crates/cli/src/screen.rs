@@ -1,9 +1,9 @@
 //! Standard output, as a person or a script sees it.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
-use metaxy_core::Result;
+use metaxy_core::{Error, ErrorKind, Result};
 
 /// Whether the user's environment lets a terminal show colours (<https://no-color.org>).
 pub(crate) fn colours_wanted() -> bool {
@@ -63,7 +63,7 @@ impl Screen {
     pub(crate) fn text(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
     }
@@ -102,6 +102,26 @@ impl Style {
             false => text.to_string(),
         }
     }
+}
+
+/// Asks whether to do `what`.
+pub(crate) fn confirmed(what: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("this would {what}, and nobody is there to agree"),
+        )
+        .with_hint("add --yes to do it"));
+    }
+    let mut screen = io::stderr();
+    write!(screen, "This will {what}. Go on? [y/N] ")?;
+    screen.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }
 
 /// `1 sample`, `2 samples`.

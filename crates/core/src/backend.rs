@@ -16,6 +16,7 @@ use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::hash::HashAlgorithm;
 use crate::key::FeatureKey;
+use crate::maintain::{Maintained, Maintenance, Prune};
 use crate::plan::Plan;
 
 /// What a store is opened for.
@@ -107,6 +108,23 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Removes a table and all its rows; returns whether it existed.
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool>;
+
+    /// Removes superseded rows of a table, all in one step; returns how many. See [`Prune`] for which rows are meant. With
+    /// [`Prune::dry_run`] it removes nothing, needs no [`Access::Write`], and returns how many it would remove. Of a table that does
+    /// not exist it removes none.
+    ///
+    /// Where [`Capabilities::hard_delete`] is not set it is refused, dry runs too. A row that is written meanwhile is never removed
+    /// in place of another: what is superseded is found and removed in one transaction, or the whole is tried again.
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64>;
+
+    /// Puts the storage in order: whatever makes it smaller or faster and changes no answer to any query, such as to merge small
+    /// files, to write back a log, to remove files that are no longer part of a table. Returns what was done; nothing, where there
+    /// is nothing to put in order. A backend that keeps all tables in one file puts the file in order whichever tables are asked for.
+    ///
+    /// Queries and appends may go on meanwhile. If it has to wait for them longer than it would for a write, it fails with
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked); what was done until then stays done. With [`Maintenance::dry_run`] it changes
+    /// nothing and needs no [`Access::Write`].
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained>;
 
     /// Runs a plan. The batches of the result have the schema of the plan's relation.
     async fn query(&self, plan: Plan) -> Result<Frame>;

@@ -7,7 +7,7 @@
 //! | [`toml_features`], [`json`] | definitions as text |
 //! | [`hash`], [`expr`] | hash kernels; filters |
 //! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
-//! | [`backend`], [`append`], [`frame`], [`pump`] | what a backend implements |
+//! | [`backend`], [`append`], [`maintain`], [`frame`], [`pump`] | what a backend implements |
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
@@ -28,6 +28,7 @@ pub mod graph;
 pub mod hash;
 pub mod json;
 pub mod key;
+pub mod maintain;
 mod options;
 mod parents;
 pub mod plan;
@@ -55,6 +56,6 @@ pub use key::{FeatureKey, FieldKey};
 pub use plan::ReadOptions;
 pub use spec::{FeatureDep, FeatureSpec, FieldSpec};
 pub use store::{
-    BufferOptions, BufferedWriter, CopyOptions, DeleteOptions, Increment, MetadataStore,
-    RebaseOptions, ResolveOptions, WriteOptions,
+    BufferOptions, BufferedWriter, CopyOptions, DeleteOptions, Increment, MaintainOptions,
+    MaintainReport, MetadataStore, RebaseOptions, ResolveOptions, WriteOptions,
 };

@@ -74,7 +74,11 @@ fn increment(
     let is_orphaned = |frame: &DataFrame| -> Result<_> {
         let labels = frame.column(LABEL).map_err(failed)?;
         let orphaned = Label::Orphaned as i8;
-        let labels = labels.as_materialized_series().i8().map_err(failed)?.clone();
+        let labels = labels
+            .as_materialized_series()
+            .i8()
+            .map_err(failed)?
+            .clone();
         Ok(polars::prelude::ChunkCompareEq::equal(&labels, orphaned))
     };
     each(labelled, |frame| {
@@ -108,7 +112,9 @@ fn increment(
         .map(|field| col(field.name().as_str()).alias(key(field.name())))
         .collect();
     columns.push(lit(Label::Orphaned as i8).alias(LABEL));
-    each(found.select(columns), |frame| sink.send(batch(&frame, schema)?))
+    each(found.select(columns), |frame| {
+        sink.send(batch(&frame, schema)?)
+    })
 }
 
 /// Runs a frame, and hands over its parts as they come.
@@ -119,9 +125,8 @@ pub(crate) fn each(frame: LazyFrame, mut take: impl FnMut(DataFrame) -> Result<(
     let running = std::thread::Builder::new()
         .name("metaxy-polars-query".into())
         .spawn(move || frame.collect_with_engine(Engine::Streaming).map(drop));
-    let running = running.map_err(|e| {
-        Error::new(ErrorKind::Storage, "no thread could be started").with_source(e)
-    })?;
+    let running = running
+        .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
     let mut taken = Ok(());
     for part in &parts {
         taken = take(part);
@@ -140,12 +145,13 @@ pub(crate) fn each(frame: LazyFrame, mut take: impl FnMut(DataFrame) -> Result<(
 
 /// A batch of `schema`; columns that the frame lacks are null.
 fn batch(frame: &DataFrame, schema: &SchemaRef) -> Result<RecordBatch> {
-    let arrays = schema.fields().iter().map(|field| {
-        match frame.get_column_index(field.name()) {
+    let arrays = schema
+        .fields()
+        .iter()
+        .map(|field| match frame.get_column_index(field.name()) {
             Some(at) => array_of(&frame.columns()[at], field.data_type()),
             None => Ok(new_null_array(field.data_type(), frame.height())),
-        }
-    });
+        });
     let arrays = arrays.collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(frame.height()));
     Ok(RecordBatch::try_new_with_options(

@@ -70,12 +70,10 @@ impl ParquetTable {
         let mut frame = self.scan()?;
         match kept {
             Some(kept) => {
-                frame = frame
-                    .with_row_index(ROW, None)
-                    .filter(col(ROW).map(
-                        move |rows| is_kept(&rows, &kept),
-                        |_, field| Ok(pl::Field::new(field.name().clone(), pl::DataType::Boolean)),
-                    ));
+                frame = frame.with_row_index(ROW, None).filter(col(ROW).map(
+                    move |rows| is_kept(&rows, &kept),
+                    |_, field| Ok(pl::Field::new(field.name().clone(), pl::DataType::Boolean)),
+                ));
             }
             None => {
                 if let Some(restrictions) = restrictions {
@@ -129,7 +127,10 @@ impl ParquetTable {
     }
 
     fn cloud_options(&self) -> Result<Option<CloudOptions>> {
-        let scheme = self.files.first().and_then(|file| pl::CloudScheme::from_path(file));
+        let scheme = self
+            .files
+            .first()
+            .and_then(|file| pl::CloudScheme::from_path(file));
         if scheme.is_none_or(|scheme| scheme == pl::CloudScheme::File) {
             return Ok(None);
         }
@@ -150,8 +151,7 @@ impl ParquetTable {
     fn restrictions(&self, scan: &Scan) -> Option<Expr> {
         let version = scan.feature_version.as_ref();
         let version = version.filter(|version| self.feature_version.as_ref() != Some(version));
-        let version = version
-            .map(|version| col(columns::FEATURE_VERSION).eq(lit(version.clone())));
+        let version = version.map(|version| col(columns::FEATURE_VERSION).eq(lit(version.clone())));
         let utc = pl::DataType::Datetime(pl::TimeUnit::Microseconds, Some(pl::TimeZone::UTC));
         let time = scan
             .as_of
@@ -171,7 +171,9 @@ impl ParquetTable {
     fn kept(&self, keys: &[String], restrictions: Option<&Expr>) -> Result<Option<Bitmap>> {
         let read = |expressions: Vec<Expr>| -> Result<DataFrame> {
             let frame = self.scan()?.select(expressions);
-            let frame = frame.collect_with_engine(pl::Engine::Streaming).map_err(failed)?;
+            let frame = frame
+                .collect_with_engine(pl::Engine::Streaming)
+                .map_err(failed)?;
             Ok(frame.unwrap_single())
         };
         let ids: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
@@ -228,6 +230,12 @@ fn is_kept(rows: &pl::Column, kept: &Bitmap) -> pl::PolarsResult<pl::Column> {
         row.is_some_and(|row| (row as usize) < kept.len() && kept.get_bit(row as usize))
     });
     let bits: Bitmap = bits.collect();
-    let array = polars_arrow::array::BooleanArray::new(polars_arrow::datatypes::ArrowDataType::Boolean, bits, None);
-    Ok(pl::IntoColumn::into_column(pl::BooleanChunked::with_chunk(name, array)))
+    let array = polars_arrow::array::BooleanArray::new(
+        polars_arrow::datatypes::ArrowDataType::Boolean,
+        bits,
+        None,
+    );
+    Ok(pl::IntoColumn::into_column(pl::BooleanChunked::with_chunk(
+        name, array,
+    )))
 }

@@ -6,8 +6,8 @@ use metaxy_core::hash;
 use metaxy_core::plan::HashSpec;
 use polars::prelude as pl;
 use polars::prelude::{
-    AllowedOptimizations, BooleanChunked, Column, DataFrame, IdxCa, IntoColumn, LazyFrame, PlSmallStr,
-    NewChunkedArray, PolarsResult, Schema, SortMultipleOptions, StringChunked,
+    AllowedOptimizations, BooleanChunked, Column, DataFrame, IdxCa, IntoColumn, LazyFrame,
+    NewChunkedArray, PlSmallStr, PolarsResult, Schema, SortMultipleOptions, StringChunked,
 };
 use polars_arrow::array::{MutableBinaryViewArray, Utf8ViewArray};
 
@@ -153,7 +153,9 @@ fn sorted(frame: &DataFrame, by: &[&String], descending: &[&String]) -> PolarsRe
             maintain_order: true,
             ..Default::default()
         }),
-        false => first.as_materialized_series().arg_sort_multiple(rest, &options)?,
+        false => first
+            .as_materialized_series()
+            .arg_sort_multiple(rest, &options)?,
     };
     Ok(order.into_no_null_iter().collect())
 }

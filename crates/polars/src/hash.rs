@@ -107,7 +107,9 @@ impl Recipe {
             let end = rows.min(start + HashBatch::ROWS);
             valid.clear();
             valid.extend((start..end).filter(|row| {
-                needed.iter().all(|valid| valid.get_bit(*row % valid.len().max(1)))
+                needed
+                    .iter()
+                    .all(|valid| valid.get_bit(*row % valid.len().max(1)))
             }));
             self.write(&texts, &valid, batch.rows(valid.len()));
             let mut done = batch.finish();

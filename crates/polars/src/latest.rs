@@ -130,7 +130,9 @@ fn equal_rows<T: PartialOrd + Copy>(ids: &[T], starts: &[usize]) -> Vec<Vec<usiz
             return found;
         };
         let (_, end) = runs[0];
-        at[0] += ids[at[0]..end].partition_point(|id| *id < least).min(end - at[0]);
+        at[0] += ids[at[0]..end]
+            .partition_point(|id| *id < least)
+            .min(end - at[0]);
         let mut rows = Vec::new();
         for (run, (_, end)) in runs.iter().enumerate() {
             if at[run] < *end && ids[at[run]] <= least {
@@ -179,7 +181,9 @@ fn grouped(
     }
     let mut frame = ids.clone();
     let places = IdxCa::from_vec(PlSmallStr::from_static(ORDER), places);
-    frame.with_column(pl::IntoColumn::into_column(places)).map_err(failed)?;
+    frame
+        .with_column(pl::IntoColumn::into_column(places))
+        .map_err(failed)?;
     let groups = distinct(frame, vec![col(ORDER).max()])?;
     let places = groups.column(ORDER).map_err(failed)?;
     let places = places.as_materialized_series().idx().map_err(failed)?;

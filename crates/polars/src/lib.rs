@@ -8,18 +8,18 @@ mod engine;
 mod error;
 mod files;
 mod frames;
-mod on_polars;
 mod grouped;
 mod hash;
 mod latest;
+mod on_polars;
 mod relation;
 mod scalar;
 mod source;
 mod types;
 
 pub use engine::query;
-pub use frames::{FromPolars, PolarsIncrement, ToPolars};
 pub use files::{ParquetColumn, ParquetTable};
+pub use frames::{FromPolars, PolarsIncrement, ToPolars};
 pub use on_polars::on_polars;
 pub use source::Source;
 

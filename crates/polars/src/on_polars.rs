@@ -11,6 +11,7 @@ use metaxy_core::append::Append;
 use metaxy_core::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::{JoinKind, Plan, Relation, Scalar, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
@@ -67,6 +68,14 @@ impl Backend for OnPolars {
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         self.0.drop_table(table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        self.0.prune(table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        self.0.maintain(maintenance).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
@@ -133,7 +142,9 @@ fn part(batch: &RecordBatch, position: usize, schema: &SchemaRef) -> Result<Reco
     let mask: BooleanArray = tags.iter().map(|t| Some(t == Some(tag.as_str()))).collect();
     let columns = schema.fields().iter().map(|field| {
         let column = batch.column_by_name(&under(position, field.name()));
-        column.cloned().ok_or_else(|| internal("a column was not read"))
+        column
+            .cloned()
+            .ok_or_else(|| internal("a column was not read"))
     });
     let part = RecordBatch::try_new(schema.clone(), columns.collect::<Result<_>>()?)?;
     Ok(filter_record_batch(&part, &mask)?)
@@ -149,7 +160,10 @@ struct Wanted {
 /// The scans of a plan, by what they say.
 fn scans_of(plan: &Plan) -> Result<BTreeMap<String, Wanted>> {
     let recorder = Recorder::default();
-    let frames = plan.frames.iter().map(|frame| to_polars(frame.schema(), &[]));
+    let frames = plan
+        .frames
+        .iter()
+        .map(|frame| to_polars(frame.schema(), &[]));
     let frames = frames.collect::<Result<Vec<_>>>()?;
     let lowering = Lowering {
         source: &recorder,

@@ -11,7 +11,8 @@ use metaxy_core::plan::{
 use metaxy_core::{Error, ErrorKind, Result, columns};
 use polars::prelude as pl;
 use polars::prelude::{
-    DataFrame, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit, when,
+    DataFrame, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit,
+    when,
 };
 
 use crate::cross::to_polars;
@@ -195,7 +196,9 @@ impl Lowering<'_> {
         if matches!(compare.stored.node(), Node::Empty) {
             let nulls = self.null_stored(compare, &stored_wanted)?;
             let rows = self.relation(&compare.expected, &expected)?;
-            return Ok(rows.with_columns(nulls).with_column(label(Label::New).alias(LABEL)));
+            return Ok(rows
+                .with_columns(nulls)
+                .with_column(label(Label::New).alias(LABEL)));
         }
         expected.extend(compare.on.iter().cloned());
         expected.insert(compare.expected_version.clone());
@@ -229,8 +232,8 @@ impl Lowering<'_> {
         let args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::KeepColumns);
         let joined = left.join(right, on, theirs, args);
 
-        let mut changed = col(compare.expected_version.as_str())
-            .neq_missing(col(under(&compare.stored_version)));
+        let mut changed =
+            col(compare.expected_version.as_str()).neq_missing(col(under(&compare.stored_version)));
         if compare.stale_if.is_some() {
             changed = changed.or(col(STALE_IF).fill_null(lit(false)));
         }

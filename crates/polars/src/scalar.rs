@@ -77,9 +77,7 @@ fn own(condition: &Condition, schema: &Schema) -> Option<Expr> {
         Condition::Compare { left, op, right } => {
             let (column, op, value) = match (left, right) {
                 (Operand::Column(column), Operand::Literal(value)) => (column, *op, value),
-                (Operand::Literal(value), Operand::Column(column)) => {
-                    (column, op.flipped(), value)
-                }
+                (Operand::Literal(value), Operand::Column(column)) => (column, op.flipped(), value),
                 _ => return None,
             };
             let data_type = schema.field_with_name(column).ok()?.data_type();
@@ -126,7 +124,9 @@ fn constant(data_type: &DataType, value: &Value) -> Option<Expr> {
 fn evaluated(condition: &Condition, schema: &Schema) -> Result<Expr> {
     let names: Vec<&str> = condition.columns().into_iter().collect();
     let fields = names.iter().map(|name| schema.field_with_name(name));
-    let fields: Vec<Field> = fields.map(|field| field.cloned()).collect::<Result<_, _>>()?;
+    let fields: Vec<Field> = fields
+        .map(|field| field.cloned())
+        .collect::<Result<_, _>>()?;
     let columns: Vec<Expr> = names.iter().map(|name| col(*name)).collect();
     let Some((first, rest)) = columns.split_first() else {
         return constant_condition(condition);

@@ -12,14 +12,15 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use metaxy_store::append::{Append, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
-use metaxy_store::plan::Plan;
+use metaxy_store::maintain::{MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::pump::Pump;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 
 use crate::config::FolderConfig;
 use crate::files::{self, Lock, Writer};
-use crate::manifest::{DataFile, Manifest, Table};
+use crate::manifest::{DataFile, Manifest};
 
 /// A store in a folder. Made by [`FolderConfig::open`].
 #[derive(Debug, Clone)]
@@ -131,6 +132,32 @@ impl Backend for FolderStore {
         self.require_write()?;
         let name = table.table_name();
         self.run(move |folder| folder.write(|manifest| Ok(manifest.tables.remove(&name).is_some())))
+            .await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        let (table, prune) = (table.clone(), prune.clone());
+        if prune.dry_run {
+            let look = move |folder: Folder| {
+                folder.read(|manifest| Ok(folder.pruned(manifest, &table, &prune)?.1))
+            };
+            return self.run(look).await;
+        }
+        self.require_write()?;
+        self.run(move |folder| folder.write(|manifest| folder.prune(manifest, &table, &prune)))
+            .await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        let maintenance = maintenance.clone();
+        if maintenance.dry_run {
+            let look = move |folder: Folder| {
+                folder.read(|manifest| folder.compact(&mut manifest.clone(), &maintenance))
+            };
+            return self.run(look).await;
+        }
+        self.require_write()?;
+        self.run(move |folder| folder.write(|manifest| folder.compact(manifest, &maintenance)))
             .await
     }
 
@@ -258,25 +285,97 @@ impl Folder {
         let Some(rows) = files::read(&self.config.path, feature, &table)? else {
             return Ok(0);
         };
-        let file = manifest.new_file();
-        let entry = manifest.tables.entry(name.clone()).or_default();
-        entry.files.push(DataFile::empty(&file));
-        let mut writer = Writer::create(&self.config.path.join(&file), rows.schema())?;
+        let mut left = Vec::new();
         for batch in rows.batches() {
             if let Some(condition) = condition {
                 let holds = condition.evaluate(batch)?;
                 // Rows for which it is false or null stay.
                 let goes: BooleanArray = holds.iter().map(|it| Some(it == Some(true))).collect();
-                writer.write(&filter_record_batch(batch, &not(&goes)?)?)?;
+                left.push(filter_record_batch(batch, &not(&goes)?)?);
             }
         }
-        // One file in place of all: the table stays, with its columns, even without rows.
+        let left = self.replace(manifest, &name, &Rows::new(rows.schema().clone(), left))?;
+        Ok(table.rows() - left)
+    }
+
+    /// Makes these the rows of a table, in one file in place of all; returns how many there are. The table stays, with its columns
+    /// and its latest stamp, even without rows.
+    fn replace(&self, manifest: &mut Manifest, name: &str, rows: &Rows) -> Result<u64> {
+        let file = manifest.new_file();
+        let entry = manifest.tables.entry(name.to_owned()).or_default();
+        entry.files.push(DataFile::empty(&file));
+        let mut writer = Writer::create(&self.config.path.join(&file), rows.schema())?;
+        for batch in rows.batches() {
+            writer.write(batch)?;
+        }
         let left = writer.finish(file)?;
-        let deleted = table.rows() - left.rows;
-        let files = vec![left];
-        let latest = table.latest;
-        manifest.tables.insert(name, Table { latest, files });
-        Ok(deleted)
+        let count = left.rows;
+        entry.files = vec![left];
+        Ok(count)
+    }
+
+    fn prune(&self, manifest: &mut Manifest, feature: &FeatureKey, prune: &Prune) -> Result<u64> {
+        let (left, removed) = self.pruned(manifest, feature, prune)?;
+        if let Some(left) = left.filter(|_| removed > 0) {
+            self.replace(manifest, &feature.table_name(), &left)?;
+        }
+        Ok(removed)
+    }
+
+    /// The rows of a table without superseded ones, and how many those are. The engine knows which they are.
+    fn pruned(
+        &self,
+        manifest: &Manifest,
+        feature: &FeatureKey,
+        prune: &Prune,
+    ) -> Result<(Option<Rows>, u64)> {
+        let Some(table) = manifest.tables.get(&feature.table_name()) else {
+            return Ok((None, 0));
+        };
+        let Some(rows) = files::read(&self.config.path, feature, table)? else {
+            return Ok((None, 0));
+        };
+        let scan = Scan {
+            table: feature.clone(),
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        };
+        let all = Relation::scan(scan, rows.schema().clone());
+        block_on(async {
+            let engine = engine();
+            engine.append(vec![as_is(feature.clone(), rows)]).await?;
+            let removed = engine.prune(feature, prune).await?;
+            let left = engine.query(Plan::from(all)).await?.collect().await?;
+            Ok((Some(left), removed))
+        })
+    }
+
+    /// Makes one file of those of a table, for each table that has several.
+    fn compact(&self, manifest: &mut Manifest, maintenance: &Maintenance) -> Result<Maintained> {
+        let path = &self.config.path;
+        let mut maintained = Maintained::default();
+        let features = maintenance.tables.iter();
+        let wanted: Vec<String> = features.map(FeatureKey::table_name).collect();
+        for (name, table) in manifest.tables.clone() {
+            let several = table.files.len() > 1;
+            if !several || !(wanted.is_empty() || wanted.contains(&name)) {
+                continue;
+            }
+            let action = MaintainAction::new("compact").with_table(&name);
+            let mut action = action.with_before(files::footprint(path, &table)?);
+            if !maintenance.dry_run
+                && let Some(rows) =
+                    files::read(path, &FeatureKey::new(name.replace("__", "/"))?, &table)?
+            {
+                self.replace(manifest, &name, &rows)?;
+                let now = manifest.tables.get(&name);
+                let now = now.map(|table| files::footprint(path, table));
+                action.after = now.transpose()?.unwrap_or_default();
+            }
+            maintained = maintained.with_action(action);
+        }
+        Ok(maintained)
     }
 }
 

@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use metaxy_store::append::conform_batch;
+use metaxy_store::maintain::Footprint;
 use metaxy_store::{Error, ErrorKind, FeatureKey, Result, Rows};
 
 use crate::manifest::{DataFile, Table, failed};
@@ -64,6 +65,15 @@ pub(crate) fn read(folder: &Path, feature: &FeatureKey, table: &Table) -> Result
         }
     }
     Ok(Some(Rows::new(schema, batches)))
+}
+
+/// What the files of a table take.
+pub(crate) fn footprint(folder: &Path, table: &Table) -> Result<Footprint> {
+    let mut bytes = 0;
+    for file in &table.files {
+        bytes += std::fs::metadata(folder.join(&file.name))?.len();
+    }
+    Ok(Footprint::files(table.files.len() as u64, bytes))
 }
 
 /// The lock that a writer holds: a file in the store's folder, locked as long as this lives.

@@ -2,17 +2,15 @@
 
 mod orphans;
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use metaxy_core::{
-    Access, DeleteOptions, Error, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result,
-    Rows, col,
+    Access, DeleteOptions, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result, Rows,
+    col,
 };
 
 use crate::args::Delete;
 use crate::project::{Project, feature, filters};
 use crate::rows::count as count_rows;
-use crate::screen::{Screen, count};
+use crate::screen::{Screen, confirmed, count};
 
 pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Write).await?;
@@ -105,24 +103,4 @@ async fn affected(
         Err(error) if error.kind() == ErrorKind::FeatureNotFound => Ok(0),
         Err(error) => Err(error),
     }
-}
-
-/// Asks whether to do `what`.
-fn confirmed(what: &str) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("this would {what}, and nobody is there to agree"),
-        )
-        .with_hint("add --yes to do it"));
-    }
-    let mut screen = io::stderr();
-    write!(screen, "This will {what}. Go on? [y/N] ")?;
-    screen.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
-        "y" | "yes"
-    ))
 }

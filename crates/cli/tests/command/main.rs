@@ -10,6 +10,7 @@ mod demo;
 mod errors;
 mod externals;
 mod formats;
+mod maintain;
 mod pushed;
 mod support;
 mod tour;

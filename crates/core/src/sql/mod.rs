@@ -4,9 +4,11 @@ mod block;
 mod compare;
 mod condition;
 mod dialect;
+mod prune;
 mod render;
 
 pub use block::column_at;
 pub use condition::condition;
 pub use dialect::{Dialect, HashArg, Matching, Replacing, literal_text, no_literal, quote};
+pub use prune::{PruneSql, prune};
 pub use render::render;

@@ -32,6 +32,21 @@ pub(super) fn hard_delete(store: &Inner) -> Result<()> {
     }
 }
 
+/// Refuses to remove the history of samples where rows cannot be removed.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] that names the store.
+pub(super) fn prune(store: &Inner) -> Result<()> {
+    match store.backend.capabilities().hard_delete {
+        true => Ok(()),
+        false => Err(
+            refusal(store, "remove superseded rows").with_hint(
+                "leave out what says which rows go: the storage is put in order all the same; nothing was removed",
+            ),
+        ),
+    }
+}
+
 /// Refuses to read a table as it was where that is impossible.
 ///
 /// # Errors

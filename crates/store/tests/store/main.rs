@@ -10,6 +10,7 @@ mod fixture;
 mod history;
 mod increments;
 mod lock;
+mod maintain;
 mod multi;
 mod progress;
 mod provenance;

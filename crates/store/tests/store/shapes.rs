@@ -12,6 +12,7 @@ use metaxy_store::Backend;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Capabilities, Description};
 use metaxy_store::clock::Micros;
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::prelude::*;
 
@@ -195,6 +196,14 @@ impl Backend for Observed {
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
         self.inner.drop_table(table).await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        self.inner.prune(table, prune).await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        self.inner.maintain(maintenance).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

@@ -1,0 +1,155 @@
+//! Superseded rows, and the file itself: its statistics, its log, its unused blocks.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use arrow::datatypes::{Field, Schema};
+use metaxy_core::FeatureKey;
+use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::sql::{PruneSql, prune as prune_sql, quote};
+
+use crate::catalog::{self, Session};
+use crate::dialect::{DuckDbDialect, ROWID, hides_rowid};
+use crate::error::Failure;
+use crate::write::{refuse_view, require_ours};
+
+/// Removes superseded rows of a table, or counts them. A connection that is dropped before its commit undoes everything.
+pub(crate) fn prune(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    prune: &Prune,
+) -> Result<u64, Failure> {
+    let connection = session.connection;
+    let name = dialect.table_name(table);
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    let Some(schema) = catalog::table(session, &name)? else {
+        refuse_view(session, &name, table)?;
+        return Ok(0);
+    };
+    require_ours(&schema, &name, table)?;
+    if prune.dry_run {
+        return count(dialect, session, table, &schema, prune);
+    }
+    let removed = match hides_rowid(&schema) {
+        false => remove(dialect, session, table, &schema, prune)?,
+        true => remove_beside_rowid(dialect, session, table, &schema, prune)?,
+    };
+    connection.execute_batch("COMMIT")?;
+    Ok(removed)
+}
+
+fn count(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    schema: &Schema,
+    prune: &Prune,
+) -> Result<u64, Failure> {
+    let mut dialect = for_names(dialect);
+    if hides_rowid(schema) {
+        dialect.rowid_hidden.insert(dialect.table_name(table));
+    }
+    let Some(PruneSql { count, .. }) = prune_sql(table, schema, prune, &dialect)? else {
+        return Ok(0);
+    };
+    let rows: i64 = session.connection.query_row(&count, [], |row| row.get(0))?;
+    Ok(u64::try_from(rows).unwrap_or_default())
+}
+
+fn remove(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    schema: &Schema,
+    prune: &Prune,
+) -> Result<u64, Failure> {
+    match prune_sql(table, schema, prune, &for_names(dialect))? {
+        Some(PruneSql { delete, .. }) => Ok(session.connection.execute(&delete, [])? as u64),
+        None => Ok(0),
+    }
+}
+
+/// What a column `rowid` is called while rows are removed: it hides DuckDB's own number of a row.
+const HIDING: &str = "metaxy.rowid";
+
+/// As [`remove`], of a table with a column that hides the number by which a row is named.
+fn remove_beside_rowid(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    schema: &Schema,
+    prune: &Prune,
+) -> Result<u64, Failure> {
+    let is_hiding = |name: &str| name.eq_ignore_ascii_case(ROWID);
+    let mut names = schema.fields().iter().map(|field| field.name());
+    let own = names.find(|name| is_hiding(name)).map_or(ROWID, |n| n);
+    let rename = |from: &str, to: &str| {
+        let table = session.name(&dialect.table_name(table));
+        let (from, to) = (quote(from), quote(to));
+        let sql = format!("ALTER TABLE {table} RENAME COLUMN {from} TO {to}");
+        session.connection.execute_batch(&sql)
+    };
+    let renamed = schema
+        .fields()
+        .iter()
+        .map(|field| match is_hiding(field.name()) {
+            true => Field::new(HIDING, field.data_type().clone(), true),
+            false => field.as_ref().clone(),
+        });
+    let renamed = Schema::new(renamed.collect::<Vec<_>>());
+    let ids = prune.id_columns.iter().map(|id| match id == own {
+        true => HIDING,
+        false => id,
+    });
+    let prune = prune.clone().with_id_columns(ids);
+    rename(own, HIDING)?;
+    let removed = remove(dialect, session, table, &renamed, &prune)?;
+    rename(HIDING, own)?;
+    Ok(removed)
+}
+
+/// The dialect for a statement that names its tables as they are.
+fn for_names(dialect: &DuckDbDialect) -> DuckDbDialect {
+    DuckDbDialect {
+        table_prefix: dialect.table_prefix.clone(),
+        database: dialect.database.clone(),
+        has_untyped: AtomicBool::new(true),
+        ..DuckDbDialect::default()
+    }
+}
+
+/// Renews the statistics that plans are made with, and writes the log into the file, which gives up the blocks at its end that no
+/// row needs. `file` is `None` in memory.
+pub(crate) fn maintain(
+    session: Session<'_>,
+    tables: &[String],
+    file: Option<&Path>,
+    maintenance: &Maintenance,
+) -> Result<Maintained, Failure> {
+    let connection = session.connection;
+    let footprint = || file.map(footprint).unwrap_or_default();
+    let mut maintained = Maintained::default();
+    for table in tables {
+        if !maintenance.dry_run {
+            connection.execute_batch(&format!("VACUUM ANALYZE {}", session.name(table)))?;
+        }
+        let optimise = MaintainAction::new("optimise").with_table(table);
+        maintained = maintained.with_action(optimise);
+    }
+    let mut checkpoint = MaintainAction::new("checkpoint").with_before(footprint());
+    if !maintenance.dry_run {
+        connection.execute_batch(&format!("CHECKPOINT {}", quote(session.database)))?;
+        checkpoint.after = footprint();
+    }
+    Ok(maintained.with_action(checkpoint))
+}
+
+/// Bytes of the file and its log.
+fn footprint(file: &Path) -> Footprint {
+    let mut log = file.as_os_str().to_owned();
+    log.push(".wal");
+    let files = [file, Path::new(&log)];
+    let bytes = files.map(|file| std::fs::metadata(file).map_or(0, |file| file.len()));
+    Footprint::bytes(bytes.iter().sum())
+}
