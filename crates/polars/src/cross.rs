@@ -192,6 +192,9 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
             let naive = cast(&naive, &DataType::Timestamp(*to, None))?;
             reinterpreted(&naive, wanted)
         }
+        (DataType::BinaryView, DataType::FixedSizeBinary(_)) => {
+            Ok(cast(&cast(array, &DataType::Binary)?, wanted)?)
+        }
         (DataType::Timestamp(TimeUnit::Millisecond, _), DataType::Date64) => {
             reinterpreted(array, wanted)
         }

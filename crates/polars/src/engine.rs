@@ -10,12 +10,12 @@ use metaxy_core::plan::{Compare, LABEL, Label, Node, Plan, Relation, STORED_PREF
 use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use polars::prelude::{
-    DataFrame, Engine, IntoLazy, JoinArgs, JoinType, LazyFrame, PlanCallback, PolarsError, col, lit,
+    DataFrame, Engine, IntoLazy, JoinArgs, JoinType, LazyFrame, PlanCallback, PolarsError, col,
 };
 
 use crate::cross::{array_of, to_polars};
 use crate::error::failed;
-use crate::relation::{Lowering, Names};
+use crate::relation::{Lowering, Names, label};
 use crate::source::Source;
 
 /// Runs a plan over the tables of `source`, on Polars' streaming engine; the batches come as they are computed.
@@ -111,7 +111,7 @@ fn increment(
         .iter()
         .map(|field| col(field.name().as_str()).alias(key(field.name())))
         .collect();
-    columns.push(lit(Label::Orphaned as i8).alias(LABEL));
+    columns.push(label(Label::Orphaned).alias(LABEL));
     each(found.select(columns), |frame| {
         sink.send(batch(&frame, schema)?)
     })

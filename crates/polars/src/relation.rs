@@ -273,8 +273,9 @@ pub(crate) fn selected(names: &Names) -> Vec<Expr> {
     names.iter().map(|name| col(name.as_str())).collect()
 }
 
-fn label(label: Label) -> Expr {
-    lit(label as i8)
+pub(crate) fn label(label: Label) -> Expr {
+    // A plain number is of whatever type it is compared with.
+    lit(label as i8).cast(pl::DataType::Int8)
 }
 
 /// The column that takes the least to read.
