@@ -1,1 +1,64 @@
-//! The Delta Lake store.
+//! The Delta Lake store of metaxy: one Delta table per feature, below a folder or an address of an object store.
+//!
+//! # How samples are kept
+//!
+//! A feature's table is `{root}/{part}/{part}.delta`, or `{root}/{table name}.delta` in the flat layout, as the Python package has it;
+//! both programs may write to one store, at the same time. By-field columns are structs. Types that Delta lacks, such as unsigned
+//! integers or durations, are kept in one that loses nothing, and the field's metadata tell the type that they had.
+//!
+//! Rows that were stored later come later: files are ordered by their modification time, which this store makes greater with each
+//! commit, and then by the number in their name. Merging and rewriting files keeps the order.
+//!
+//! # Many writers
+//!
+//! An append stores its files, and then puts one commit into the log, if nobody else has put another of that number there; otherwise it
+//! tries the next number. New columns are part of the same commit. Each commit carries a random id, so that one that succeeded
+//! although it was reported as failed is not repeated. Deletes start again when others have changed the same files. Each table is
+//! written by commits of its own: an append to several tables may fail between them.
+//!
+//! A table that is dropped keeps its log, marked by the property `metaxy.dropped`; to other programs it is empty.
+//!
+//! # Limits
+//!
+//! Object stores must refuse to put a file that exists, as S3, Azure and Google Cloud Storage do. Tables with deletion vectors or
+//! column mapping are not read; partitioned tables, and those with constraints or generated columns, are not written to. Delta ignores
+//! the case of names, so columns that differ in case only are refused.
+
+mod backend;
+mod config;
+mod convert;
+mod delete;
+mod error;
+mod file;
+mod latest;
+mod log;
+mod maintain;
+mod prune;
+mod retry;
+mod root;
+mod runtime;
+mod scan;
+mod skip;
+mod snapshot;
+mod stats;
+mod table;
+mod tables;
+mod types;
+mod write;
+
+pub use backend::DeltaBackend;
+pub use config::{Compression, DeltaConfig, Layout, WriteOptions};
+
+use metaxy_core::registry::Descriptor;
+
+/// The type path under which a configuration names this store.
+pub const TYPE_PATH: &str = "metaxy_delta::DeltaBackend";
+
+/// What the registry knows of this store.
+pub const DESCRIPTOR: Descriptor = Descriptor::new("delta", TYPE_PATH, config::open)
+    .with_aliases(metaxy_core::registry::DELTA_PATHS)
+    .with_cargo_feature("delta")
+    .with_engine(metaxy_core::engine::POLARS)
+    .with_summary("Delta tables in a folder or an object store; many processes may share it");
+
+metaxy_core::registry::submit! { DESCRIPTOR }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Schema};
+use metaxy_core::expr::Expr as Condition;
 use metaxy_core::plan::Scan;
 use metaxy_core::{Error, ErrorKind, Result, columns};
 use polars::io::cloud::CloudOptions;
@@ -14,14 +15,15 @@ use crate::cross::to_polars;
 use crate::error::failed;
 use crate::latest::latest;
 use crate::relation::{Names, selected};
+use crate::scalar::test;
 
 /// A table whose rows are in Parquet files.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct ParquetTable {
-    /// Where the files are, in the order in which they were stored: paths, or addresses such as `s3://bucket/key`. Of rows with equal
-    /// stamps, the one that is later in this order is the later one.
-    pub files: Vec<String>,
+    /// The files, in the order in which they were stored, all of one kind. Of rows with equal stamps, the one that is later in this
+    /// order is the later one.
+    pub files: Vec<ParquetFile>,
     /// All columns of the table. A file that lacks one has nulls in its place.
     pub columns: Vec<ParquetColumn>,
     /// What the object store needs to know, by the names that `object_store` has for it. It may hold secrets.
@@ -32,8 +34,38 @@ pub struct ParquetTable {
     pub no_tombstones: bool,
 }
 
+impl std::fmt::Debug for ParquetTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the options, which may hold secrets.
+        f.debug_struct("ParquetTable")
+            .field("files", &self.files)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a file of a [`ParquetTable`] is.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ParquetFile {
+    /// A path, or an address such as `s3://bucket/key`. Only the columns that a plan uses are read.
+    At(String),
+    /// Its bytes, for stores that Polars has no way to.
+    Held(Vec<u8>),
+}
+
+impl std::fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(place) => f.debug_tuple("At").field(place).finish(),
+            Self::Held(bytes) => f.debug_tuple("Held").field(&bytes.len()).finish(),
+        }
+    }
+}
+
 /// A column of a [`ParquetTable`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParquetColumn {
     /// Its name.
     pub name: String,
@@ -47,12 +79,19 @@ pub struct ParquetColumn {
 const ROW: &str = "__mx.row";
 
 impl ParquetTable {
-    /// The rows of `scan`, with the columns `needed`. The rows that are the latest of their sample are found here and now, which reads the
+    /// The rows of `scan`, with the columns `needed` of the table's `schema`: what [`Source::scan`](crate::Source::scan) gives, whose
+    /// arguments they are. The rows that are the latest of their sample are found here and now, which reads the
     /// IDs; everything else is lazy.
     ///
     /// # Errors
     /// If the IDs cannot be read, and for columns that Polars has no type for.
-    pub fn rows(&self, scan: &Scan, needed: &Names) -> Result<LazyFrame> {
+    pub fn rows(
+        &self,
+        scan: &Scan,
+        schema: &Schema,
+        needed: &Names,
+        filters: &[&Condition],
+    ) -> Result<LazyFrame> {
         if self.files.is_empty() {
             let schema = Schema::new(
                 self.columns
@@ -62,7 +101,7 @@ impl ParquetTable {
             );
             return Ok(pl::IntoLazy::lazy(to_polars(&schema, &[])?).select(selected(needed)));
         }
-        let restrictions = self.restrictions(scan);
+        let restrictions = self.restrictions(scan, schema, filters)?;
         let kept = match &scan.latest_per {
             None => None,
             Some(keys) => self.kept(keys, restrictions.as_ref())?,
@@ -94,7 +133,6 @@ impl ParquetTable {
             .map(|c| arrow::datatypes::Field::new(&c.name, c.stored.clone(), true))
             .collect();
         let schema = to_polars(&Schema::new(stored), &[])?.schema().clone();
-        let paths = self.files.iter().map(|file| PlRefPath::new(file));
         let cloud = self.cloud_options()?;
         let options = pl::ParquetOptions {
             schema: Some(schema.clone()),
@@ -121,16 +159,27 @@ impl ParquetTable {
             extra_columns_policy: pl::ExtraColumnsPolicy::Ignore,
             ..pl::UnifiedScanArgs::default()
         };
-        let sources = pl::ScanSources::Paths(paths.collect());
+        let mut paths = Vec::new();
+        let mut contents = Vec::new();
+        for file in &self.files {
+            match file {
+                ParquetFile::At(place) => paths.push(PlRefPath::new(place)),
+                ParquetFile::Held(bytes) => contents.push(bytes.clone()),
+            }
+        }
+        let sources = match contents.is_empty() {
+            true => pl::ScanSources::Paths(paths.into_iter().collect()),
+            false => pl::ScanSources::Buffers(contents.into_iter().map(Into::into).collect()),
+        };
         let plan = pl::DslBuilder::scan_parquet(sources, options, arguments).map_err(failed)?;
         Ok(LazyFrame::from(plan.build()))
     }
 
     fn cloud_options(&self) -> Result<Option<CloudOptions>> {
-        let scheme = self
-            .files
-            .first()
-            .and_then(|file| pl::CloudScheme::from_path(file));
+        let scheme = match self.files.first() {
+            Some(ParquetFile::At(place)) => pl::CloudScheme::from_path(place),
+            _ => None,
+        };
         if scheme.is_none_or(|scheme| scheme == pl::CloudScheme::File) {
             return Ok(None);
         }
@@ -148,15 +197,33 @@ impl ParquetTable {
     }
 
     /// What holds for the rows before the latest are taken.
-    fn restrictions(&self, scan: &Scan) -> Option<Expr> {
-        let version = scan.feature_version.as_ref();
-        let version = version.filter(|version| self.feature_version.as_ref() != Some(version));
-        let version = version.map(|version| col(columns::FEATURE_VERSION).eq(lit(version.clone())));
-        let utc = pl::DataType::Datetime(pl::TimeUnit::Microseconds, Some(pl::TimeZone::UTC));
-        let time = scan
-            .as_of
-            .map(|as_of| self.stamp().lt_eq(lit(as_of).cast(utc)));
-        version.into_iter().chain(time).reduce(Expr::and)
+    fn restrictions(
+        &self,
+        scan: &Scan,
+        schema: &Schema,
+        filters: &[&Condition],
+    ) -> Result<Option<Expr>> {
+        let mut all = Vec::new();
+        if let Some(version) = &scan.feature_version
+            && self.feature_version.as_ref() != Some(version)
+        {
+            all.push(col(columns::FEATURE_VERSION).eq(lit(version.clone())));
+        }
+        if let Some(as_of) = scan.as_of {
+            let utc = pl::DataType::Datetime(pl::TimeUnit::Microseconds, Some(pl::TimeZone::UTC));
+            all.push(self.stamp().lt_eq(lit(as_of).cast(utc)));
+        }
+        let stored_otherwise = |name: &&str| {
+            let column = self.columns.iter().find(|column| column.name == **name);
+            column.is_none_or(|column| column.stored != column.data_type)
+        };
+        for filter in filters {
+            // The scan sees columns as they are stored; the plan filters once more.
+            if !filter.columns().iter().any(stored_otherwise) {
+                all.push(test(filter, schema)?);
+            }
+        }
+        Ok(all.into_iter().reduce(Expr::and))
     }
 
     /// The time at which a row was written.
@@ -210,6 +277,23 @@ impl ParquetTable {
 }
 
 impl ParquetColumn {
+    /// A column that is stored with its own type.
+    #[must_use]
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            name: name.into(),
+            stored: data_type.clone(),
+            data_type,
+        }
+    }
+
+    /// The same column with another type in the files.
+    #[must_use]
+    pub fn with_stored(mut self, stored: DataType) -> Self {
+        self.stored = stored;
+        self
+    }
+
     /// The column with the type as which it crosses.
     fn restored(&self) -> Result<Expr> {
         let column = col(self.name.as_str());

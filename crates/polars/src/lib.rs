@@ -18,9 +18,11 @@ mod source;
 mod types;
 
 pub use engine::query;
-pub use files::{ParquetColumn, ParquetTable};
+pub use files::{ParquetColumn, ParquetFile, ParquetTable};
 pub use frames::{FromPolars, PolarsIncrement, ToPolars};
 pub use on_polars::on_polars;
+pub use polars::prelude::LazyFrame;
+pub use relation::Names;
 pub use source::Source;
 
 use metaxy_core::engine::{EngineDescriptor, POLARS};

@@ -186,7 +186,13 @@ fn scans_of(plan: &Plan) -> Result<BTreeMap<String, Wanted>> {
 struct Recorder(Mutex<BTreeMap<String, Wanted>>);
 
 impl Source for Recorder {
-    fn scan(&self, scan: &Scan, schema: &SchemaRef, columns: &Names) -> Result<LazyFrame> {
+    fn scan(
+        &self,
+        scan: &Scan,
+        schema: &SchemaRef,
+        columns: &Names,
+        _: &[&Expr],
+    ) -> Result<LazyFrame> {
         let mut scans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = scans.entry(format!("{scan:?}")).or_insert_with(|| Wanted {
             scan: scan.clone(),
@@ -202,7 +208,13 @@ impl Source for Recorder {
 struct Loaded(BTreeMap<String, DataFrame>);
 
 impl Source for Loaded {
-    fn scan(&self, scan: &Scan, _: &SchemaRef, columns: &Names) -> Result<LazyFrame> {
+    fn scan(
+        &self,
+        scan: &Scan,
+        _: &SchemaRef,
+        columns: &Names,
+        _: &[&Expr],
+    ) -> Result<LazyFrame> {
         let rows = self.0.get(&format!("{scan:?}"));
         let rows = rows.ok_or_else(|| internal("a table was not read"))?;
         Ok(rows.clone().lazy().select(selected(columns)))

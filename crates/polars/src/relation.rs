@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, Schema};
 use metaxy_core::plan::{
-    Compare, Fold, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar,
+    Compare, Fold, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar, Scan,
 };
 use metaxy_core::{Error, ErrorKind, Result, columns};
 use polars::prelude as pl;
@@ -21,7 +21,7 @@ use crate::scalar::{expression, inputs};
 use crate::source::Source;
 
 /// Names of columns.
-pub(crate) type Names = BTreeSet<String>;
+pub type Names = BTreeSet<String>;
 
 /// What turns relations into lazy frames.
 pub(crate) struct Lowering<'a> {
@@ -49,19 +49,22 @@ impl Lowering<'_> {
         };
         let needed = if needed.is_empty() { &some } else { needed };
         let frame = match relation.node() {
-            Node::Scan(scan) => self.source.scan(scan, relation.schema(), needed)?,
+            Node::Scan(scan) => self.source.scan(scan, relation.schema(), needed, &[])?,
             Node::Frame(position) => {
                 let frame = self.frames.get(*position);
                 let frame = frame.ok_or_else(|| internal("a plan without one of its frames"))?;
                 frame.clone().lazy()
             }
             Node::Empty => to_polars(relation.schema(), &[])?.lazy(),
-            Node::Filter { input, condition } => {
-                let mut used = needed.clone();
-                inputs(condition, &mut used);
-                let condition = expression(condition, input.schema())?;
-                self.relation(input, &used)?.filter(condition)
-            }
+            Node::Filter { input, condition } => match conditions(relation) {
+                Some((scan, conditions)) => self.filtered(scan, relation, &conditions, needed)?,
+                None => {
+                    let mut used = needed.clone();
+                    inputs(condition, &mut used);
+                    let condition = expression(condition, input.schema())?;
+                    self.relation(input, &used)?.filter(condition)
+                }
+            },
             Node::Project { input, columns } => return self.project(input, columns, needed),
             Node::Join {
                 left,
@@ -79,6 +82,34 @@ impl Lowering<'_> {
             }
         };
         Ok(frame.select(selected(needed)))
+    }
+
+    /// The rows of a stored table for which all conditions hold.
+    fn filtered(
+        &self,
+        scan: &Scan,
+        relation: &Relation,
+        conditions: &[&Scalar],
+        needed: &Names,
+    ) -> Result<LazyFrame> {
+        let mut used = needed.clone();
+        let mut filters = Vec::new();
+        for condition in conditions {
+            inputs(condition, &mut used);
+            if let Scalar::Test(filter) = condition {
+                let ids = scan.latest_per.as_ref();
+                let is_id = |name: &&str| ids.is_none_or(|ids| ids.iter().any(|id| id == name));
+                if filter.columns().iter().all(is_id) {
+                    filters.push(filter);
+                }
+            }
+        }
+        let schema = relation.schema();
+        let mut rows = self.source.scan(scan, schema, &used, &filters)?;
+        for condition in conditions {
+            rows = rows.filter(expression(condition, schema)?);
+        }
+        Ok(rows)
     }
 
     fn project(
@@ -265,6 +296,22 @@ impl Lowering<'_> {
             Ok(null.alias(format!("{STORED_PREFIX}{name}")))
         });
         nulls.collect()
+    }
+}
+
+/// The conditions of filters right above a scan.
+fn conditions(relation: &Relation) -> Option<(&Scan, Vec<&Scalar>)> {
+    let mut conditions = Vec::new();
+    let mut relation = relation;
+    loop {
+        match relation.node() {
+            Node::Filter { input, condition } => {
+                conditions.push(condition);
+                relation = input;
+            }
+            Node::Scan(scan) => return Some((scan, conditions)),
+            _ => return None,
+        }
     }
 }
 

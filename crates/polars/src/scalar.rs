@@ -57,7 +57,7 @@ pub(crate) fn inputs(scalar: &Scalar, names: &mut BTreeSet<String>) {
 
 /// A condition: where Polars means the same, as its own expression, which it can push into a scan; otherwise as
 /// [`Condition::evaluate`] says.
-fn test(condition: &Condition, schema: &Schema) -> Result<Expr> {
+pub(crate) fn test(condition: &Condition, schema: &Schema) -> Result<Expr> {
     match own(condition, schema) {
         Some(expression) => Ok(expression),
         None => evaluated(condition, schema),

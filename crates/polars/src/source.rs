@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::SchemaRef;
 use metaxy_core::Result;
+use metaxy_core::expr::Expr;
 use metaxy_core::plan::Scan;
 use polars::prelude::LazyFrame;
 
@@ -17,6 +18,9 @@ pub trait Source: Send + Sync + 'static {
     /// Datetime in UTC, by-field structs are structs, maps are lists of structs of `key` and `value`. What the plan does with the rows is
     /// lazy too, so that Polars pushes filters and projections into the frame's own scan.
     ///
+    /// Rows for which one of `filters` is not true may be left out, before the latest per sample are taken: they look at the columns of
+    /// [`Scan::latest_per`] only, if there are any. The plan applies them again.
+    ///
     /// # Errors
     /// If the rows cannot be read.
     fn scan(
@@ -24,5 +28,6 @@ pub trait Source: Send + Sync + 'static {
         scan: &Scan,
         schema: &SchemaRef,
         columns: &BTreeSet<String>,
+        filters: &[&Expr],
     ) -> Result<LazyFrame>;
 }

@@ -1,0 +1,354 @@
+//! Parquet files of a table: written in bounded memory, and read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use metaxy_core::{FeatureKey, Result};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
+use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
+use uuid::Uuid;
+
+use crate::config::{Compression, WriteOptions};
+use crate::convert::{from_stored, logical_schema, stored_schema, to_stored};
+use crate::error::{self, is_transient};
+use crate::retry::Backoff;
+use crate::stats;
+use crate::table::Table;
+use crate::types::StoredColumn;
+
+/// What is larger is sent in parts.
+const ONE_PUT: usize = 16 << 20;
+/// Bytes of a part.
+const PART: usize = 8 << 20;
+/// Parts that are under way at the same time.
+const PARTS_AT_ONCE: usize = 4;
+/// Bytes that are read to find the footer.
+const FOOTER: usize = 64 << 10;
+/// Rows that are read at once.
+const BATCH: usize = 65_536;
+
+/// A file that was stored, and is in no commit yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Staged {
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) stats: String,
+}
+
+/// Writes rows to new files. They are of no table before they are committed.
+pub(crate) struct Staging {
+    feature: FeatureKey,
+    table: Arc<Table>,
+    columns: Vec<StoredColumn>,
+    schema: SchemaRef,
+    indexed: Vec<bool>,
+    options: WriteOptions,
+    id: Uuid,
+    part: u64,
+    writer: Option<ArrowWriter<Vec<u8>>>,
+    staged: Vec<Staged>,
+    backoff: std::time::Duration,
+}
+
+impl Staging {
+    /// Files for these columns. `indexed`: how many of them get statistics, as the table property says. `part`: the number of the first.
+    pub(crate) fn new(
+        feature: &FeatureKey,
+        table: &Arc<Table>,
+        columns: Vec<StoredColumn>,
+        options: &WriteOptions,
+        indexed: Option<i64>,
+        part: u64,
+        retry_timeout: std::time::Duration,
+    ) -> Self {
+        Self {
+            feature: feature.clone(),
+            table: table.clone(),
+            schema: stored_schema(&columns),
+            indexed: stats::indexed(&columns, indexed),
+            columns,
+            options: options.clone(),
+            id: Uuid::new_v4(),
+            part,
+            writer: None,
+            staged: Vec::new(),
+            backoff: retry_timeout,
+        }
+    }
+
+    /// Adds rows, with the columns as they were appended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidFrame`](metaxy_core::ErrorKind::InvalidFrame) if Delta cannot hold a value; what the medium failed with.
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let failed = |e| error::parquet(&e, "write a Parquet file", self.table.secrets());
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let options = ArrowWriterOptions::new()
+                    .with_properties(properties(&self.options))
+                    .with_skip_arrow_metadata(true);
+                let made =
+                    ArrowWriter::try_new_with_options(Vec::new(), self.schema.clone(), options);
+                none.insert(made.map_err(failed)?)
+            }
+        };
+        let (feature, columns, schema) = (&self.feature, &self.columns, &self.schema);
+        // Encoding takes long; others go on meanwhile.
+        let size = tokio::task::block_in_place(|| {
+            let stored = to_stored(feature, batch, columns, schema)?;
+            writer.write(&stored).map_err(failed)?;
+            Ok::<_, metaxy_core::Error>(writer.bytes_written() + writer.in_progress_size())
+        })?;
+        if size as u64 >= self.options.target_file_size {
+            self.close().await?;
+        }
+        Ok(())
+    }
+
+    /// The files, all of them stored.
+    pub(crate) async fn finish(&mut self) -> Result<Vec<Staged>> {
+        self.close().await?;
+        Ok(std::mem::take(&mut self.staged))
+    }
+
+    /// Removes what was stored, as far as that works: files that are in no commit are nobody's, and are vacuumed some day.
+    pub(crate) async fn discard(mut self) {
+        self.writer = None;
+        discard(&self.table, &self.staged).await;
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let failed = |e| error::parquet(&e, "write a Parquet file", self.table.secrets());
+        let metadata = tokio::task::block_in_place(|| writer.finish()).map_err(failed)?;
+        let bytes = Bytes::from(writer.into_inner().map_err(failed)?);
+        let codec = match self.options.compression {
+            Compression::None => "",
+            Compression::Snappy => ".snappy",
+            Compression::Zstd(_) => ".zstd",
+        };
+        let staged = Staged {
+            path: format!("part-{:05}-{}-c000{codec}.parquet", self.part, self.id),
+            bytes: bytes.len() as u64,
+            rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
+            stats: stats::of_file(&metadata, &self.columns, &self.indexed),
+        };
+        // Known before it is stored, so that a part of it that is there is removed.
+        self.staged.push(staged.clone());
+        self.part += 1;
+        upload(&self.table, &staged.path, bytes, self.backoff).await
+    }
+}
+
+/// Removes files that are in no commit.
+pub(crate) async fn discard(table: &Table, files: &[Staged]) {
+    for file in files {
+        if let Err(error) = table.store.delete(&Path::from(file.path.as_str())).await
+            && !matches!(error, object_store::Error::NotFound { .. })
+        {
+            tracing::debug!(path = %file.path, %error, "a file that is not needed could not be removed");
+        }
+    }
+}
+
+fn properties(options: &WriteOptions) -> WriterProperties {
+    let codec = match options.compression {
+        Compression::None => Codec::UNCOMPRESSED,
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level).unwrap_or_default()),
+    };
+    WriterProperties::builder()
+        .set_compression(codec)
+        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
+        .set_created_by(concat!("metaxy-delta ", env!("CARGO_PKG_VERSION")).into())
+        .build()
+}
+
+/// Stores a file. Repeating it does no harm: the name is its own.
+async fn upload(
+    table: &Table,
+    path: &str,
+    bytes: Bytes,
+    timeout: std::time::Duration,
+) -> Result<()> {
+    let path = Path::from(path);
+    let mut backoff = Backoff::new(timeout);
+    loop {
+        let outcome = if bytes.len() <= ONE_PUT {
+            table
+                .store
+                .put(&path, PutPayload::from(bytes.clone()))
+                .await
+                .map(|_| ())
+        } else {
+            in_parts(table, &path, &bytes).await
+        };
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(e) if is_transient(&e) && backoff.pause().await => {}
+            Err(e) => return Err(table.failed(&e, "store a file")),
+        }
+    }
+}
+
+async fn in_parts(table: &Table, path: &Path, bytes: &Bytes) -> object_store::Result<()> {
+    let mut upload = table.store.put_multipart(path).await?;
+    let parts = (0..bytes.len()).step_by(PART).map(|from| {
+        let part = bytes.slice(from..bytes.len().min(from + PART));
+        upload.put_part(PutPayload::from(part))
+    });
+    let parts: Vec<_> = parts.collect();
+    let sent = stream::iter(parts)
+        .buffer_unordered(PARTS_AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await;
+    let outcome = match sent {
+        Ok(_) => upload.complete().await.map(|_| ()),
+        Err(e) => Err(e),
+    };
+    if outcome.is_err() {
+        // What was sent would be paid for; failing to remove it is not worth an error of its own.
+        let _ = upload.abort().await;
+    }
+    outcome
+}
+
+/// A file in an object store.
+pub(crate) struct Source {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+impl AsyncFileReader for Source {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move { Ok(self.store.get_range(&self.path, range).await?) }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { Ok(self.store.get_ranges(&self.path, &ranges).await?) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let options = options.map(|options| options.metadata_options().clone());
+            let bytes = self.bytes;
+            let footer = ParquetMetaDataReader::new()
+                .with_metadata_options(options)
+                // Of small files all, with the first request.
+                .with_prefetch_hint(Some(FOOTER));
+            Ok(Arc::new(footer.load_and_finish(self, bytes).await?))
+        }
+        .boxed()
+    }
+}
+
+/// A file, opened.
+pub(crate) type Opened = ParquetRecordBatchStreamBuilder<Source>;
+
+/// Opens a file: its footer is read.
+pub(crate) async fn open(table: &Table, path: &str, bytes: u64) -> Result<Opened> {
+    let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
+    let reader = Source {
+        store: table.store.clone(),
+        path: path.clone(),
+        bytes,
+    };
+    // What other programs say of their Arrow types is not of interest: the log says what columns are.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let opened = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
+    opened.map_err(|e| {
+        error::parquet(
+            &e,
+            &format!("open {path} of {}", table.location),
+            table.secrets(),
+        )
+    })
+}
+
+/// The rows of a file with these columns, as they were appended, in their order.
+pub(crate) async fn read(
+    table: &Table,
+    path: &str,
+    bytes: u64,
+    columns: &[StoredColumn],
+) -> Result<Reader> {
+    let opened = open(table, path, bytes).await?;
+    let wanted = |name: &str| columns.iter().any(|column| column.field.name() == name);
+    let roots = opened.parquet_schema().root_schema().get_fields().iter();
+    let roots: Vec<usize> = roots
+        .enumerate()
+        .filter(|(_, root)| wanted(root.name()))
+        .map(|(at, _)| at)
+        .collect();
+    let mask = ProjectionMask::roots(opened.parquet_schema(), roots);
+    let rows = opened.with_projection(mask).with_batch_size(BATCH).build();
+    let rows = rows.map_err(|e| error::parquet(&e, "read a file", table.secrets()))?;
+    Ok(Reader {
+        rows,
+        columns: columns.to_vec(),
+        schema: logical_schema(columns),
+        location: format!("{}/{path}", table.location),
+        secrets: table.secrets().clone(),
+    })
+}
+
+/// The rows of a file.
+pub(crate) struct Reader {
+    rows: ParquetRecordBatchStream<Source>,
+    columns: Vec<StoredColumn>,
+    schema: SchemaRef,
+    location: String,
+    secrets: error::Secrets,
+}
+
+impl Reader {
+    /// The next rows; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(batch) = self.rows.next().await else {
+            return Ok(None);
+        };
+        let what = format!("read the file {}", self.location);
+        let batch = batch.map_err(|e| error::parquet(&e, &what, &self.secrets))?;
+        from_stored(&batch, &self.columns, &self.schema).map(Some)
+    }
+}
+
+/// All bytes of a file.
+pub(crate) async fn bytes(table: &Table, path: &str) -> Result<Bytes> {
+    let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
+    let read = async { table.store.get(&path).await?.bytes().await };
+    read.await.map_err(|e| {
+        let what = format!("read {path} of {}", table.location);
+        error::store(&e, &what, table.secrets())
+    })
+}

@@ -1,0 +1,163 @@
+//! Rows: plans run on Polars, which reads the Parquet files of the snapshots that a query found when it began.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use futures::executor::block_on;
+use futures::future::try_join_all;
+use metaxy_core::expr::{Expr, Value};
+use metaxy_core::plan::{Plan, Scan};
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
+use metaxy_polars::{LazyFrame, Names, ParquetColumn, ParquetFile, ParquetTable, Source};
+
+use crate::skip::may_match;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::table::DeltaInner;
+use crate::{file, runtime};
+
+/// Runs a plan. All its scans of a table see one version.
+///
+/// # Errors
+/// If a table's log cannot be read.
+pub(crate) async fn query(inner: &Arc<DeltaInner>, plan: Plan) -> Result<Frame> {
+    let mut tables: Vec<FeatureKey> = Vec::new();
+    plan.relation.scans(&mut |scan| {
+        if !tables.contains(&scan.table) {
+            tables.push(scan.table.clone());
+        }
+    });
+    let snapshots = tables.into_iter().map(|table| async move {
+        let snapshot = inner.snapshot(&table).await?;
+        Ok::<_, Error>((table, snapshot))
+    });
+    let snapshots: HashMap<_, _> = try_join_all(snapshots).await?.into_iter().collect();
+    metaxy_polars::query(
+        plan,
+        Tables {
+            inner: inner.clone(),
+            snapshots,
+        },
+    )
+}
+
+/// The tables of one query.
+struct Tables {
+    inner: Arc<DeltaInner>,
+    snapshots: HashMap<FeatureKey, Option<Arc<Snapshot>>>,
+}
+
+impl Source for Tables {
+    fn scan(
+        &self,
+        scan: &Scan,
+        schema: &SchemaRef,
+        columns: &Names,
+        filters: &[&Expr],
+    ) -> Result<LazyFrame> {
+        let mut table = ParquetTable::default();
+        match self.snapshots.get(&scan.table) {
+            Some(Some(snapshot)) => self.describe(&mut table, scan, snapshot, filters)?,
+            // Dropped since the plan was made.
+            _ => {
+                let known = schema.fields().iter();
+                let known = known.map(|f| ParquetColumn::new(f.name(), f.data_type().clone()));
+                table.columns = known.collect();
+            }
+        }
+        table.rows(scan, schema, columns, filters)
+    }
+}
+
+impl Tables {
+    fn describe(
+        &self,
+        table: &mut ParquetTable,
+        scan: &Scan,
+        snapshot: &Snapshot,
+        filters: &[&Expr],
+    ) -> Result<()> {
+        let files = snapshot.files.iter();
+        let files = files.filter(|file| {
+            let versions = scan.feature_version.as_ref();
+            versions.is_none_or(|version| may_have(file, version))
+                && scan.as_of.is_none_or(|as_of| may_be_written_by(file, as_of))
+                && filters.iter().all(|filter| may_match(filter, file))
+        });
+        let files: Vec<&DataFile> = files.collect();
+        if let Some(file) = files.iter().find(|file| !file.partition.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the Delta table of feature {} is partitioned, which a metaxy store cannot read: {}", scan.table, file.path),
+            )
+            .with_hint("write it anew without `partition_by`"));
+        }
+        table.columns = snapshot.columns.iter().map(column).collect();
+        table.no_tombstones = files.iter().all(|file| {
+            let nulls = file.stat(columns::DELETED_AT).and_then(|stat| stat.nulls);
+            nulls.is_some() && nulls == file.rows
+        });
+        table.feature_version = scan
+            .feature_version
+            .clone()
+            .filter(|version| files.iter().all(|file| has_only(file, version)));
+        table.storage_options = self.inner.config.storage_options.clone();
+        table.files = match self.inner.config.object_store {
+            None => {
+                let places = files.iter().map(|file| ParquetFile::At(file.location.clone()));
+                places.collect()
+            }
+            Some(_) => self.contents(&scan.table, &files)?,
+        };
+        Ok(())
+    }
+
+    /// The bytes of files in an object store that only the caller knows how to reach.
+    fn contents(&self, table: &FeatureKey, files: &[&DataFile]) -> Result<Vec<ParquetFile>> {
+        let table = self.inner.table(table)?;
+        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+        let read = runtime::run(async move {
+            let contents = paths.iter().map(|path| file::bytes(&table, path));
+            try_join_all(contents).await
+        });
+        let contents = block_on(read)?.into_iter();
+        Ok(contents.map(|bytes| ParquetFile::Held(bytes.to_vec())).collect())
+    }
+}
+
+fn column(column: &crate::types::StoredColumn) -> ParquetColumn {
+    let data_type: DataType = column.field.data_type().clone();
+    ParquetColumn::new(column.field.name(), data_type).with_stored(column.stored.clone())
+}
+
+/// Whether a row of the file may be of this feature version.
+fn may_have(file: &DataFile, version: &str) -> bool {
+    let Some(stat) = file.stat(columns::FEATURE_VERSION) else {
+        return true;
+    };
+    let is_beyond = |bound: &Option<Value>, than: fn(&str, &str) -> bool| match bound {
+        Some(Value::Text(bound)) => than(bound, version),
+        _ => false,
+    };
+    !is_beyond(&stat.min, |min, version| min > version)
+        && !is_beyond(&stat.max, |max, version| max < version)
+}
+
+/// Whether all rows of the file are of this feature version.
+fn has_only(file: &DataFile, version: &str) -> bool {
+    let Some(stat) = file.stat(columns::FEATURE_VERSION) else {
+        return false;
+    };
+    let is = |bound: Option<Value>| matches!(bound, Some(Value::Text(bound)) if bound == version);
+    stat.nulls == Some(0) && is(stat.min) && is(stat.max)
+}
+
+/// Whether a row of the file may have been written at this time or before.
+fn may_be_written_by(file: &DataFile, as_of: i64) -> bool {
+    let stat = file.stat(columns::UPDATED_AT);
+    match stat.and_then(|stat| stat.min) {
+        // A row's stamp is never before its `metaxy_updated_at`.
+        Some(Value::Timestamp(min)) => min <= as_of,
+        _ => true,
+    }
+}
