@@ -144,7 +144,7 @@ impl Staging {
         };
         let failed = |e| error::parquet(&e, "write a Parquet file", self.table.secrets());
         let metadata = tokio::task::block_in_place(|| writer.finish()).map_err(failed)?;
-        let bytes = Bytes::from(writer.into_inner().map_err(failed)?);
+        let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
         let codec = match self.options.compression {
             Compression::None => "",
             Compression::Snappy => ".snappy",

@@ -81,7 +81,9 @@ impl Tables {
         let files = files.filter(|file| {
             let versions = scan.feature_version.as_ref();
             versions.is_none_or(|version| may_have(file, version))
-                && scan.as_of.is_none_or(|as_of| may_be_written_by(file, as_of))
+                && scan
+                    .as_of
+                    .is_none_or(|as_of| may_be_written_by(file, as_of))
                 && filters.iter().all(|filter| may_match(filter, file))
         });
         let files: Vec<&DataFile> = files.collect();
@@ -104,7 +106,9 @@ impl Tables {
         table.storage_options = self.inner.config.storage_options.clone();
         table.files = match self.inner.config.object_store {
             None => {
-                let places = files.iter().map(|file| ParquetFile::At(file.location.clone()));
+                let places = files
+                    .iter()
+                    .map(|file| ParquetFile::At(file.location.clone()));
                 places.collect()
             }
             Some(_) => self.contents(&scan.table, &files)?,
@@ -121,7 +125,9 @@ impl Tables {
             try_join_all(contents).await
         });
         let contents = block_on(read)?.into_iter();
-        Ok(contents.map(|bytes| ParquetFile::Held(bytes.to_vec())).collect())
+        Ok(contents
+            .map(|bytes| ParquetFile::Held(bytes.to_vec()))
+            .collect())
     }
 }
 

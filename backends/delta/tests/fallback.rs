@@ -69,9 +69,7 @@ impl Site {
         let path = self.folder.path().join(name);
         match kind {
             Kind::Sqlite => Arc::new(SqliteConfig::new(path).open(Access::Write)),
-            Kind::Delta => {
-                Arc::new(DeltaConfig::new(path.to_string_lossy()).open(Access::Write))
-            }
+            Kind::Delta => Arc::new(DeltaConfig::new(path.to_string_lossy()).open(Access::Write)),
             #[cfg(feature = "s3")]
             Kind::DeltaOnS3 => {
                 let config = DeltaConfig::new(self.server.root(name));
@@ -300,7 +298,10 @@ fn a_fallback_on_a_server_that_is_gone_is_no_trouble_to_what_is_local() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
         let text = error.to_string();
-        assert!(text.contains("gone") && text.contains("feature: c"), "{text}");
+        assert!(
+            text.contains("gone") && text.contains("feature: c"),
+            "{text}"
+        );
         assert!(error.hint().is_some(), "{text}");
         assert!(!text.contains(common::s3::SECRET_KEY), "{text}");
     });

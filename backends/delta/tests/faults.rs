@@ -42,7 +42,12 @@ struct Bed {
 }
 
 impl Bed {
-    fn new(inner: Arc<dyn ObjectStore>, folder: Option<TempDir>, shares: Shares, seed: u64) -> Self {
+    fn new(
+        inner: Arc<dyn ObjectStore>,
+        folder: Option<TempDir>,
+        shares: Shares,
+        seed: u64,
+    ) -> Self {
         let faults = FaultyStore::with_shares(inner, shares, seed);
         let open = |timeout: Duration| {
             let config = DeltaConfig::new("memory://faulty")
@@ -212,7 +217,8 @@ fn files_of_rows_whose_put_fails_are_put_again() {
 fn a_write_that_runs_out_of_time_says_so_and_leaves_nothing_visible() {
     for bed in [Bed::in_memory(), Bed::on_disk()] {
         for path in [ROWS, LOG] {
-            bed.faults.rule(Request::Put, path, Fault::Refused, u64::MAX);
+            bed.faults
+                .rule(Request::Put, path, Fault::Refused, u64::MAX);
             is_clear(&write(&bed.hasty, 0..10).unwrap_err());
             bed.faults.heal();
             let error = bed.ids().unwrap_err();
@@ -222,7 +228,8 @@ fn a_write_that_runs_out_of_time_says_so_and_leaves_nothing_visible() {
         // Nor does anything happen to a table that is there.
         bed.write(0..10).unwrap();
         for path in [ROWS, LOG] {
-            bed.faults.rule(Request::Put, path, Fault::Refused, u64::MAX);
+            bed.faults
+                .rule(Request::Put, path, Fault::Refused, u64::MAX);
             is_clear(&write(&bed.hasty, 10..20).unwrap_err());
             let some = DeleteOptions::hard().with_filters([col("id").lt(5)]);
             is_clear(&block_on(bed.hasty.delete(&table(), some)).unwrap_err());
@@ -248,7 +255,8 @@ fn a_write_of_unknown_outcome_may_be_there_and_then_it_is_whole() {
     bed.faults.rule(Request::Put, LOG, Fault::Lost, 1);
     let next = "00000000000000000001.json";
     bed.faults.rule(Request::Get, next, Fault::Slow, 1);
-    bed.faults.rule(Request::Get, next, Fault::Refused, u64::MAX);
+    bed.faults
+        .rule(Request::Get, next, Fault::Refused, u64::MAX);
     let error = write(&bed.hasty, 10..20).unwrap_err();
     is_clear(&error);
     bed.faults.heal();
@@ -298,7 +306,9 @@ fn a_file_that_is_gone_is_an_error_and_never_less_rows() {
     }
     let inner = bed.faults.inner();
     let files: Vec<_> = block_on(inner.list(None).try_collect()).unwrap();
-    let rows = files.iter().find(|file| file.location.as_ref().ends_with(ROWS));
+    let rows = files
+        .iter()
+        .find(|file| file.location.as_ref().ends_with(ROWS));
     let rows = rows.unwrap().location.clone();
     block_on(object_store::ObjectStoreExt::delete(inner, &rows)).unwrap();
     let error = bed.ids().unwrap_err();

@@ -208,13 +208,7 @@ impl Source for Recorder {
 struct Loaded(BTreeMap<String, DataFrame>);
 
 impl Source for Loaded {
-    fn scan(
-        &self,
-        scan: &Scan,
-        _: &SchemaRef,
-        columns: &Names,
-        _: &[&Expr],
-    ) -> Result<LazyFrame> {
+    fn scan(&self, scan: &Scan, _: &SchemaRef, columns: &Names, _: &[&Expr]) -> Result<LazyFrame> {
         let rows = self.0.get(&format!("{scan:?}"));
         let rows = rows.ok_or_else(|| internal("a table was not read"))?;
         Ok(rows.clone().lazy().select(selected(columns)))
