@@ -5,7 +5,7 @@ A request is {"kind", "config": path of a metaxy.toml, "access": "r" | "w", "pro
 with one member per step, null where a step only does something. A step has an `op`:
 
     define    `graph`: the definitions of that name become the graph
-    load      `snapshot` (0 = pushed first): the graph becomes one that was pushed; answers its project version
+    load      `snapshot` (0 = pushed first, -1 = last): the graph becomes one that was pushed; answers its project version
     push      `project`, `tags`; answers {project_version, already_pushed}
     write     `feature`, `rows` (see values.py), optional `materialization_id`
     apply     `feature`: resolves and writes new and stale; optional `expand` = {column, count}: each row so often, numbered;
@@ -17,10 +17,12 @@ with one member per step, null where a step only does something. A step has an `
               `staleness_predicates`, `skip_comparison`; answers {new, stale, orphaned} of frames
     graph     answers the versions of the graph
     history   answers the rows of the table of pushed graphs, the snapshots, and the last version of each project
+    lock      `projects`: answers what a lock file with their features holds. The graph has these features afterwards
 """
 
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -28,11 +30,14 @@ warnings.filterwarnings("ignore")
 
 import metaxy as mx
 import polars as pl
+import tomlkit
 from metaxy.config import MetaxyConfig
 from metaxy.metadata_store.system import FEATURE_VERSIONS_KEY
 from metaxy.metadata_store.system.storage import SystemTableStorage
+from metaxy.models.feature_selection import FeatureSelection
 from metaxy.models.filter_expression import parse_filter_string
 from metaxy.utils import collect_to_polars
+from metaxy.utils.lock_file import generate_lock_file
 
 import stores
 from values import cell_of, described, frame, type_of
@@ -149,6 +154,12 @@ class Session:
             "snapshots": {project: self.snapshots(project) for project in projects},
             "latest": {project: self.system._read_latest_project_version(project) for project in projects},
         }
+
+    def lock(self, step):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "metaxy.lock"
+            generate_lock_file(self.store, file, selection=FeatureSelection(projects=step["projects"]))
+            return tomlkit.parse(file.read_text()).unwrap()
 
     def snapshots(self, project):
         """The project's versions, oldest first."""

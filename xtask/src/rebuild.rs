@@ -16,6 +16,7 @@ pub(crate) struct Build<'a> {
 const FEATURES: &[(&str, bool)] = &[
     ("sqlite", cfg!(feature = "sqlite")),
     ("duckdb", cfg!(feature = "duckdb")),
+    ("delta", cfg!(feature = "delta")),
 ];
 
 /// The stores that a Cargo feature brings.

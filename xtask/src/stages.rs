@@ -11,6 +11,9 @@ use crate::{fuzz, rebuild, root};
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
 
+/// Features of `metaxy-store` that every other stage builds with more: with those that bring clouds, or with the store.
+const NOT_ALONE_ELSEWHERE: &[&str] = &["delta", "polars"];
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Run only the stages whose name starts so, such as `clippy` or `golden`.
@@ -108,6 +111,11 @@ fn all() -> Result<Vec<Stage>, String> {
     for package in packages()? {
         let command = format!("check --package {package} --no-default-features");
         stages.push(Stage::cargo(&format!("alone {package}"), &command));
+    }
+    for feature in NOT_ALONE_ELSEWHERE {
+        let command =
+            format!("check --package metaxy-store --no-default-features --features {feature}");
+        stages.push(Stage::cargo(&format!("alone {feature}"), &command));
     }
     // With every store, whatever this build has.
     let with_all =

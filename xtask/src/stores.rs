@@ -11,6 +11,8 @@ pub(crate) const STORES: &[(&str, Make)] = &[
     ("sqlite", sqlite),
     #[cfg(feature = "duckdb")]
     ("duckdb", duckdb),
+    #[cfg(feature = "delta")]
+    ("delta", delta),
 ];
 
 /// The factory called `name`.
@@ -45,6 +47,24 @@ fn duckdb() -> metaxy_store::Result<Box<dyn StoreFactory>> {
     use metaxy_store::duckdb::DuckDbConfig;
     let factory = metaxy_conformance::golden::Embedded::new("duckdb", |directory, _| {
         let config = DuckDbConfig::new(directory.join("golden.duckdb"));
+        Ok(std::sync::Arc::new(
+            config.open(metaxy_store::Access::Write),
+        ))
+    })?;
+    Ok(Box::new(factory))
+}
+
+/// One directory per case, with its tables where the case wants them.
+#[cfg(feature = "delta")]
+fn delta() -> metaxy_store::Result<Box<dyn StoreFactory>> {
+    use metaxy_store::delta::{DeltaConfig, Layout};
+    let factory = metaxy_conformance::golden::Embedded::new("delta", |directory, request| {
+        let layout = match request.layout.as_str() {
+            "flat" => Layout::Flat,
+            _ => Layout::Nested,
+        };
+        let root = directory.join("golden");
+        let config = DeltaConfig::new(root.to_string_lossy()).with_layout(layout);
         Ok(std::sync::Arc::new(
             config.open(metaxy_store::Access::Write),
         ))

@@ -86,8 +86,13 @@ pub(super) fn filters(value: &Json, name: &str) -> Outcome<Vec<Expr>> {
 
 /// The time of a step, in UTC microseconds.
 pub(super) fn at(step: &Json) -> Outcome<i64> {
-    let at = text(step, "at")?;
-    let parsed = DateTime::parse_from_rfc3339(at).map_err(|e| format!("{at}: {e}"))?;
+    instant(step, "at")
+}
+
+/// The time that the member `name` says, in UTC microseconds.
+pub(super) fn instant(value: &Json, name: &str) -> Outcome<i64> {
+    let given = text(value, name)?;
+    let parsed = DateTime::parse_from_rfc3339(given).map_err(|e| format!("{given}: {e}"))?;
     Ok(parsed.timestamp_micros())
 }
 

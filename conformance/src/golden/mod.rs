@@ -15,6 +15,7 @@ mod increments;
 mod ops;
 mod report;
 mod rows;
+mod stores;
 mod versions;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ pub use report::{Failure, Report};
 
 use deviations::Tally;
 
-/// A kind of vectors: one file or directory of a golden set.
+/// A kind of vectors: one file of a golden set, and what lies beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Its name, as in `--only`.
@@ -43,8 +44,7 @@ enum Replay {
     Filters,
     Increments,
     Ops,
-    /// Not replayed; why.
-    Not(&'static str),
+    Stores,
 }
 
 /// Every kind, in the order in which they are replayed.
@@ -54,11 +54,7 @@ pub const KINDS: [Kind; 6] = [
     Kind::new("filters", "filters.json", Replay::Filters),
     Kind::new("increments", "increments.json", Replay::Increments),
     Kind::new("ops", "ops.json", Replay::Ops),
-    Kind::new(
-        "stores",
-        "stores",
-        Replay::Not("not applicable: needs a Delta store"),
-    ),
+    Kind::new("stores", "stores/expect.json", Replay::Stores),
 ];
 
 impl Kind {
@@ -121,8 +117,11 @@ pub async fn replay_with_progress(
             }
             continue;
         }
-        if let Replay::Not(why) = kind.replay {
-            report.note(format!("{}: {why}", kind.name));
+        if kind.replay == Replay::Stores && !stores::apply_to(factory) {
+            report.note(format!(
+                "{}: not applicable: needs a Delta store",
+                kind.name
+            ));
             continue;
         }
         started(kind);
@@ -141,7 +140,10 @@ pub async fn replay_with_progress(
                 increments::replay(factory, &content, &mut report, &mut tally).await
             }
             Replay::Ops => ops::replay(factory, &content, &mut report, &mut tally).await,
-            Replay::Not(_) => Ok(()),
+            Replay::Stores => {
+                let stores = path.parent().unwrap_or(dir);
+                stores::replay(factory, &content, stores, &mut report).await
+            }
         };
         if let Err(why) = replayed {
             report.fail(kind.name, vec![why]);

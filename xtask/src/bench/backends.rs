@@ -4,8 +4,10 @@
 pub(super) struct Known {
     /// Its short name, which is also its Cargo feature.
     pub(super) name: &'static str,
-    /// The file of the database.
+    /// The file of the database, or the folder of its tables.
     pub(super) file: &'static str,
+    /// The option that says where that is.
+    pub(super) option: &'static str,
     /// The hash algorithm that the reference's benchmark takes for it.
     pub(super) hash: &'static str,
     /// Whether the reference has it as well.
@@ -15,10 +17,11 @@ pub(super) struct Known {
 }
 
 /// Every one, in the order in which they are measured.
-static KNOWN: [Known; 2] = [
+static KNOWN: [Known; 3] = [
     Known {
         name: "sqlite",
         file: "store.db",
+        option: "database",
         hash: "xxhash32",
         in_reference: false,
         built: cfg!(feature = "sqlite"),
@@ -26,9 +29,18 @@ static KNOWN: [Known; 2] = [
     Known {
         name: "duckdb",
         file: "store.duckdb",
+        option: "database",
         hash: "md5",
         in_reference: true,
         built: cfg!(feature = "duckdb"),
+    },
+    Known {
+        name: "delta",
+        file: "delta",
+        option: "root_path",
+        hash: "xxhash32",
+        in_reference: true,
+        built: cfg!(feature = "delta"),
     },
 ];
 
@@ -59,7 +71,7 @@ mod tests {
         let why = chosen(&["mysql".to_owned()]).err().unwrap();
         assert_eq!(
             why,
-            "no store \"mysql\" can be seeded; known are sqlite, duckdb"
+            "no store \"mysql\" can be seeded; known are sqlite, duckdb, delta"
         );
     }
 

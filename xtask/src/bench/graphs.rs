@@ -101,6 +101,11 @@ impl Root {
         self.frame(n, true)
     }
 
+    /// One sample.
+    pub(super) fn row(&self, sample: u64) -> Result<RecordBatch> {
+        batch(self.position, self.fields, sample..sample + 1, false)
+    }
+
     fn frame(&self, n: u64, bumped: bool) -> Frame {
         let (position, fields) = (self.position, self.fields);
         let starts = (0..n).step_by(BATCH as usize);

@@ -119,7 +119,7 @@ impl Measured {
 }
 
 /// The middle value, or the mean of the two in the middle; of none, 0.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = sorted.len() / 2;

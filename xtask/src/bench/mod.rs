@@ -4,6 +4,7 @@
 //! timed is what a user waits for: reading `metaxy.toml`, opening the store, `resolve_update`, all rows of the three parts in memory, and
 //! closing the store. The graph is read from the store before.
 
+mod appends;
 mod backends;
 mod checksum;
 mod contest;
@@ -20,8 +21,10 @@ pub(crate) mod turn;
 use std::path::PathBuf;
 
 use clap::Args;
+use metaxy_store::json::Json;
 
 use crate::rebuild::Build;
+use appends::SmallAppends;
 use contest::Contest;
 use directory::Directory;
 use graphs::{Graph, Phase};
@@ -64,6 +67,11 @@ pub(crate) struct Arguments {
     /// Measure the cheapest hand-written query of the same work as well.
     #[arg(long)]
     floor: bool,
+    /// Instead of that, append so many rows to a root one by one, and time a read and a resolve before and after maintenance
+    /// [default store: delta].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        conflicts_with_all = ["store_dir", "reference", "floor", "phases"])]
+    small_appends: Option<u64>,
     /// Split the time into open, plan, execute and collect.
     #[arg(long)]
     phases: bool,
@@ -81,8 +89,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let given: Vec<Directory> = given
         .map(|dir| Directory::read(dir))
         .collect::<Result<_, _>>()?;
-    let backends = match given.as_slice() {
-        [] => backends::chosen(&arguments.store)?,
+    let backends = match (given.as_slice(), arguments.small_appends) {
+        // Where each append leaves a file behind.
+        ([], Some(_)) if arguments.store.is_empty() => backends::chosen(&["delta".to_owned()])?,
+        ([], _) => backends::chosen(&arguments.store)?,
         _ => Vec::new(),
     };
     let stores: Vec<&str> = match given.as_slice() {
@@ -100,6 +110,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         return build.run_again();
     }
 
+    if let Some(count) = arguments.small_appends {
+        return small_appends(count, arguments, &backends);
+    }
     let reference = arguments.reference.as_deref();
     let reference = reference.map(|python| Reference::new(python, arguments.bench_py.as_deref()));
     let reference = reference.transpose()?;
@@ -134,11 +147,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 
     let report = Report::new(cells);
     print!("{}", report.markdown());
-    if let Some(file) = &arguments.json {
-        let json = report.json().to_compact();
-        std::fs::write(file, json).map_err(|e| format!("{}: {e}", file.display()))?;
-    }
+    arguments.write_json(&report.json())?;
     Ok(report.agrees())
+}
+
+/// Measures many appends of one row, prints what came of them, and says whether all rows were there.
+fn small_appends(
+    count: u64,
+    arguments: &Arguments,
+    backends: &[&'static backends::Known],
+) -> Result<bool, String> {
+    let folder = Folder::new(arguments.dir.as_deref())?;
+    let mut measured = Vec::new();
+    for backend in backends {
+        eprintln!("appending {count} rows to {}", backend.name);
+        let appends = SmallAppends {
+            backend,
+            count,
+            rounds: arguments.rounds.into(),
+            hash: arguments.hash.as_deref(),
+        };
+        let appended = appends.measure(folder.path())?;
+        print!("{}", appended.markdown());
+        measured.push(appended);
+    }
+    arguments.write_json(&measured.iter().map(appends::Appended::json).collect())?;
+    Ok(measured.iter().all(appends::Appended::is_whole))
+}
+
+impl Arguments {
+    /// Writes what was measured, if anybody asked for it.
+    fn write_json(&self, json: &Json) -> Result<(), String> {
+        let Some(file) = &self.json else {
+            return Ok(());
+        };
+        let written = std::fs::write(file, json.to_compact());
+        written.map_err(|e| format!("{}: {e}", file.display()))
+    }
 }
 
 /// Every combination that is asked for, size by size.

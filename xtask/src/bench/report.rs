@@ -231,7 +231,7 @@ impl Spread {
 const NONE: &str = "–";
 
 /// A Markdown table of columns, each with its title first, padded so that it reads well as text.
-fn table(columns: &[Vec<String>]) -> String {
+pub(super) fn table(columns: &[Vec<String>]) -> String {
     let width = |column: &Vec<String>| column.iter().map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = columns
         .iter()
@@ -266,7 +266,7 @@ fn time(measured: Option<&Measured>) -> String {
     measured.map_or_else(|| NONE.to_owned(), |m| seconds(m.median()))
 }
 
-fn seconds(seconds: f64) -> String {
+pub(super) fn seconds(seconds: f64) -> String {
     format!("{seconds:.4}")
 }
 
@@ -280,7 +280,7 @@ fn ratio(ratio: Option<f64>) -> String {
 }
 
 /// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -72,23 +72,13 @@ impl Seed<'_> {
     fn write(&self, path: &Path) -> Result<(), String> {
         std::fs::create_dir_all(path).map_err(text)?;
         let path = path.canonicalize().map_err(text)?;
-        std::fs::write(path.join("metaxy.toml"), self.configuration(&path)).map_err(text)?;
+        configure(self.backend, self.hash(), &path)?;
         let graph = self.graph.build().map_err(text)?;
         let directory = self.described(path)?;
         let config = directory.config().map_err(text)?;
         let store = MetadataStore::from_config(&config, None, Access::Write, &graph);
         block_on(self.fill(&store.map_err(text)?)).map_err(text)?;
         directory.write(&graph)
-    }
-
-    fn configuration(&self, path: &Path) -> String {
-        let database = path.join(self.backend.file);
-        format!(
-            "project = \"{PROJECT}\"\nstore = \"bench\"\n\n[stores.bench]\ntype = \"{}\"\ndatabase = {:?}\nhash_algorithm = \"{}\"\n",
-            self.backend.name,
-            database,
-            self.hash()
-        )
     }
 
     fn described(&self, path: PathBuf) -> Result<Directory, String> {
@@ -134,6 +124,17 @@ impl Seed<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes the configuration of a store in the directory `path`.
+pub(super) fn configure(backend: &Known, hash: &str, path: &Path) -> Result<(), String> {
+    let content = format!(
+        "project = \"{PROJECT}\"\nstore = \"bench\"\n\n[stores.bench]\ntype = \"{}\"\n{} = {:?}\nhash_algorithm = \"{hash}\"\n",
+        backend.name,
+        backend.option,
+        path.join(backend.file)
+    );
+    std::fs::write(path.join("metaxy.toml"), content).map_err(text)
 }
 
 /// Rows of the leaf that are written at once.

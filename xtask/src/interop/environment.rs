@@ -48,8 +48,7 @@ pub(super) fn check(python: &Path) -> Outcome {
         .lines()
         .find_map(|line| line.strip_prefix("metaxy")?.split_once("=="));
     let wanted = wanted.map_or("", |(_, version)| version.trim());
-    let script =
-        "from importlib.metadata import version; import duckdb, ibis; print(version('metaxy'))";
+    let script = "from importlib.metadata import version; import deltalake, duckdb, ibis; print(version('metaxy'))";
     let output = Command::new(python).args(["-c", script]).output();
     let output = output.map_err(|e| format!("{} cannot be started: {e}", python.display()))?;
     let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -8,9 +8,9 @@ use arrow::array::{RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema};
 use futures::executor::block_on;
-use metaxy_store::config::{ConfigLoader, Environment};
+use metaxy_store::config::{ConfigLoader, Environment, FeatureSelection};
 use metaxy_store::json::Json;
-use metaxy_store::system::{PushOptions, PushedFeature};
+use metaxy_store::system::{LockOptions, PushOptions, PushedFeature};
 use metaxy_store::{
     Access, DeleteOptions, Expr, FeatureGraph, FeatureKey, MetadataStore, ReadOptions,
     ResolveOptions, Rows, WriteOptions, columns,
@@ -85,6 +85,7 @@ impl<'a> Session<'a> {
             "resolve" => self.resolve(step).await,
             "graph" => self.graph(),
             "history" => self.history().await,
+            "lock" => self.lock(step).await,
             op => Err(format!("unknown step {op:?}")),
         }
     }
@@ -94,7 +95,11 @@ impl<'a> Session<'a> {
         let project = project.unwrap_or(&self.scenario.project);
         let snapshots = self.snapshots(project).await?;
         let at = match step.get("snapshot") {
-            Some(Json::Int(digits)) => digits.parse::<usize>().ok(),
+            // As in Python, -1 is the last one.
+            Some(Json::Int(digits)) => digits.parse::<isize>().ok().and_then(|at| match at {
+                0.. => usize::try_from(at).ok(),
+                _ => snapshots.len().checked_sub(at.unsigned_abs()),
+            }),
             _ => None,
         };
         let version = at.and_then(|at| snapshots.get(at));
@@ -289,6 +294,15 @@ impl<'a> Session<'a> {
             ("snapshots", Json::object(snapshots)),
             ("latest", Json::object(latest)),
         ]))
+    }
+
+    async fn lock(&self, step: &Json) -> Outcome<Json> {
+        let selection = FeatureSelection::default().with_projects(texts(step, "projects"));
+        let options = LockOptions::default().with_selection(selection);
+        let file = self.store.locked_features(&options).await;
+        let text = file.map_err(described)?.render();
+        let table: toml::Table = text.parse().map_err(|e| format!("not TOML: {e}"))?;
+        Json::from_toml(toml::Value::Table(table)).map_err(described)
     }
 
     /// The versions of a project that were pushed, oldest first.

@@ -1,8 +1,8 @@
 //! `cargo xtask interop`: the reference and this implementation read what the other wrote.
 //!
 //! A [scenario] of steps is run by two [sides](Side) on one store. Three parts: the reference writes and both answer; this
-//! implementation writes and both answer; they write in turns and both answer after each. An answer is JSON of one form, and two
-//! answers have to be equal.
+//! implementation writes and both answer; they write in turns and both answer after each. Where the reference can add columns to
+//! tables, further turns do. An answer is JSON of one form, and two answers have to be equal.
 
 mod compare;
 mod environment;
@@ -30,7 +30,7 @@ use stores::{KINDS, Kind};
 
 #[derive(Args, Default)]
 pub(crate) struct Arguments {
-    /// Check these stores only, such as `duckdb` [default: all that both programs have].
+    /// Check these stores only, such as `duckdb` or `delta-flat` [default: all that both programs have].
     #[arg(long, value_name = "STORE", value_delimiter = ',')]
     store: Vec<String>,
     /// A Python interpreter that has the reference, instead of one that is installed below the target directory.
@@ -48,10 +48,11 @@ type Outcome<T = ()> = Result<T, String>;
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let kinds: Vec<&Kind> = match arguments.store.as_slice() {
         [] => KINDS.iter().collect(),
-        names => names
-            .iter()
-            .map(|name| Kind::named(name))
-            .collect::<Outcome<_>>()?,
+        names => {
+            let named: Outcome<Vec<Vec<&Kind>>> =
+                names.iter().map(|name| Kind::named(name)).collect();
+            named?.concat()
+        }
     };
     let features: Vec<&str> = kinds.iter().map(|kind| kind.cargo_feature).collect();
     let build = Build {
@@ -192,7 +193,12 @@ impl Checks<'_> {
         ) {
             return Ok(());
         }
-        for (turn, steps) in self.scenario.turns.iter().enumerate() {
+        let turns = self.scenario.turns.iter();
+        let turns = turns.map(|steps| (steps, &self.scenario.ask_in_turns));
+        let evolution = &self.scenario.evolution;
+        let more = evolution.turns.iter().filter(|_| self.kind.evolves);
+        let turns = turns.chain(more.map(|steps| (steps, &evolution.ask)));
+        for (turn, (steps, ask)) in turns.enumerate() {
             let (writer, reader) = match turn % 2 {
                 0 => (self.ours, self.reference),
                 _ => (self.reference, self.ours),
@@ -206,7 +212,7 @@ impl Checks<'_> {
             if !report.did(&what, writer.run(&request(Access::Write, steps))) {
                 return Ok(());
             }
-            let ask = request(Access::Read, &self.scenario.ask_in_turns);
+            let ask = request(Access::Read, ask);
             self.both_answer(&what, &ask, writer, reader, report);
         }
         Ok(())

@@ -20,6 +20,15 @@ pub(super) struct Scenario {
     pub(super) turns: Vec<Vec<Json>>,
     /// What both are asked after each turn.
     pub(super) ask_in_turns: Vec<Json>,
+    /// Turns after those, for kinds of store where the reference changes tables.
+    pub(super) evolution: Evolution,
+}
+
+/// Turns that add columns to tables, and members to structs in them.
+pub(super) struct Evolution {
+    pub(super) turns: Vec<Vec<Json>>,
+    /// What both are asked after each of them.
+    pub(super) ask: Vec<Json>,
 }
 
 /// The specs of a graph, by project.
@@ -34,33 +43,31 @@ impl Scenario {
     fn parse(text: &str) -> Outcome<Self> {
         let json = Json::parse(text).map_err(described)?;
         let steps = |name: &str| list(&json, name).map(<[Json]>::to_vec);
-        let turns: Outcome<_> = list(&json, "turns")?
-            .iter()
-            .map(|turn| {
-                turn.as_array()
-                    .map(<[Json]>::to_vec)
-                    .ok_or_else(|| "a turn is a list".to_owned())
-            })
-            .collect();
+        let evolution = json.get("evolution").ok_or("there is no evolution")?;
         Ok(Self {
             project: text_of(&json, "project")?.to_owned(),
             graphs: graphs(json.get("graphs").ok_or("there are no graphs")?)?,
             write: steps("write")?,
             ask: steps("ask")?,
-            turns: turns?,
+            turns: turns(&json)?,
             ask_in_turns: steps("ask_in_turns")?,
+            evolution: Evolution {
+                turns: turns(evolution)?,
+                ask: list(evolution, "ask")?.to_vec(),
+            },
         })
     }
 
     /// The scenario for a kind of store that does not keep columns of these types: nobody writes them.
     pub(super) fn without(mut self, types: &[&str]) -> Self {
-        let turns = self.turns.iter_mut().flatten();
+        let turns = self.turns.iter_mut().chain(&mut self.evolution.turns);
         for step in self
             .write
             .iter_mut()
             .chain(&mut self.ask)
-            .chain(turns)
+            .chain(turns.flatten())
             .chain(&mut self.ask_in_turns)
+            .chain(&mut self.evolution.ask)
         {
             let Json::Object(members) = step else {
                 continue;
@@ -119,6 +126,15 @@ impl Scenario {
     }
 }
 
+/// The turns of a list of turns, each a list of steps.
+fn turns(value: &Json) -> Outcome<Vec<Vec<Json>>> {
+    let turn = |turn: &Json| {
+        let steps = turn.as_array().map(<[Json]>::to_vec);
+        steps.ok_or_else(|| "a turn is a list".to_owned())
+    };
+    list(value, "turns")?.iter().map(turn).collect()
+}
+
 /// A question in words, such as `rows of video/raw with_sample_history`.
 pub(super) fn title(step: &Json) -> String {
     let feature = step
@@ -130,6 +146,7 @@ pub(super) fn title(step: &Json) -> String {
         Some("resolve") => format!("increment of {feature}"),
         Some("history") => "history of pushed graphs".to_owned(),
         Some("graph") => "versions of the graph".to_owned(),
+        Some("lock") => "lock file".to_owned(),
         Some("load") => "graph".to_owned(),
         Some(op) => format!("{op} {feature}"),
         None => "nothing".to_owned(),

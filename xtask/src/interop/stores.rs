@@ -22,38 +22,82 @@ pub(super) struct Kind {
     pub(super) lacks: &'static [&'static str],
     /// Options for a store that is made here, which the reference does not know.
     pub(super) made_here: &'static [(&'static str, &'static str)],
+    /// Whether the reference adds columns to tables of this kind, and members to structs in them.
+    pub(super) evolves: bool,
 }
 
 /// Every kind, in the order in which they are checked.
-pub(super) const KINDS: &[Kind] = &[Kind {
-    name: "duckdb",
-    cargo_feature: "duckdb",
-    type_path: "metaxy.ext.duckdb.DuckDBMetadataStore",
-    // The other algorithms need an extension that the reference downloads.
-    options: |directory| {
-        vec![
-            (
-                "database",
-                directory.join("store.duckdb").display().to_string(),
-            ),
-            ("hash_algorithm", "md5".to_owned()),
-        ]
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: "duckdb",
+        cargo_feature: "duckdb",
+        type_path: "metaxy.ext.duckdb.DuckDBMetadataStore",
+        // The other algorithms need an extension that the reference downloads.
+        options: |directory| {
+            vec![
+                (
+                    "database",
+                    directory.join("store.duckdb").display().to_string(),
+                ),
+                ("hash_algorithm", "md5".to_owned()),
+            ]
+        },
+        lacks: &[],
+        // The reference's DuckDB is older than ours and cannot open a file in our newest format.
+        made_here: &[("storage_version", "v1.4.0")],
+        evolves: false,
     },
-    lacks: &[],
-    // The reference's DuckDB is older than ours and cannot open a file in our newest format.
-    made_here: &[("storage_version", "v1.4.0")],
-}];
+    Kind {
+        name: "delta-nested",
+        cargo_feature: "delta",
+        type_path: DELTA,
+        options: |directory| delta(directory, "nested", "xxhash32"),
+        lacks: DELTA_LACKS,
+        made_here: &[],
+        evolves: true,
+    },
+    Kind {
+        name: "delta-flat",
+        cargo_feature: "delta",
+        type_path: DELTA,
+        options: |directory| delta(directory, "flat", "sha256"),
+        lacks: DELTA_LACKS,
+        made_here: &[],
+        evolves: true,
+    },
+];
+
+const DELTA: &str = "metaxy.ext.polars.handlers.delta.DeltaMetadataStore";
+
+/// Delta itself has no times of day and no unsigned integers. The reference refuses the former, and reads the latter back as
+/// signed ones.
+const DELTA_LACKS: &[&str] = &["time", "u8", "u16", "u32", "u64"];
+
+fn delta(directory: &Path, layout: &str, algorithm: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("root_path", directory.join("store").display().to_string()),
+        ("layout", layout.to_owned()),
+        ("hash_algorithm", algorithm.to_owned()),
+    ]
+}
 
 impl Kind {
-    /// The kind of that name.
-    pub(super) fn named(name: &str) -> Outcome<&'static Self> {
-        KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+    /// The kind of that name, or all kinds that a Cargo feature of that name brings.
+    pub(super) fn named(name: &str) -> Outcome<Vec<&'static Self>> {
+        let named = KINDS.iter().filter(|kind| kind.name == name);
+        let brought = KINDS.iter().filter(|kind| kind.cargo_feature == name);
+        let found: Vec<&Self> = match named.clone().next() {
+            Some(_) => named.collect(),
+            None => brought.collect(),
+        };
+        if found.is_empty() {
             let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-            format!(
+            return Err(format!(
                 "interop does not know the store {name:?}; it knows: {}",
                 known.join(", ")
-            )
-        })
+            ));
+        }
+        Ok(found)
     }
 
     /// Writes the configuration of a store in `directory`, as both programs read it, and says where it is.
@@ -96,5 +140,23 @@ impl Kind {
         let file = directory.join(name);
         fs::write(&file, lines.join("\n") + "\n").map_err(|e| about(&file, &e))?;
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_names_all_kinds_that_it_brings() {
+        let names = |name| -> Vec<&str> {
+            let kinds = Kind::named(name).unwrap();
+            kinds.iter().map(|kind| kind.name).collect()
+        };
+        assert_eq!(names("delta"), ["delta-nested", "delta-flat"]);
+        assert_eq!(names("delta-flat"), ["delta-flat"]);
+        assert_eq!(names("duckdb"), ["duckdb"]);
+        let why = Kind::named("mysql").err().unwrap();
+        assert!(why.ends_with("duckdb, delta-nested, delta-flat"), "{why}");
     }
 }

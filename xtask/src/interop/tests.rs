@@ -23,6 +23,7 @@ const SQLITE: Kind = Kind {
     // It keeps integers up to that of 64 bits with a sign.
     lacks: &["u64"],
     made_here: &[],
+    evolves: true,
 };
 
 /// This implementation in the part of the reference, with answers that `change` may spoil.
@@ -61,7 +62,10 @@ fn two_of_a_kind_agree_on_the_whole_scenario() {
     let directory = tempfile::tempdir().unwrap();
     let scenario = Scenario::read().unwrap().without(SQLITE.lacks);
     let report = checked(&Twin(|_, answer| answer), &scenario, directory.path()).unwrap();
-    let questions = 2 * scenario.ask.len() + scenario.turns.len() * scenario.ask_in_turns.len();
+    let evolution = &scenario.evolution;
+    let questions = 2 * scenario.ask.len()
+        + scenario.turns.len() * scenario.ask_in_turns.len()
+        + evolution.turns.len() * evolution.ask.len();
     assert_eq!((report.passed, report.failed), (questions, 0));
 }
 
@@ -108,6 +112,6 @@ fn an_answer_that_differs_fails_its_check_only() {
         _ => answer,
     });
     let report = checked(&spoiled, &scenario, directory.path()).unwrap();
-    assert_eq!(report.failed, 2);
+    assert_eq!(report.failed, 2 + scenario.evolution.turns.len());
     assert!(report.passed > 50);
 }
