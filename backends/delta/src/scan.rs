@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::executor::block_on;
@@ -37,6 +38,7 @@ pub(crate) async fn query(inner: &Arc<DeltaInner>, plan: Plan) -> Result<Frame> 
         Tables {
             inner: inner.clone(),
             snapshots,
+            is_large: AtomicBool::new(false),
         },
     )
 }
@@ -45,6 +47,8 @@ pub(crate) async fn query(inner: &Arc<DeltaInner>, plan: Plan) -> Result<Frame> 
 struct Tables {
     inner: Arc<DeltaInner>,
     snapshots: HashMap<FeatureKey, Option<Arc<Snapshot>>>,
+    /// Whether a table has too many rows to hold.
+    is_large: AtomicBool,
 }
 
 impl Source for Tables {
@@ -65,7 +69,14 @@ impl Source for Tables {
                 table.columns = known.collect();
             }
         }
+        if !table.is_small() {
+            self.is_large.store(true, Ordering::Relaxed);
+        }
         table.rows(scan, schema, columns, filters)
+    }
+
+    fn is_held(&self) -> bool {
+        !self.is_large.load(Ordering::Relaxed)
     }
 }
 
@@ -95,6 +106,7 @@ impl Tables {
             .with_hint("write it anew without `partition_by`"));
         }
         table.columns = snapshot.columns.iter().map(column).collect();
+        table.bytes = Some(files.iter().map(|file| file.bytes).sum());
         table.no_tombstones = files.iter().all(|file| {
             let nulls = file.stat(columns::DELETED_AT).and_then(|stat| stat.nulls);
             nulls.is_some() && nulls == file.rows

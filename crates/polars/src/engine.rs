@@ -52,7 +52,11 @@ pub fn query(plan: Plan, source: impl Source) -> Result<Frame> {
 fn rows(lowering: &Lowering<'_>, relation: &Relation, sink: &mut Sink) -> Result<()> {
     let schema = relation.schema();
     let frame = lowering.relation(relation, &names_of(schema))?;
-    each(frame, |frame| sink.send(batch(&frame, schema)?))
+    let take = |frame: DataFrame| sink.send(batch(&frame, schema)?);
+    match lowering.source.is_held() {
+        true => at_once(frame, take),
+        false => each(frame, take),
+    }
 }
 
 /// The rows of a comparison. The stored columns are read for orphaned rows only, of which there are few: first only what is
@@ -81,7 +85,7 @@ fn increment(
             .clone();
         Ok(polars::prelude::ChunkCompareEq::equal(&labels, orphaned))
     };
-    each(labelled, |frame| {
+    let take = |frame: DataFrame| {
         let orphaned = is_orphaned(&frame)?;
         let frame = match orphaned.any() {
             false => frame,
@@ -95,7 +99,11 @@ fn increment(
             0 => Ok(()),
             _ => sink.send(batch(&frame, schema)?),
         }
-    })?;
+    };
+    match lowering.source.is_held() {
+        true => at_once(labelled, take)?,
+        false => each(labelled, take)?,
+    }
     let Some(keys) = stacked(orphans)? else {
         return Ok(());
     };
@@ -115,6 +123,17 @@ fn increment(
     each(found.select(columns), |frame| {
         sink.send(batch(&frame, schema)?)
     })
+}
+
+/// Runs a frame in memory, and hands over its rows.
+fn at_once(frame: LazyFrame, mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
+    let rows = frame
+        .collect_with_engine(Engine::InMemory)
+        .map_err(failed)?;
+    match rows.unwrap_single() {
+        none if none.height() == 0 => Ok(()),
+        rows => take(rows),
+    }
 }
 
 /// Runs a frame, and hands over its parts as they come.

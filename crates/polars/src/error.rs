@@ -25,6 +25,10 @@ pub(crate) fn failed(error: PolarsError) -> Error {
 }
 
 /// An error of ours, for Polars to carry.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it is what errors are mapped with"
+)]
 pub(crate) fn carried(error: Error) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }

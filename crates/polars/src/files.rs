@@ -7,9 +7,12 @@ use metaxy_core::expr::Expr as Condition;
 use metaxy_core::plan::Scan;
 use metaxy_core::{Error, ErrorKind, Result, columns};
 use polars::io::cloud::CloudOptions;
+use polars::io::mmap::MmapBytesReader;
 use polars::prelude as pl;
-use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, col, lit};
+use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, SerReader, col, lit};
+use polars_arrow::array::BooleanArray;
 use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::ArrowDataType;
 
 use crate::cross::to_polars;
 use crate::error::failed;
@@ -32,6 +35,8 @@ pub struct ParquetTable {
     pub feature_version: Option<String>,
     /// It is known that no row is a soft delete.
     pub no_tombstones: bool,
+    /// How many bytes the files have together, if that is known.
+    pub bytes: Option<u64>,
 }
 
 impl std::fmt::Debug for ParquetTable {
@@ -75,6 +80,9 @@ pub struct ParquetColumn {
     pub stored: DataType,
 }
 
+/// Files of so many bytes together are read at once.
+const SMALL: u64 = 16 << 20;
+
 /// The column that counts the rows of all files.
 const ROW: &str = "__mx.row";
 
@@ -101,6 +109,11 @@ impl ParquetTable {
             );
             return Ok(pl::IntoLazy::lazy(to_polars(&schema, &[])?).select(selected(needed)));
         }
+        if self.is_small()
+            && let Some(rows) = self.held_rows(scan, needed)?
+        {
+            return Ok(pl::IntoLazy::lazy(rows));
+        }
         let restrictions = self.restrictions(scan, schema, filters)?;
         let kept = match &scan.latest_per {
             None => None,
@@ -125,6 +138,104 @@ impl ParquetTable {
         Ok(frame.select(wanted))
     }
 
+    /// Whether all files are on this machine and so small that reading them at once takes less time than reading them twice.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        let is_here = |file: &ParquetFile| match file {
+            ParquetFile::At(place) => !place.contains("://"),
+            ParquetFile::Held(_) => true,
+        };
+        self.bytes.is_some_and(|bytes| bytes <= SMALL) && self.files.iter().all(is_here)
+    }
+
+    /// The rows of a scan, read at once; `None` if a file's columns are not quite the table's.
+    fn held_rows(&self, scan: &Scan, needed: &Names) -> Result<Option<DataFrame>> {
+        let mut read = needed.clone();
+        read.extend(scan.latest_per.iter().flatten().cloned());
+        let by_version = scan.feature_version.is_some() && self.feature_version.is_none();
+        if by_version {
+            read.insert(columns::FEATURE_VERSION.into());
+        }
+        if scan.as_of.is_some() || scan.latest_per.is_some() {
+            read.insert(columns::UPDATED_AT.into());
+            if !self.no_tombstones {
+                read.insert(columns::DELETED_AT.into());
+            }
+        }
+        let Some(mut rows) = self.at_once(&read)? else {
+            return Ok(None);
+        };
+        if let Some(restrictions) = self.restrictions(scan, &Schema::empty(), &[])? {
+            let met = pl::IntoLazy::lazy(rows).filter(restrictions);
+            rows = met.collect().map_err(failed)?;
+        }
+        if let Some(keys) = &scan.latest_per {
+            let ids = rows
+                .select(keys.iter().map(String::as_str))
+                .map_err(failed)?;
+            let stamps = || {
+                let stamps = pl::IntoLazy::lazy(rows.clone()).select([self.stamp().to_physical()]);
+                let stamps = stamps.collect().map_err(failed)?;
+                let stamps = stamps.columns()[0].as_materialized_series();
+                Ok(stamps.i64().map_err(failed)?.iter().collect())
+            };
+            if let Some(kept) = latest(&ids, stamps)? {
+                let kept = BooleanArray::new(ArrowDataType::Boolean, kept, None);
+                let kept = pl::BooleanChunked::with_chunk(ROW.into(), kept);
+                rows = rows.filter(&kept).map_err(failed)?;
+            }
+        }
+        let wanted = self.columns.iter().filter(|c| needed.contains(&c.name));
+        let wanted: Vec<&ParquetColumn> = wanted.collect();
+        let names = wanted.iter().map(|column| column.name.as_str());
+        let mut rows = rows.select(names).map_err(failed)?;
+        if wanted
+            .iter()
+            .any(|column| column.stored != column.data_type)
+        {
+            let restored = wanted.iter().map(|column| column.restored());
+            let restored = restored.collect::<Result<Vec<_>>>()?;
+            let restored = pl::IntoLazy::lazy(rows).select(restored);
+            rows = restored.collect().map_err(failed)?;
+        }
+        Ok(Some(rows))
+    }
+
+    /// These columns of all files.
+    fn at_once(&self, names: &Names) -> Result<Option<DataFrame>> {
+        let wanted = self.columns.iter().filter(|c| names.contains(&c.name));
+        let wanted: Vec<_> = wanted
+            .map(|c| arrow::datatypes::Field::new(&c.name, c.stored.clone(), true))
+            .collect();
+        let wanted = to_polars(&Schema::new(wanted), &[])?;
+        let columns: Vec<String> = wanted
+            .columns()
+            .iter()
+            .map(|c| c.name().to_string())
+            .collect();
+        let mut all: Option<DataFrame> = None;
+        for file in &self.files {
+            let read = match file {
+                ParquetFile::At(place) => {
+                    let file = std::fs::File::open(place).map_err(|e| failed(e.into()))?;
+                    eager(file, &columns)
+                }
+                ParquetFile::Held(bytes) => eager(std::io::Cursor::new(bytes.as_slice()), &columns),
+            };
+            let Some(read) = read? else { return Ok(None) };
+            if read.schema() != wanted.schema() {
+                return Ok(None);
+            }
+            match &mut all {
+                None => all = Some(read),
+                Some(all) => {
+                    all.vstack_mut_owned(read).map_err(failed)?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// All rows as they are stored.
     fn scan(&self) -> Result<LazyFrame> {
         let stored: Vec<_> = self
@@ -135,7 +246,7 @@ impl ParquetTable {
         let schema = to_polars(&Schema::new(stored), &[])?.schema().clone();
         let cloud = self.cloud_options()?;
         let options = pl::ParquetOptions {
-            schema: Some(schema.clone()),
+            schema: Some(schema),
             ..pl::ParquetOptions::default()
         };
         let arguments = pl::UnifiedScanArgs {
@@ -307,6 +418,21 @@ impl ParquetColumn {
     }
 }
 
+/// These columns of a file; `None` if it lacks one.
+fn eager(file: impl MmapBytesReader, columns: &[String]) -> Result<Option<DataFrame>> {
+    let mut reader = pl::ParquetReader::new(file);
+    let schema = reader.schema().map_err(failed)?;
+    if columns.iter().any(|name| !schema.contains(name)) {
+        return Ok(None);
+    }
+    let reader = reader.with_columns(Some(columns.to_vec()));
+    let rows = reader.set_rechunk(false).finish().map_err(failed)?;
+    Ok(Some(
+        rows.select(columns.iter().map(String::as_str))
+            .map_err(failed)?,
+    ))
+}
+
 fn is_kept(rows: &pl::Column, kept: &Bitmap) -> pl::PolarsResult<pl::Column> {
     let rows = rows.as_materialized_series().idx()?;
     let name = rows.name().clone();
@@ -314,11 +440,7 @@ fn is_kept(rows: &pl::Column, kept: &Bitmap) -> pl::PolarsResult<pl::Column> {
         row.is_some_and(|row| (row as usize) < kept.len() && kept.get_bit(row as usize))
     });
     let bits: Bitmap = bits.collect();
-    let array = polars_arrow::array::BooleanArray::new(
-        polars_arrow::datatypes::ArrowDataType::Boolean,
-        bits,
-        None,
-    );
+    let array = BooleanArray::new(ArrowDataType::Boolean, bits, None);
     Ok(pl::IntoColumn::into_column(pl::BooleanChunked::with_chunk(
         name, array,
     )))

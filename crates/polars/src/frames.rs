@@ -21,23 +21,23 @@ use crate::error::failed;
 ///
 /// ```
 /// use metaxy_core::Frame;
-/// use metaxy_polars::{FromPolars, ToPolars};
+/// use metaxy_polars::{IntoFrame, IntoPolars};
 /// use polars::prelude::*;
 ///
 /// # futures::executor::block_on(async {
 /// let videos = df!("id" => [1_i64, 2], "path" => ["a.mp4", "b.mp4"])?;
 /// let frame: Frame = videos.clone().lazy().filter(col("id").gt(lit(1))).into_frame();
-/// let back = frame.to_polars().await?;
+/// let back = frame.into_polars().await?;
 /// assert!(back.equals(&videos.slice(1, 1)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-pub trait FromPolars {
+pub trait IntoFrame {
     /// The same rows as a frame of the store.
     fn into_frame(self) -> Frame;
 }
 
-impl FromPolars for DataFrame {
+impl IntoFrame for DataFrame {
     fn into_frame(self) -> Frame {
         match batches(&self) {
             Ok(rows) => rows.into(),
@@ -46,7 +46,7 @@ impl FromPolars for DataFrame {
     }
 }
 
-impl FromPolars for LazyFrame {
+impl IntoFrame for LazyFrame {
     /// The frame is computed while it is read, on the streaming engine.
     fn into_frame(mut self) -> Frame {
         let computed = || {
@@ -67,7 +67,7 @@ impl FromPolars for LazyFrame {
 }
 
 /// Rows of a store as a frame of Polars.
-pub trait ToPolars {
+pub trait IntoPolars {
     /// Waits for all rows. [`IntoLazy::lazy`](polars::prelude::IntoLazy::lazy) makes the result lazy.
     ///
     /// Text and binary share their bytes with the store's rows. Types that Polars lacks become the nearest that holds their values: a
@@ -76,18 +76,18 @@ pub trait ToPolars {
     /// # Errors
     /// What the rows' producer failed with; [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars
     /// cannot hold.
-    fn to_polars(self) -> impl Future<Output = Result<DataFrame>> + Send;
+    fn into_polars(self) -> impl Future<Output = Result<DataFrame>> + Send;
 }
 
-impl ToPolars for Frame {
-    async fn to_polars(self) -> Result<DataFrame> {
+impl IntoPolars for Frame {
+    async fn into_polars(self) -> Result<DataFrame> {
         let rows = self.collect().await?;
         to_polars(rows.schema(), rows.batches())
     }
 }
 
-impl ToPolars for Rows {
-    async fn to_polars(self) -> Result<DataFrame> {
+impl IntoPolars for Rows {
+    async fn into_polars(self) -> Result<DataFrame> {
         to_polars(self.schema(), self.batches())
     }
 }

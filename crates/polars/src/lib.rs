@@ -19,7 +19,7 @@ mod types;
 
 pub use engine::query;
 pub use files::{ParquetColumn, ParquetFile, ParquetTable};
-pub use frames::{FromPolars, PolarsIncrement, ToPolars};
+pub use frames::{IntoFrame, IntoPolars, PolarsIncrement};
 pub use on_polars::on_polars;
 pub use polars::prelude::LazyFrame;
 pub use relation::Names;

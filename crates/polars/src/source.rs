@@ -14,7 +14,7 @@ use polars::prelude::LazyFrame;
 pub trait Source: Send + Sync + 'static {
     /// The rows of `scan`, with at least the columns `columns` of the table, whose columns are `schema`.
     ///
-    /// The columns have the types as which they cross to Polars (see [`ToPolars`](crate::ToPolars)): text is String, times with a zone are
+    /// The columns have the types as which they cross to Polars (see [`IntoPolars`](crate::IntoPolars)): text is String, times with a zone are
     /// Datetime in UTC, by-field structs are structs, maps are lists of structs of `key` and `value`. What the plan does with the rows is
     /// lazy too, so that Polars pushes filters and projections into the frame's own scan.
     ///
@@ -30,4 +30,10 @@ pub trait Source: Send + Sync + 'static {
         columns: &BTreeSet<String>,
         filters: &[&Expr],
     ) -> Result<LazyFrame>;
+
+    /// Whether the frames that [`scan`](Self::scan) gave so far hold their rows in memory: then the plan runs there, too, which takes less
+    /// time where there are few.
+    fn is_held(&self) -> bool {
+        false
+    }
 }
