@@ -158,6 +158,7 @@ impl Backend for DeltaBackend {
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
-        scan::query(&self.inner, plan).await
+        self.run(|inner| async move { scan::query(&inner, plan).await })
+            .await
     }
 }

@@ -19,7 +19,7 @@ use parquet::arrow::async_reader::{
     AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
 };
 use parquet::basic::{Compression as Codec, ZstdLevel};
-use parquet::errors::Result as ParquetResult;
+use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
@@ -44,12 +44,14 @@ const FOOTER: usize = 64 << 10;
 const BATCH: usize = 65_536;
 
 /// A file that was stored, and is in no commit yet.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Staged {
     pub(crate) path: String,
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
     pub(crate) stats: String,
+    /// Its bytes, if they are [held](Staging::holding).
+    held: Option<Bytes>,
 }
 
 /// Writes rows to new files. They are of no table before they are committed.
@@ -65,6 +67,8 @@ pub(crate) struct Staging {
     writer: Option<ArrowWriter<Vec<u8>>>,
     staged: Vec<Staged>,
     backoff: std::time::Duration,
+    /// Bytes of files that may still be held.
+    may_hold: usize,
 }
 
 impl Staging {
@@ -90,7 +94,14 @@ impl Staging {
             writer: None,
             staged: Vec::new(),
             backoff: retry_timeout,
+            may_hold: 0,
         }
+    }
+
+    /// Files of so many bytes in all stay in memory as well, for [`read_staged`].
+    pub(crate) fn holding(mut self, bytes: usize) -> Self {
+        self.may_hold = bytes;
+        self
     }
 
     /// Adds rows, with the columns as they were appended.
@@ -150,7 +161,10 @@ impl Staging {
             Compression::Snappy => ".snappy",
             Compression::Zstd(_) => ".zstd",
         };
+        let held = (bytes.len() <= self.may_hold).then(|| bytes.clone());
+        self.may_hold -= held.as_ref().map_or(0, Bytes::len);
         let staged = Staged {
+            held,
             path: format!("part-{:05}-{}-c000{codec}.parquet", self.part, self.id),
             bytes: bytes.len() as u64,
             rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
@@ -241,18 +255,40 @@ pub(crate) struct Source {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+    /// Its bytes, if they are in memory.
+    held: Option<Bytes>,
 }
 
 impl AsyncFileReader for Source {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { Ok(self.store.get_range(&self.path, range).await?) }.boxed()
+        async move {
+            let Some(held) = &self.held else {
+                return Ok(self.store.get_range(&self.path, range).await?);
+            };
+            let (from, to) = (usize::try_from(range.start)?, usize::try_from(range.end)?);
+            match held.get(from..to) {
+                Some(_) => Ok(held.slice(from..to)),
+                None => Err(ParquetError::EOF(format!("{} ends early", self.path))),
+            }
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { Ok(self.store.get_ranges(&self.path, &ranges).await?) }.boxed()
+        async move {
+            if self.held.is_none() {
+                return Ok(self.store.get_ranges(&self.path, &ranges).await?);
+            }
+            let mut found = Vec::with_capacity(ranges.len());
+            for range in ranges {
+                found.push(self.get_bytes(range).await?);
+            }
+            Ok(found)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -277,11 +313,16 @@ pub(crate) type Opened = ParquetRecordBatchStreamBuilder<Source>;
 
 /// Opens a file: its footer is read.
 pub(crate) async fn open(table: &Table, path: &str, bytes: u64) -> Result<Opened> {
+    open_source(table, path, bytes, None).await
+}
+
+async fn open_source(table: &Table, path: &str, bytes: u64, held: Option<Bytes>) -> Result<Opened> {
     let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
     let reader = Source {
         store: table.store.clone(),
         path: path.clone(),
         bytes,
+        held,
     };
     // What other programs say of their Arrow types is not of interest: the log says what columns are.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -302,7 +343,20 @@ pub(crate) async fn read(
     bytes: u64,
     columns: &[StoredColumn],
 ) -> Result<Reader> {
-    let opened = open(table, path, bytes).await?;
+    rows(table, path, open(table, path, bytes).await?, columns)
+}
+
+/// The rows of a file that is in no commit yet.
+pub(crate) async fn read_staged(
+    table: &Table,
+    file: &Staged,
+    columns: &[StoredColumn],
+) -> Result<Reader> {
+    let opened = open_source(table, &file.path, file.bytes, file.held.clone()).await?;
+    rows(table, &file.path, opened, columns)
+}
+
+fn rows(table: &Table, path: &str, opened: Opened, columns: &[StoredColumn]) -> Result<Reader> {
     let wanted = |name: &str| columns.iter().any(|column| column.field.name() == name);
     let roots = opened.parquet_schema().root_schema().get_fields().iter();
     let roots: Vec<usize> = roots

@@ -12,7 +12,10 @@
 //! # Many writers
 //!
 //! An append stores its files, and then puts one commit into the log, if nobody else has put another of that number there; otherwise it
-//! tries the next number. New columns are part of the same commit. Each commit carries a random id, so that one that succeeded
+//! tries the next number. If the rows that came before have stamps that are not before its own, it first stores its rows once more, with a
+//! later stamp. The commit that makes a table has its first rows; columns that a table lacks are added by a commit of their own,
+//! after the files are stored and before the rows come, which adds files and nothing else: programs that append at the same time are in
+//! nobody's way. If the writer ends between the two, the columns stay, without values. Each commit carries a random id, so that one that succeeded
 //! although it was reported as failed is not repeated. Deletes start again when others have changed the same files. Each table is
 //! written by commits of its own: an append to several tables may fail between them.
 //!

@@ -140,6 +140,16 @@ pub(crate) struct Failure {
     pub(crate) is_certain: bool,
 }
 
+impl Failure {
+    /// A failure before anything was put.
+    pub(crate) fn before(error: Error) -> Self {
+        Self {
+            error,
+            is_certain: true,
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {

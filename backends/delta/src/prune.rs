@@ -54,12 +54,12 @@ pub(crate) async fn prune(inner: &DeltaInner, feature: &FeatureKey, prune: &Prun
 struct Columns {
     keys: Vec<StoredColumn>,
     ids: usize,
-    updated: StoredColumn,
-    deleted: Option<StoredColumn>,
+    /// The times of a row; the first that is not null counts.
+    stamps: Vec<StoredColumn>,
 }
 
 impl Columns {
-    /// `None` if the table has no superseded rows, as it lacks a column.
+    /// `None` if the table has no superseded rows, as it lacks an ID or has no times.
     fn of(base: &Snapshot, prune: &Prune) -> Option<Self> {
         let find = |name: &str| {
             base.columns
@@ -78,18 +78,18 @@ impl Columns {
         let ids = ids?;
         let count = ids.len();
         let keys = ids.into_iter().chain(find(FEATURE_VERSION)).collect();
-        Some(Self {
+        let stamps = [DELETED_AT, UPDATED_AT].into_iter().filter_map(stamp);
+        let stamps: Vec<StoredColumn> = stamps.collect();
+        (!stamps.is_empty()).then_some(Self {
             keys,
             ids: count,
-            updated: stamp(UPDATED_AT)?,
-            deleted: stamp(DELETED_AT),
+            stamps,
         })
     }
 
     fn all(&self) -> Vec<StoredColumn> {
         let mut all = self.keys.clone();
-        all.push(self.updated.clone());
-        all.extend(self.deleted.clone());
+        all.extend_from_slice(&self.stamps);
         all
     }
 }
@@ -140,25 +140,14 @@ fn note(
     before: u32,
 ) -> Result<()> {
     let keys = converter.convert_columns(&batch.columns()[..columns.keys.len()])?;
-    let times = |at: usize| {
-        batch
-            .column(at)
-            .as_primitive_opt::<TimestampMicrosecondType>()
-    };
-    let (updated, deleted) = (
-        times(columns.keys.len()),
-        columns
-            .deleted
-            .as_ref()
-            .and_then(|_| times(columns.keys.len() + 1)),
-    );
+    let stamps = &batch.columns()[columns.keys.len()..];
+    let stamps: Vec<_> = stamps
+        .iter()
+        .filter_map(|times| times.as_primitive_opt::<TimestampMicrosecondType>())
+        .collect();
     for row in 0..batch.num_rows() {
-        let at = |times: Option<&arrow::array::TimestampMicrosecondArray>| {
-            times
-                .filter(|times| times.is_valid(row))
-                .map(|times| times.value(row))
-        };
-        let Some(stamp) = at(deleted).or_else(|| at(updated)) else {
+        let mut stamps = stamps.iter().filter(|times| times.is_valid(row));
+        let Some(stamp) = stamps.next().map(|times| times.value(row)) else {
             continue;
         };
         let ids = &batch.columns()[..columns.ids];

@@ -205,10 +205,12 @@ impl ObjectStore for Retrying {
 fn listed(
     found: impl Future<Output = Result<Vec<ObjectMeta>>> + Send + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
-    stream::once(found)
-        .map_ok(|found| stream::iter(found.into_iter().map(Ok)))
-        .try_flatten()
-        .boxed()
+    // Not every store lists in order, but the Delta kernel expects it.
+    let sorted = |mut found: Vec<ObjectMeta>| {
+        found.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        stream::iter(found.into_iter().map(Ok))
+    };
+    stream::once(found).map_ok(sorted).try_flatten().boxed()
 }
 
 impl fmt::Display for Retrying {

@@ -12,6 +12,7 @@ use metaxy_core::plan::{Plan, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use metaxy_polars::{LazyFrame, Names, ParquetColumn, ParquetFile, ParquetTable, Source};
 
+use crate::convert::logical_values;
 use crate::skip::may_match;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::DeltaInner;
@@ -62,11 +63,13 @@ impl Source for Tables {
         let mut table = ParquetTable::default();
         match self.snapshots.get(&scan.table) {
             Some(Some(snapshot)) => self.describe(&mut table, scan, snapshot, filters)?,
-            // Dropped since the plan was made.
             _ => {
-                let known = schema.fields().iter();
-                let known = known.map(|f| ParquetColumn::new(f.name(), f.data_type().clone()));
-                table.columns = known.collect();
+                let problem = format!(
+                    "the table of feature {} is gone: another process dropped it meanwhile",
+                    scan.table
+                );
+                return Err(Error::new(ErrorKind::TableNotFound, problem)
+                    .with_hint("try again, to be told what is there now"));
             }
         }
         if !table.is_small() {
@@ -145,7 +148,8 @@ impl Tables {
 
 fn column(column: &crate::types::StoredColumn) -> ParquetColumn {
     let data_type: DataType = column.field.data_type().clone();
-    ParquetColumn::new(column.field.name(), data_type).with_stored(column.stored.clone())
+    ParquetColumn::new(column.field.name(), data_type)
+        .with_stored(column.stored.clone(), logical_values)
 }
 
 /// Whether a row of the file may be of this feature version.

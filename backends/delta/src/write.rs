@@ -1,10 +1,19 @@
-//! Appends: rows are stored in files first, and one commit makes all of them rows of the table, with the columns that it lacks.
+//! Appends: rows are stored in files first, and one commit makes all of them rows of the table. A table that is not there is made by
+//! the same commit; columns that a table lacks come in a commit before, so that the one with the rows conflicts with nobody's.
+//!
+//! A write's stamp is later than those of all commits before its own. If others have committed meanwhile, and one of their stamps is
+//! not before the write's, its rows are stored once more, with a later one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::SchemaRef;
-use metaxy_core::append::{Append, PreparedAppend, Times, conform_batch, may_not_make_table};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use metaxy_core::append::{
+    Append, PreparedAppend, Stamp, Times, conform_batch, may_not_make_table,
+};
+use metaxy_core::clock::Micros;
+use metaxy_core::columns::{CREATED_AT, DELETED_AT, UPDATED_AT};
 use metaxy_core::{Error, FeatureKey, Result, Rows};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,8 +21,9 @@ use uuid::Uuid;
 use crate::file::{self, Staged, Staging};
 use crate::latest::latest;
 use crate::log::{
-    Commit, add_action, metadata_action, next_modified, now, protocol_action, too_many,
+    Commit, Failure, add_action, metadata_action, next_modified, now, protocol_action, too_many,
 };
+use crate::retry::Backoff;
 use crate::snapshot::{DROPPED, Metadata, Protocol, Snapshot};
 use crate::table::{DeltaInner, Table};
 use crate::types::{self, StoredColumn};
@@ -24,6 +34,9 @@ const INDEXED: &str = "delta.dataSkippingNumIndexedCols";
 /// Rows that took longer than this to arrive: others have probably committed meanwhile.
 const LONG: Duration = Duration::from_millis(250);
 
+/// Files of an append that are not larger in all stay in memory until they are committed, as they may have to be stored again.
+const HELD: usize = 1 << 20;
+
 /// Appends to one table; returns the rows that were added, and how many the table has now, if that is known.
 pub(crate) async fn append(inner: &DeltaInner, append: Append) -> Result<(u64, Option<u64>)> {
     let feature = append.table.clone();
@@ -33,6 +46,7 @@ pub(crate) async fn append(inner: &DeltaInner, append: Append) -> Result<(u64, O
         table,
         create: append.create,
         own: own_schema(&append)?,
+        times: append.times,
         ids: append.id_columns.clone(),
         feature: feature.clone(),
     }
@@ -48,13 +62,33 @@ struct Writer<'a> {
     create: bool,
     /// The columns of the rows themselves.
     own: SchemaRef,
+    times: Times,
     ids: Vec<String>,
+}
+
+/// Files on their way into the table.
+struct Pending {
+    /// The table as it was when it was last looked at.
+    base: Option<Arc<Snapshot>>,
+    files: Vec<Staged>,
+    /// The columns of the table when the files were stored.
+    schema: SchemaRef,
+    /// What the rows are stamped with, if that has to be later than what the table has.
+    stamp: Option<Micros>,
+    /// The table that the stamp is later than.
+    later_than: Option<Arc<Snapshot>>,
+}
+
+impl Pending {
+    fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
 }
 
 impl Writer<'_> {
     async fn append(&self, append: Append) -> Result<(u64, Option<u64>)> {
         let start = Instant::now();
-        let mut base = self.inner.refresh(&self.table).await?;
+        let base = self.inner.refresh(&self.table).await?;
         let live = self.live(base.as_deref())?;
         let latest = match live {
             Some(live) => latest(&self.table, live, append.times).await?,
@@ -65,19 +99,31 @@ impl Writer<'_> {
         let columns = self.columns(&schema)?;
         self.may_make(live, &columns)?;
         let mut staging = self.staging(base.as_deref(), columns);
-        let staged = match fill(&mut staging, &mut prepared).await {
-            Ok(staged) => staged,
+        let files = match fill(&mut staging, &mut prepared).await {
+            Ok(files) => files,
             Err(error) => {
                 staging.discard().await;
                 return Err(error);
             }
         };
-        if start.elapsed() > LONG {
-            base = self.inner.refresh(&self.table).await?;
+        let mut pending = Pending {
+            later_than: base.clone(),
+            base,
+            files,
+            schema,
+            // What is after all of the table's is the greatest.
+            stamp: restamped(self.times).and(prepared.latest()),
+        };
+        let late = start.elapsed() > LONG;
+        match self.commit(&mut pending, late).await {
+            Ok(before) => Ok((pending.rows(), before.map(|before| before + pending.rows()))),
+            Err(failure) => {
+                if failure.is_certain {
+                    file::discard(&self.table, &pending.files).await;
+                }
+                Err(failure.error)
+            }
         }
-        let rows = staged.iter().map(|file| file.rows).sum();
-        let before = self.commit(base, schema, staged).await?;
-        Ok((rows, before.map(|before| before + rows)))
     }
 
     /// The table, if it exists and was not dropped.
@@ -125,98 +171,138 @@ impl Writer<'_> {
             0,
             config.retry_timeout,
         )
+        .holding(HELD)
     }
 
-    /// Makes the files part of the table, whose columns were `schema` when they were stored. Returns the rows that it had before.
-    async fn commit(
-        &self,
-        mut base: Option<Arc<Snapshot>>,
-        mut schema: SchemaRef,
-        mut staged: Vec<Staged>,
-    ) -> Result<Option<u64>> {
-        let mut commit = Commit::new("WRITE");
-        commit.is_blind = true;
-        commit.parameters = json!({"mode": "Append"});
+    /// Makes the files part of the table; returns the rows that it had before. `late`: the table has to be looked at first.
+    async fn commit(&self, pending: &mut Pending, late: bool) -> Result<Option<u64>, Failure> {
+        let mut append = Commit::new("WRITE");
+        append.is_blind = true;
+        append.parameters = json!({"mode": "Append"});
         let mut backoff = self.inner.backoff();
+        if late {
+            self.refresh(pending).await?;
+        }
         loop {
-            let actions = match self
-                .actions(base.as_deref(), &mut schema, &mut staged)
-                .await
-            {
-                Ok(actions) => actions,
-                Err(error) => {
-                    file::discard(&self.table, &staged).await;
-                    return Err(error);
-                }
-            };
-            if !actions.is_empty() {
-                let rows: u64 = staged.iter().map(|file| file.rows).sum();
-                commit.metrics = json!({"num_added_files": staged.len(), "num_added_rows": rows});
-                match commit
-                    .put(&self.table, base.as_deref(), &actions, &mut backoff)
-                    .await
-                {
-                    Ok(true) => {}
-                    Ok(false) if backoff.pause().await => {
-                        base = self.inner.refresh(&self.table).await?;
-                        continue;
+            let fitting = self.fit(pending).await.map_err(Failure::before)?;
+            let base = pending.base.as_deref();
+            let is_put =
+                if let Some(lacking) = fitting.lacking {
+                    self.add_columns(base, &lacking, &mut backoff).await?
+                } else {
+                    let mut actions = fitting.table;
+                    let modified = next_modified(base);
+                    let files = pending.files.iter();
+                    actions.extend(files.map(|file| {
+                        add_action(&file.path, file.bytes, modified, &file.stats, true)
+                    }));
+                    let files = pending.files.len();
+                    append.metrics =
+                        json!({"num_added_files": files, "num_added_rows": pending.rows()});
+                    let is_put = actions.is_empty()
+                        || append
+                            .put(&self.table, base, &actions, &mut backoff)
+                            .await?;
+                    if is_put {
+                        return Ok(base.map_or(Some(0), Snapshot::rows));
                     }
-                    Ok(false) => {
-                        file::discard(&self.table, &staged).await;
-                        return Err(too_many(&self.table));
-                    }
-                    Err(failure) => {
-                        if failure.is_certain {
-                            file::discard(&self.table, &staged).await;
-                        }
-                        return Err(failure.error);
-                    }
-                }
+                    false
+                };
+            if !is_put && !backoff.pause().await {
+                return Err(Failure::before(too_many(&self.table)));
             }
-            return Ok(match base {
-                Some(base) => base.rows(),
-                None => Some(0),
-            });
+            self.refresh(pending).await?;
         }
     }
 
-    /// What is to be committed after `base`; nothing if there is nothing to do.
-    async fn actions(
+    async fn refresh(&self, pending: &mut Pending) -> Result<(), Failure> {
+        let refreshed = self.inner.refresh(&self.table).await;
+        pending.base = refreshed.map_err(Failure::before)?;
+        Ok(())
+    }
+
+    /// Puts a commit that gives the table other columns, and nothing else; `false`: others were faster.
+    async fn add_columns(
         &self,
         base: Option<&Snapshot>,
-        schema: &mut SchemaRef,
-        staged: &mut Vec<Staged>,
-    ) -> Result<Vec<Value>> {
-        let live = self.live(base)?;
+        lacking: &Lacking,
+        backoff: &mut Backoff,
+    ) -> Result<bool, Failure> {
+        let mut commit = Commit::new("ADD COLUMN");
+        commit.parameters = json!({"fields": lacking.fields.to_string()});
+        let put = commit.put(&self.table, base, &lacking.actions, backoff);
+        // Whatever became of it, the rows are in no commit.
+        put.await.map_err(|failure| Failure::before(failure.error))
+    }
+
+    /// Fits the files to the table, as far as others have changed it, and says what it needs to take them.
+    async fn fit(&self, pending: &mut Pending) -> Result<Fitting> {
+        let base = pending.base.clone();
+        let live = self.live(base.as_deref())?;
         let fitted = self.fitted(live)?;
         let columns = self.columns(&fitted)?;
         self.may_make(live, &columns)?;
-        if changes_type(schema, &fitted) {
-            // Somebody else has given a column another type meanwhile.
-            let again = self.store_again(base, schema, &fitted, staged).await?;
-            file::discard(&self.table, staged).await;
-            (*staged, *schema) = (again, fitted);
+        let later = self.later(live, pending).await?;
+        if later.is_some() || changes_type(&pending.schema, &fitted) {
+            let again = self.store_again(pending, &fitted, later).await?;
+            file::discard(&self.table, &pending.files).await;
+            pending.files = again;
+            pending.schema = fitted;
+            pending.stamp = later.or(pending.stamp);
         }
+        pending.later_than.clone_from(&base);
+        let protocol = required_protocol(base.as_deref(), &columns);
+        let metadata = self.metadata(base.as_deref(), live.is_some(), &columns);
         let mut actions = Vec::new();
-        let protocol = required_protocol(base, &columns);
-        if base.is_none_or(|base| base.meta.protocol != protocol) {
+        if base.as_ref().is_none_or(|b| b.meta.protocol != protocol) {
             actions.push(protocol_action(&protocol));
         }
-        if base.is_none_or(|base| live.is_none() || base.is_marked() || *base.columns != columns) {
-            let metadata = self.metadata(base, live.is_some(), &columns);
-            actions.push(metadata_action(&metadata));
+        let Some(live) = live else {
+            actions.push(metadata_action(&metadata.action));
+            return Ok(Fitting {
+                lacking: None,
+                table: actions,
+            });
+        };
+        let known = live.meta.delta_schema.get("fields");
+        let changed = *live.columns != columns && known != Some(&metadata.fields);
+        if changed || live.is_marked() {
+            actions.push(metadata_action(&metadata.action));
         }
-        let modified = next_modified(base);
-        for file in staged {
-            actions.push(add_action(
-                &file.path,
-                file.bytes,
-                modified,
-                &file.stats,
-                true,
-            ));
+        let lacks = |field: &&Value| {
+            let known = known.and_then(Value::as_array);
+            known.is_none_or(|known| !known.contains(field))
+        };
+        let fields = metadata.fields.as_array().into_iter().flatten();
+        let lacking = (!actions.is_empty()).then(|| Lacking {
+            fields: fields.filter(lacks).cloned().collect(),
+            actions,
+        });
+        Ok(Fitting {
+            lacking,
+            table: Vec::new(),
+        })
+    }
+
+    /// The stamp that the rows need in place of theirs, as others have committed later ones.
+    async fn later(&self, live: Option<&Snapshot>, pending: &Pending) -> Result<Option<Micros>> {
+        let is_known = match (&pending.base, &pending.later_than) {
+            (Some(base), Some(known)) => Arc::ptr_eq(base, known),
+            (base, known) => base.is_none() && known.is_none(),
+        };
+        let (Some(live), Some(stamp), false) = (live, pending.stamp, is_known) else {
+            return Ok(None);
+        };
+        if pending.files.is_empty() {
+            return Ok(None);
         }
-        Ok(actions)
+        let Some(times) = restamped(self.times) else {
+            return Ok(None);
+        };
+        let latest = latest(&self.table, live, times(Stamp::AfterAll(stamp))).await?;
+        Ok(latest
+            .filter(|latest| *latest >= stamp)
+            .map(|latest| latest.saturating_add(1)))
     }
 
     /// The columns of the table, and those of the rows.
@@ -237,10 +323,10 @@ impl Writer<'_> {
         base: Option<&Snapshot>,
         is_live: bool,
         columns: &[StoredColumn],
-    ) -> Metadata {
+    ) -> NewMetadata {
         let write = &self.inner.config.write;
         let earlier = base.filter(|_| is_live).map(|base| &base.meta.delta_schema);
-        let schema = types::delta_schema(columns, earlier).to_string();
+        let mut schema = types::delta_schema(columns, earlier);
         let mut metadata = match base {
             Some(base) => base.meta.metadata.clone(),
             None => Metadata {
@@ -257,26 +343,35 @@ impl Writer<'_> {
                 ..Metadata::default()
             },
         };
-        metadata.schema_string = schema;
+        metadata.schema_string = schema.to_string();
         metadata.configuration.remove(DROPPED);
-        metadata
+        NewMetadata {
+            action: metadata,
+            fields: schema
+                .get_mut("fields")
+                .map(Value::take)
+                .unwrap_or_default(),
+        }
     }
 
-    /// The rows of the files in other files, with other types.
+    /// The rows of the files in other files, with other types, and another stamp if one is given.
     async fn store_again(
         &self,
-        base: Option<&Snapshot>,
-        schema: &SchemaRef,
+        pending: &Pending,
         fitted: &SchemaRef,
-        staged: &[Staged],
+        later: Option<Micros>,
     ) -> Result<Vec<Staged>> {
         let own = |column: &StoredColumn| self.own.field_with_name(column.field.name()).is_ok();
-        let columns: Vec<StoredColumn> = self.columns(schema)?.into_iter().filter(own).collect();
-        let mut staging = self.staging(base, self.columns(fitted)?);
+        let columns = self.columns(&pending.schema)?.into_iter().filter(own);
+        let columns: Vec<StoredColumn> = columns.collect();
+        let mut staging = self.staging(pending.base.as_deref(), self.columns(fitted)?);
         let outcome = async {
-            for file in staged {
-                let mut rows = file::read(&self.table, &file.path, file.bytes, &columns).await?;
-                while let Some(batch) = rows.next().await? {
+            for file in &pending.files {
+                let mut rows = file::read_staged(&self.table, file, &columns).await?;
+                while let Some(mut batch) = rows.next().await? {
+                    if let (Some(stamp), Some(later)) = (pending.stamp, later) {
+                        batch = stamped_later(&batch, self.times, stamp, later)?;
+                    }
                     let batch = conform_batch(&self.feature, &batch, fitted)?;
                     staging.write(&batch).await?;
                 }
@@ -289,6 +384,64 @@ impl Writer<'_> {
         }
         outcome
     }
+}
+
+/// What a table needs to take the files of an append.
+struct Fitting {
+    /// What has to be committed before.
+    lacking: Option<Lacking>,
+    /// What makes the table, in the same commit.
+    table: Vec<Value>,
+}
+
+/// What gives a table the columns of an append.
+struct Lacking {
+    /// The columns that it gets, or that get other members, as Delta writes them.
+    fields: Value,
+    actions: Vec<Value>,
+}
+
+struct NewMetadata {
+    action: Metadata,
+    /// Its columns, as Delta writes them.
+    fields: Value,
+}
+
+/// What makes the times of an append with another stamp, if its stamp is after all of the table's.
+fn restamped(times: Times) -> Option<fn(Stamp) -> Times> {
+    match times {
+        Times::Write(Stamp::AfterAll(_)) => Some(Times::Write),
+        Times::Tombstone(Stamp::AfterAll(_)) => Some(Times::Tombstone),
+        _ => None,
+    }
+}
+
+/// Rows that were stamped with `stamp`, stamped with `later`.
+fn stamped_later(
+    batch: &RecordBatch,
+    times: Times,
+    stamp: Micros,
+    later: Micros,
+) -> Result<RecordBatch> {
+    let stamped: &[&str] = match times {
+        Times::Write(_) => &[UPDATED_AT, CREATED_AT],
+        Times::Tombstone(_) => &[DELETED_AT],
+        Times::Keep => &[],
+    };
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| {
+        let times = column.as_primitive_opt::<TimestampMicrosecondType>();
+        match times.filter(|_| stamped.contains(&field.name().as_str())) {
+            Some(times) => {
+                let moved: TimestampMicrosecondArray =
+                    times.unary(|time| if time == stamp { later } else { time });
+                Arc::new(moved.with_data_type(column.data_type().clone())) as ArrayRef
+            }
+            None => column.clone(),
+        }
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect())?)
 }
 
 async fn fill(staging: &mut Staging, prepared: &mut PreparedAppend) -> Result<Vec<Staged>, Error> {

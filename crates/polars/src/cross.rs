@@ -5,18 +5,20 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, LargeListArray, MapArray, RecordBatch, StructArray, make_array,
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, LargeListArray, MapArray, RecordBatch,
+    StructArray, make_array, new_null_array,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::cast;
+use arrow::buffer::{BooleanBuffer, OffsetBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow::row::{RowConverter, SortField};
 use metaxy_core::{Error, ErrorKind, Result};
 use polars::prelude::{Column, CompatLevel, DataFrame, PlSmallStr, Series};
 use polars_arrow::ffi as theirs;
 
 use crate::error::failed;
-use crate::types::crossing;
+use crate::types::{crossing, is_carried};
 
 /// Batches of `schema` as one frame, whose columns have as many chunks as there are batches.
 pub(crate) fn to_polars(schema: &Schema, batches: &[RecordBatch]) -> Result<DataFrame> {
@@ -35,6 +37,13 @@ pub(crate) fn to_polars(schema: &Schema, batches: &[RecordBatch]) -> Result<Data
         Ok(Column::from(series))
     });
     DataFrame::new(height, columns.collect::<Result<_>>()?).map_err(failed)
+}
+
+/// An array as a column of this name.
+pub(crate) fn column_of(name: &str, array: &ArrayRef) -> Result<Column> {
+    let array = cross(&prepared(array, &crossing(array.data_type())?)?)?;
+    let series = Series::from_arrow_chunks(PlSmallStr::from_str(name), vec![array]);
+    series.map(Column::from).map_err(failed)
 }
 
 /// A column as an array of type `wanted`.
@@ -74,6 +83,13 @@ fn cross(array: &ArrayRef) -> Result<Box<dyn polars_arrow::array::Array>> {
 fn prepared(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     if array.data_type() == wanted {
         return Ok(array.clone());
+    }
+    if is_carried(array.data_type()) {
+        return carried(array);
+    }
+    if let (Some(rows), DataType::Boolean) = (array.as_struct_opt(), wanted) {
+        let values = BooleanBuffer::new_set(rows.len());
+        return Ok(Arc::new(BooleanArray::new(values, rows.nulls().cloned())));
     }
     if let (Some(map), DataType::LargeList(item)) = (array.as_map_opt(), wanted) {
         let entries: ArrayRef = Arc::new(map.entries().clone());
@@ -127,7 +143,7 @@ fn prepared(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         let naive = cast(&naive, &DataType::Timestamp(*to, None))?;
         return reinterpreted(&naive, &DataType::Timestamp(*to, zone.clone()));
     }
-    Ok(cast(array, wanted)?)
+    cast(array, wanted)
 }
 
 /// An array as Polars gave it with the type that the column has outside.
@@ -135,7 +151,14 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     if array.data_type() == wanted {
         return Ok(array.clone());
     }
+    if is_carried(wanted) {
+        return brought(array, wanted);
+    }
     match (array.data_type(), wanted) {
+        (DataType::Boolean, DataType::Struct(members)) if members.is_empty() => {
+            let nulls = array.nulls().cloned();
+            Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
+        }
         (DataType::LargeList(_), DataType::Map(entries, sorted)) => {
             let list = array.as_list::<i64>();
             let values = restored(list.values(), entries.data_type())?;
@@ -171,7 +194,7 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         }
         (DataType::LargeList(_), DataType::FixedSizeList(item, _)) => {
             let list = restored(array, &DataType::LargeList(item.clone()))?;
-            Ok(cast(&list, wanted)?)
+            cast(&list, wanted)
         }
         (DataType::Struct(_), DataType::Struct(members)) => {
             let rows = array.as_struct();
@@ -193,13 +216,61 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
             reinterpreted(&naive, wanted)
         }
         (DataType::BinaryView, DataType::FixedSizeBinary(_)) => {
-            Ok(cast(&cast(array, &DataType::Binary)?, wanted)?)
+            cast(&cast(array, &DataType::Binary)?, wanted)
         }
         (DataType::Timestamp(TimeUnit::Millisecond, _), DataType::Date64) => {
             reinterpreted(array, wanted)
         }
-        _ => Ok(cast(array, wanted)?),
+        _ => cast(array, wanted),
     }
+}
+
+/// Values of a type that Polars has nothing like, as the bytes of Arrow's rows.
+fn carried(array: &ArrayRef) -> Result<ArrayRef> {
+    let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())])?;
+    let rows = converter.convert_columns(std::slice::from_ref(array))?;
+    // The value of a union that is null still says which of its types it has.
+    let nulls = match array.data_type() {
+        DataType::Union(..) => None,
+        _ => array.logical_nulls(),
+    };
+    let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let rows = rows.iter().enumerate();
+    let bytes = rows.map(|(at, row)| (!is_null(at)).then_some(row));
+    Ok(Arc::new(bytes.collect::<BinaryViewArray>()))
+}
+
+/// Values that were [carried] through Polars.
+fn brought(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    let bytes = array.as_binary_view_opt();
+    let bytes = bytes.ok_or_else(|| misfit(array.data_type(), wanted))?;
+    let converter = RowConverter::new(vec![SortField::new(wanted.clone())])?;
+    let null = converter.convert_columns(&[new_null_array(wanted, 1)])?;
+    let parser = converter.parser();
+    let rows = bytes.iter().map(|bytes| match bytes {
+        Some(bytes) => parser.parse(bytes),
+        None => null.row(0),
+    });
+    let mut columns = converter.convert_rows(rows)?;
+    let back = columns.pop().filter(|back| back.data_type() == wanted);
+    back.ok_or_else(|| misfit(array.data_type(), wanted))
+}
+
+/// A cast in which no value becomes null because it does not fit.
+fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, wanted, &options).map_err(|e| {
+        let is = array.data_type();
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("a value of type {is} cannot pass through Polars, where it would be {wanted}"),
+        )
+        .with_hint("leave the column out of what is read, or correct the value")
+        .with_source(e)
+    })
 }
 
 /// The same numbers, called another time.
@@ -229,4 +300,85 @@ fn misfit(is: &DataType, wanted: &DataType) -> Error {
         ErrorKind::Internal,
         format!("Polars gave a column of type {is} that should be {wanted}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::*;
+    use arrow::buffer::ScalarBuffer;
+    use arrow::datatypes::{Field, IntervalMonthDayNano, UnionFields, i256};
+
+    use super::*;
+
+    fn round(array: &ArrayRef) -> ArrayRef {
+        let column = column_of("x", array).unwrap();
+        array_of(&column, array.data_type()).unwrap()
+    }
+
+    fn survives(array: ArrayRef) {
+        assert_eq!(&round(&array), &array, "{}", array.data_type());
+        let field = Arc::new(Field::new("item", array.data_type().clone(), true));
+        let rows = array.len();
+        let offsets = OffsetBuffer::from_lengths([rows - 1, 0, 1]);
+        let nulls = Some(vec![true, false, true].into());
+        let list = ListArray::try_new(field.clone(), offsets, array.clone(), nulls).unwrap();
+        let list: ArrayRef = Arc::new(list);
+        assert_eq!(&round(&list), &list);
+        let nested: ArrayRef = Arc::new(StructArray::from(vec![(field, array)]));
+        assert_eq!(&round(&nested), &nested);
+    }
+
+    fn huge(values: Vec<Option<i256>>) -> ArrayRef {
+        let huge = Decimal256Array::from(values).with_precision_and_scale(60, 5);
+        Arc::new(huge.unwrap())
+    }
+
+    #[test]
+    fn types_that_polars_lacks_survive() {
+        survives(huge(vec![Some(i256::MINUS_ONE), None, Some(i256::ONE)]));
+        let tens = Decimal128Array::from(vec![Some(7), None, Some(-7)]);
+        survives(Arc::new(tens.with_precision_and_scale(9, -2).unwrap()));
+        survives(Arc::new(IntervalYearMonthArray::from(vec![
+            Some(-1),
+            None,
+            Some(5),
+        ])));
+        survives(Arc::new(IntervalMonthDayNanoArray::from(vec![
+            Some(IntervalMonthDayNano::new(1, -2, i64::MIN)),
+            None,
+            Some(IntervalMonthDayNano::new(0, 0, 3)),
+        ])));
+        let valid = vec![true, false, true].into();
+        survives(Arc::new(StructArray::new_empty_fields(3, Some(valid))));
+        let fields = [
+            Field::new("number", DataType::Int32, true),
+            Field::new("word", DataType::Utf8, true),
+        ];
+        let union = UnionArray::try_new(
+            UnionFields::try_new([0, 1], fields).unwrap(),
+            ScalarBuffer::from(vec![1_i8, 0, 1]),
+            Some(ScalarBuffer::from(vec![0, 0, 1])),
+            vec![
+                Arc::new(Int32Array::from(vec![7])),
+                Arc::new(StringArray::from(vec![Some("x"), None])),
+            ],
+        );
+        survives(Arc::new(union.unwrap()));
+    }
+
+    #[test]
+    fn what_is_carried_keeps_its_order() {
+        let most = i256::from_i128(i128::MAX);
+        let values = [most.wrapping_neg(), i256::MINUS_ONE, i256::ZERO, most];
+        let bytes = carried(&huge(values.map(Some).to_vec())).unwrap();
+        let bytes = bytes.as_binary_view();
+        assert!(bytes.iter().is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_no_null() {
+        let long: ArrayRef = Arc::new(DurationSecondArray::from(vec![i64::MAX]));
+        let error = column_of("x", &long).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
 }

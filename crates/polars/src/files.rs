@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema};
+use arrow::error::ArrowError;
 use metaxy_core::expr::Expr as Condition;
 use metaxy_core::plan::Scan;
 use metaxy_core::{Error, ErrorKind, Result, columns};
@@ -14,11 +16,12 @@ use polars_arrow::array::BooleanArray;
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::ArrowDataType;
 
-use crate::cross::to_polars;
-use crate::error::failed;
+use crate::cross::{array_of, column_of, to_polars};
+use crate::error::{carried, failed};
 use crate::latest::latest;
 use crate::relation::{Names, selected};
 use crate::scalar::test;
+use crate::types::crossing;
 
 /// A table whose rows are in Parquet files.
 #[derive(Clone, Default)]
@@ -69,7 +72,7 @@ impl std::fmt::Debug for ParquetFile {
 }
 
 /// A column of a [`ParquetTable`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ParquetColumn {
     /// Its name.
@@ -78,7 +81,15 @@ pub struct ParquetColumn {
     pub data_type: DataType,
     /// Its type in the files.
     pub stored: DataType,
+    /// What makes values of the type outside of those in the files, where Polars does not see them as the same.
+    pub restore: Option<Restore>,
 }
+
+/// Makes values of another type of some that are stored: the array, and the type that it gets.
+pub type Restore = fn(&ArrayRef, &DataType) -> std::result::Result<ArrayRef, ArrowError>;
+
+/// So many files are read at once, one after the other.
+const FEW: usize = 64;
 
 /// Files of so many bytes together are read at once.
 const SMALL: u64 = 16 << 20;
@@ -145,7 +156,9 @@ impl ParquetTable {
             ParquetFile::At(place) => !place.contains("://"),
             ParquetFile::Held(_) => true,
         };
-        self.bytes.is_some_and(|bytes| bytes <= SMALL) && self.files.iter().all(is_here)
+        self.bytes.is_some_and(|bytes| bytes <= SMALL)
+            && self.files.len() <= FEW
+            && self.files.iter().all(is_here)
     }
 
     /// The rows of a scan, read at once; `None` if a file's columns are not quite the table's.
@@ -339,9 +352,16 @@ impl ParquetTable {
 
     /// The time at which a row was written.
     fn stamp(&self) -> Expr {
-        match self.no_tombstones {
-            true => col(columns::UPDATED_AT),
-            false => pl::coalesce(&[col(columns::DELETED_AT), col(columns::UPDATED_AT)]),
+        let has = |name: &str| self.columns.iter().any(|column| column.name == name);
+        match (has(columns::UPDATED_AT), has(columns::DELETED_AT)) {
+            (true, false) => col(columns::UPDATED_AT),
+            (true, true) if self.no_tombstones => col(columns::UPDATED_AT),
+            (true, true) => pl::coalesce(&[col(columns::DELETED_AT), col(columns::UPDATED_AT)]),
+            (false, true) => col(columns::DELETED_AT),
+            (false, false) => {
+                let micros = pl::TimeUnit::Microseconds;
+                lit(pl::NULL).cast(pl::DataType::Datetime(micros, Some(pl::TimeZone::UTC)))
+            }
         }
     }
 
@@ -395,26 +415,37 @@ impl ParquetColumn {
             name: name.into(),
             stored: data_type.clone(),
             data_type,
+            restore: None,
         }
     }
 
-    /// The same column with another type in the files.
+    /// The same column with another type in the files. `restore` makes values of the type outside of them.
     #[must_use]
-    pub fn with_stored(mut self, stored: DataType) -> Self {
+    pub fn with_stored(mut self, stored: DataType, restore: Restore) -> Self {
         self.stored = stored;
+        self.restore = Some(restore);
         self
     }
 
     /// The column with the type as which it crosses.
     fn restored(&self) -> Result<Expr> {
         let column = col(self.name.as_str());
-        if self.stored == self.data_type {
-            return Ok(column);
-        }
+        let restore = match self.restore {
+            Some(restore) if crossing(&self.stored)? != crossing(&self.data_type)? => restore,
+            _ => return Ok(column),
+        };
         let outside = arrow::datatypes::Field::new(&self.name, self.data_type.clone(), true);
-        let wanted = to_polars(&Schema::new(vec![outside]), &[])?;
-        let wanted = wanted.columns()[0].dtype().clone();
-        Ok(column.cast(wanted))
+        let outside = to_polars(&Schema::new(vec![outside]), &[])?;
+        let crosses_as = outside.columns()[0].dtype().clone();
+        let (stored, data_type) = (self.stored.clone(), self.data_type.clone());
+        let values = move |column: &pl::Column| -> Result<pl::Column> {
+            let restored = restore(&array_of(column, &stored)?, &data_type)?;
+            column_of(column.name(), &restored)
+        };
+        Ok(column.map(
+            move |column| values(&column).map_err(carried),
+            move |_, field| Ok(pl::Field::new(field.name().clone(), crosses_as.clone())),
+        ))
     }
 }
 

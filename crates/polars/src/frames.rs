@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::cross::{raw, to_polars};
 use crate::engine::each;
 use crate::error::failed;
+use crate::types::require_likeness;
 
 /// A frame of Polars that a store takes: `store.write(&key, frame.into_frame())`.
 ///
@@ -71,7 +72,7 @@ pub trait IntoPolars {
     /// Waits for all rows. [`IntoLazy::lazy`](polars::prelude::IntoLazy::lazy) makes the result lazy.
     ///
     /// Text and binary share their bytes with the store's rows. Types that Polars lacks become the nearest that holds their values: a
-    /// map a list of structs, a time of day nanoseconds, a dictionary its values.
+    /// map a list of structs, a time of day nanoseconds, a dictionary its values, a struct without members a truth value.
     ///
     /// # Errors
     /// What the rows' producer failed with; [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars
@@ -81,14 +82,14 @@ pub trait IntoPolars {
 
 impl IntoPolars for Frame {
     async fn into_polars(self) -> Result<DataFrame> {
-        let rows = self.collect().await?;
-        to_polars(rows.schema(), rows.batches())
+        require_likeness(self.schema())?;
+        shown(&self.collect().await?)
     }
 }
 
 impl IntoPolars for Rows {
     async fn into_polars(self) -> Result<DataFrame> {
-        to_polars(self.schema(), self.batches())
+        shown(&self)
     }
 }
 
@@ -110,13 +111,18 @@ impl PolarsIncrement {
     /// # Errors
     /// [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars cannot hold.
     pub fn of(increment: &Increment) -> Result<Self> {
-        let frame = |rows: &Rows| to_polars(rows.schema(), rows.batches());
         Ok(Self {
-            new: frame(&increment.new)?,
-            stale: frame(&increment.stale)?,
-            orphaned: frame(&increment.orphaned)?,
+            new: shown(&increment.new)?,
+            stale: shown(&increment.stale)?,
+            orphaned: shown(&increment.orphaned)?,
         })
     }
+}
+
+/// Rows as a frame for users.
+fn shown(rows: &Rows) -> Result<DataFrame> {
+    require_likeness(rows.schema())?;
+    to_polars(rows.schema(), rows.batches())
 }
 
 /// Rows that one batch of a frame has at most.

@@ -18,7 +18,7 @@ mod source;
 mod types;
 
 pub use engine::query;
-pub use files::{ParquetColumn, ParquetFile, ParquetTable};
+pub use files::{ParquetColumn, ParquetFile, ParquetTable, Restore};
 pub use frames::{IntoFrame, IntoPolars, PolarsIncrement};
 pub use on_polars::on_polars;
 pub use polars::prelude::LazyFrame;

@@ -15,7 +15,8 @@ pub trait Source: Send + Sync + 'static {
     /// The rows of `scan`, with at least the columns `columns` of the table, whose columns are `schema`.
     ///
     /// The columns have the types as which they cross to Polars (see [`IntoPolars`](crate::IntoPolars)): text is String, times with a zone are
-    /// Datetime in UTC, by-field structs are structs, maps are lists of structs of `key` and `value`. What the plan does with the rows is
+    /// Datetime in UTC, by-field structs are structs, maps are lists of structs of `key` and `value`. What Polars has nothing like is bytes
+    /// that only this crate reads. What the plan does with the rows is
     /// lazy too, so that Polars pushes filters and projections into the frame's own scan.
     ///
     /// Rows for which one of `filters` is not true may be left out, before the latest per sample are taken: they look at the columns of

@@ -1,17 +1,21 @@
 //! Which Arrow types cross to Polars, and what they become there.
 //!
 //! Polars has fewer types than Arrow. A column crosses as the type that holds the same values, and gets its own type back on its way out:
-//! text and lists have one layout, a time of day counts nanoseconds, a zoned time is UTC, a map is a list of its entries.
+//! text and lists have one layout, a time of day counts nanoseconds, a zoned time is UTC, a map is a list of its entries, a struct
+//! without members says whether it is there. Values of types that Polars has nothing like, such as intervals, decimals of more than 38
+//! digits and unions, are [carried](is_carried) through it as bytes.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::array::new_empty_array;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use arrow::row::{RowConverter, SortField};
 use metaxy_core::{Error, ErrorKind, Result};
 
 /// The type as which a column of `data_type` crosses to Polars.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] if Polars has none that holds its values.
+/// [`ErrorKind::Unsupported`] if Polars has none that holds its values, and they cannot be carried as bytes.
 pub(crate) fn crossing(data_type: &DataType) -> Result<DataType> {
     use DataType as T;
     Ok(match data_type {
@@ -30,14 +34,14 @@ pub(crate) fn crossing(data_type: &DataType) -> Result<DataType> {
         }
         T::Time32(_) | T::Time64(_) => T::Time64(TimeUnit::Nanosecond),
         T::Duration(TimeUnit::Second) => T::Duration(TimeUnit::Millisecond),
-        T::Decimal32(precision, scale) | T::Decimal64(precision, scale) => {
+        T::Decimal32(precision, scale) | T::Decimal64(precision, scale) if *scale >= 0 => {
             T::Decimal128(*precision, *scale)
         }
-        T::Decimal128(_, scale) if *scale < 0 => return Err(refused(data_type)),
         T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => {
             T::LargeList(member(item)?)
         }
         T::Map(entries, _) => T::LargeList(member(entries)?),
+        T::Struct(members) if members.is_empty() => T::Boolean,
         T::Struct(members) => T::Struct(members.iter().map(member).collect::<Result<Fields>>()?),
         T::Dictionary(_, values) => crossing(values)?,
         T::Null
@@ -53,10 +57,58 @@ pub(crate) fn crossing(data_type: &DataType) -> Result<DataType> {
         | T::Float32
         | T::Float64
         | T::Date32
-        | T::Duration(_)
-        | T::Decimal128(..) => data_type.clone(),
+        | T::Duration(_) => data_type.clone(),
+        T::Decimal128(_, scale) if *scale >= 0 => data_type.clone(),
+        other if can_be_carried(other) => T::BinaryView,
         other => return Err(refused(other)),
     })
+}
+
+/// Whether Polars has nothing like values of this type. They are carried as the bytes of Arrow's rows, which are equal and in order
+/// where the values are.
+pub(crate) fn is_carried(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Decimal32(_, scale) | T::Decimal64(_, scale) | T::Decimal128(_, scale) => *scale < 0,
+        T::Decimal256(..)
+        | T::Interval(_)
+        | T::Union(..)
+        | T::RunEndEncoded(..)
+        | T::ListView(_)
+        | T::LargeListView(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether the bytes of such values can be told back.
+fn can_be_carried(data_type: &DataType) -> bool {
+    let back = || {
+        let rows = RowConverter::new(vec![SortField::new(data_type.clone())])?;
+        let none = rows.convert_columns(&[new_empty_array(data_type)])?;
+        rows.convert_rows(&none)
+    };
+    is_carried(data_type)
+        && back().is_ok_and(|back| back.iter().all(|array| array.data_type() == data_type))
+}
+
+/// Frames for users have no columns of bytes that only this crate can read.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a type that Polars has nothing like.
+pub(crate) fn require_likeness(schema: &Schema) -> Result<()> {
+    fn carried(data_type: &DataType) -> Option<&DataType> {
+        use DataType as T;
+        match data_type {
+            T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) | T::Map(item, _) => {
+                carried(item.data_type())
+            }
+            T::Struct(members) => members.iter().find_map(|m| carried(m.data_type())),
+            T::Dictionary(_, values) => carried(values),
+            other => is_carried(other).then_some(other),
+        }
+    }
+    let found = schema.fields().iter().find_map(|f| carried(f.data_type()));
+    found.map_or(Ok(()), |data_type| Err(refused(data_type)))
 }
 
 /// The zone of all times with a zone inside Polars: whatever it is called, the count is UTC's.
@@ -70,7 +122,25 @@ fn member(field: &FieldRef) -> Result<FieldRef> {
 fn refused(data_type: &DataType) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("the Polars engine has no type for columns of type {data_type}"),
+        format!("Polars has no type for values of type {data_type}"),
     )
     .with_hint("leave the column out of what is read, or use a store whose own engine knows the type (`versioning_engine = \"native\"`)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_polars_lacks_is_carried_and_not_shown() {
+        let huge = DataType::Decimal256(60, 5);
+        assert_eq!(crossing(&huge).unwrap(), DataType::BinaryView);
+        let nested = DataType::Struct(vec![Field::new("x", huge, true)].into());
+        let schema = Schema::new(vec![Field::new("outer", nested, true)]);
+        let error = require_likeness(&schema).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("Decimal256"), "{error}");
+        let simple = Schema::new(vec![Field::new("x", DataType::Float16, true)]);
+        require_likeness(&simple).unwrap();
+    }
 }

@@ -74,12 +74,12 @@ pub use metaxy_core::typed::{ColumnType, Sample};
 #[cfg(feature = "derive")]
 pub use metaxy_macros::{ColumnType, Feature};
 
-/// The analytical embedded store: one DuckDB file, for millions of samples on one machine.
-#[cfg(feature = "duckdb")]
-pub use metaxy_duckdb as duckdb;
 /// Delta Lake tables, on disks and in object stores; shared with Python.
 #[cfg(feature = "delta")]
 pub use metaxy_delta as delta;
+/// The analytical embedded store: one DuckDB file, for millions of samples on one machine.
+#[cfg(feature = "duckdb")]
+pub use metaxy_duckdb as duckdb;
 /// Plans on Polars, and Polars' frames in and out of a store.
 #[cfg(feature = "polars")]
 pub use metaxy_polars as polars;

@@ -6,5 +6,7 @@
 pub(crate) mod faults;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
+pub(crate) mod tables;
 
 pub(crate) use faults::{Dice, Fault, FaultyStore, Request, Rule, Shares};
+pub(crate) use tables::{NOON, add, at, batch, commits, key, lines, live, notes, rows, stamps};
