@@ -33,6 +33,9 @@ struct Stage {
 enum Work {
     /// Cargo with these arguments, and one variable of the environment.
     Cargo(Vec<String>, Option<(&'static str, &'static str)>),
+    /// This program with these arguments and every store, as the stage `tests` has built it: any other selection of packages would
+    /// build the engines once more, with features that differ a little.
+    Own(Vec<String>),
     /// Every fuzz target, briefly.
     Fuzz,
 }
@@ -117,14 +120,11 @@ fn all() -> Result<Vec<Stage>, String> {
             format!("check --package metaxy-store --no-default-features --features {feature}");
         stages.push(Stage::cargo(&format!("alone {feature}"), &command));
     }
-    // With every store, whatever this build has.
-    let with_all =
-        |arguments: &str| format!("run --quiet --package xtask --all-features -- {arguments}");
     for store in rebuild::stores() {
-        let golden = with_all(&format!("golden --store {store}"));
-        stages.push(Stage::cargo(&format!("golden {store}"), &golden));
+        let name = format!("golden {store}");
+        stages.push(Stage::own(&name, &format!("golden --store {store}")));
     }
-    stages.push(Stage::cargo("interop", &with_all("interop")));
+    stages.push(Stage::own("interop", "interop"));
     stages.push(Stage::cargo(
         "third party",
         &format!("test --locked --manifest-path {THIRD_PARTY}"),
@@ -143,11 +143,38 @@ impl Stage {
             work: Work::Cargo(words(command), None),
         }
     }
+
+    fn own(name: &str, arguments: &str) -> Self {
+        Self {
+            name: name.into(),
+            work: Work::Own(words(arguments)),
+        }
+    }
 }
+
+/// Builds this program as a part of what the stage `tests` builds.
+const OWN: &str = "test --quiet --workspace --all-features --test program --no-run";
 
 impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
+            Self::Own(arguments) => {
+                if !Self::Cargo(words(OWN), None).run()? {
+                    return Ok(false);
+                }
+                let metadata = metadata()?;
+                let target = metadata.get("target_directory").and_then(Json::as_str);
+                let target = target.ok_or("cargo does not say where it builds")?;
+                let program = std::path::Path::new(target).join("debug").join("xtask");
+                println!("$ xtask {}", arguments.join(" "));
+                let status = Command::new(&program)
+                    .args(&arguments)
+                    .current_dir(root())
+                    .status();
+                let status =
+                    status.map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
+                Ok(status.success())
+            }
             Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();

@@ -325,6 +325,10 @@ mod tests {
     use super::*;
     use crate::types::stored_as;
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "arrays are made where it is called"
+    )]
     fn survives(array: ArrayRef) {
         let stored_type = stored_as(array.data_type()).unwrap();
         let stored = stored_values(&array, &stored_type).unwrap();

@@ -260,7 +260,7 @@ async fn checkpoint_if_due(
     let Ok(each) = u64::try_from(each) else {
         return;
     };
-    if each == 0 || (version + 1) % each != 0 {
+    if each == 0 || !(version + 1).is_multiple_of(each) {
         return;
     }
     if let Err(error) = checkpoint(table, Some(version)).await {

@@ -54,7 +54,7 @@ impl IntoFrame for LazyFrame {
             let schema = self.collect_schema().map_err(failed)?;
             let schema = batch(&DataFrame::empty_with_schema(&schema))?.schema();
             let none = Pump::of([]);
-            blocking::stream("Polars", schema.clone(), none, move |sink| {
+            blocking::stream("Polars", schema, none, move |sink| {
                 each(self, |frame| {
                     for batch in batches(&frame)?.batches() {
                         sink.send(batch.clone())?;

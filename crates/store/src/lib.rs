@@ -106,7 +106,7 @@ pub mod prelude {
     #[cfg(feature = "duckdb")]
     pub use metaxy_duckdb::DuckDbConfig;
     #[cfg(feature = "polars")]
-    pub use metaxy_polars::{IntoFrame, PolarsIncrement, IntoPolars};
+    pub use metaxy_polars::{IntoFrame, IntoPolars, PolarsIncrement};
     #[cfg(feature = "sqlite")]
     pub use metaxy_sqlite::SqliteConfig;
 }

@@ -1,5 +1,6 @@
 //! Putting a store in order, and removing the history of samples.
 
+use std::collections::HashSet;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::FeatureKey;
 use crate::maintain::{MaintainAction, Maintenance, Prune, Superseded};
 use crate::options::setters;
+use crate::plan::{Plan, Relation, Scan};
 
 /// What maintenance does. The default puts the storage of the whole store in order and removes no row.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +79,8 @@ impl MetadataStore {
     ///
     /// Reads of any feature version give what they gave, increments too, and nothing that was deleted comes back (`semantics.md` §5).
     /// What removed rows were needed for gives less: the sample history, and reads as of an earlier time. Samples of every feature
-    /// version are told apart by the ID columns that the graph has now.
+    /// version are told apart by the ID columns that the graph has now; where a version that was pushed had others and still has rows,
+    /// nothing is removed. Of versions that were never pushed nobody knows.
     ///
     /// Each feature's rows are removed in one step. What was done before a failure stays done.
     ///
@@ -99,7 +102,9 @@ impl MetadataStore {
         let mut report = MaintainReport::default();
         if let Some(superseded) = superseded {
             support::prune(&self.inner)?;
-            for feature in self.features_to_prune(&options).await? {
+            let features = self.features_to_prune(&options).await?;
+            self.require_known_ids(&features).await?;
+            for feature in features {
                 let rows = self.prune(&feature, superseded, options.dry_run).await;
                 let rows = rows.map_err(|e| {
                     self.about(e, &feature)
@@ -161,6 +166,53 @@ impl MetadataStore {
             }
         }
         Ok(found)
+    }
+
+    /// Refuses features of which rows of a version are stored whose samples other columns tell apart: by too few columns, rows of
+    /// different samples would be taken for one sample's history.
+    async fn require_known_ids(&self, features: &[FeatureKey]) -> Result<()> {
+        let pushed = match features.is_empty() {
+            true => Vec::new(),
+            false => self.pushed_features().await?,
+        };
+        for feature in features {
+            let own = self.graph.require(feature)?.spec.id_columns();
+            let mut checked = HashSet::new();
+            let theirs = pushed.iter().filter(|one| one.feature_key == *feature);
+            for one in theirs.filter(|one| checked.insert(one.feature_version.clone())) {
+                let definition = one.definition()?;
+                let ids = definition.spec.id_columns();
+                let is_same = ids.len() == own.len() && ids.iter().all(|id| own.contains(id));
+                if !is_same && self.has_version(feature, &one.feature_version).await? {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        format!(
+                            "feature {feature} has rows of version {}, whose samples are told apart by {ids:?} and not by {own:?}; none of its rows was removed",
+                            one.feature_version
+                        ),
+                    )
+                    .with_context("store", self.name())
+                    .with_hint("delete the rows of that version for good, under its own graph, or leave the feature out"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether rows of a feature version are stored.
+    async fn has_version(&self, feature: &FeatureKey, version: &str) -> Result<bool> {
+        let Some(schema) = self.inner.backend.schema(feature).await? else {
+            return Ok(false);
+        };
+        let scan = Scan {
+            table: feature.clone(),
+            feature_version: Some(version.to_owned()),
+            as_of: None,
+            latest_per: None,
+        };
+        let rows = Relation::scan(scan, schema).limit(1);
+        let rows = self.inner.backend.query(Plan::from(rows)).await?;
+        Ok(!rows.collect().await?.is_empty())
     }
 
     async fn prune(

@@ -74,3 +74,35 @@ fn rows_that_are_gone_are_told_where_the_rest_fails() {
     drop(reading);
     assert!(block_on(backend.has_rows(&key("a"))).unwrap());
 }
+
+#[test]
+fn versions_with_other_ids_keep_their_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let fields = ["audio", "frames"].map(|name| FieldSpec::new(name).unwrap());
+    let spec = |ids: &[&str], code: &str| {
+        let [audio, frames] = fields.clone();
+        root("video/raw", ids)
+            .with_field(audio.with_code_version(code))
+            .with_field(frames)
+    };
+    let finer = builder(folder.path(), "main")
+        .with_graph(graph_of([spec(&["id", "path"], "1")]))
+        .build()
+        .unwrap();
+    block_on(finer.push_graph(Some("demo"), &Default::default())).unwrap();
+    let rows = raw(&[(1, "x", "x"), (2, "x", "x")]);
+    block_on(finer.write(&key("video/raw"), rows)).unwrap();
+    // By one ID column of two, both rows of the first version could be one sample's.
+    let coarser = finer.with_graph(graph_of([spec(&["id"], "2")]));
+    for version in ["x", "y"] {
+        let rows = raw(&[(1, version, version)]);
+        block_on(coarser.write(&key("video/raw"), rows)).unwrap();
+    }
+    let error = block_on(coarser.maintain(keep_one())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("[\"id\", \"path\"]"), "{error}");
+    // Where no row of that version is left, there is nothing to lose.
+    block_on(finer.delete(&key("video/raw"), DeleteOptions::hard())).unwrap();
+    let report = block_on(coarser.maintain(keep_one())).unwrap();
+    assert_eq!(report.pruned, [(key("video/raw"), 1)]);
+}
