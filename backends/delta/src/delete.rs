@@ -10,7 +10,6 @@ use metaxy_core::expr::Expr;
 use metaxy_core::{FeatureKey, Result};
 use serde_json::{Value, json};
 
-use crate::config::WriteOptions;
 use crate::file::{self, Staged, Staging};
 use crate::log::{Commit, add_action, metadata_action, now, remove_action, too_many};
 use crate::skip::may_match;
@@ -141,20 +140,7 @@ pub(crate) async fn rewrite(
     file: &DataFile,
     goes: impl Fn(&RecordBatch, usize) -> Result<BooleanArray>,
 ) -> Result<Vec<Staged>> {
-    // One file for one, in its place.
-    let options = WriteOptions {
-        target_file_size: u64::MAX,
-        ..inner.config.write.clone()
-    };
-    let mut staging = Staging::new(
-        feature,
-        table,
-        base.columns.to_vec(),
-        &options,
-        base.meta.number("delta.dataSkippingNumIndexedCols"),
-        file.part,
-        inner.config.retry_timeout,
-    );
+    let mut staging = Staging::in_place(inner, feature, table, base, file.part);
     let outcome = async {
         let mut before = 0;
         let mut batches = file::read(table, &file.path, file.bytes, &base.columns).await?;

@@ -28,8 +28,9 @@ use crate::config::{Compression, WriteOptions};
 use crate::convert::{from_stored, logical_schema, stored_schema, to_stored};
 use crate::error::{self, is_transient};
 use crate::retry::Backoff;
+use crate::snapshot::Snapshot;
 use crate::stats;
-use crate::table::Table;
+use crate::table::{DeltaInner, Table};
 use crate::types::StoredColumn;
 
 /// What is larger is sent in parts.
@@ -102,6 +103,29 @@ impl Staging {
     pub(crate) fn holding(mut self, bytes: usize) -> Self {
         self.may_hold = bytes;
         self
+    }
+
+    /// One file, whatever its size, in the place of others of a table: with its columns, and the number `part`.
+    pub(crate) fn in_place(
+        inner: &DeltaInner,
+        feature: &FeatureKey,
+        table: &Arc<Table>,
+        base: &Snapshot,
+        part: u64,
+    ) -> Self {
+        let options = WriteOptions {
+            target_file_size: u64::MAX,
+            ..inner.config.write.clone()
+        };
+        Self::new(
+            feature,
+            table,
+            base.columns.to_vec(),
+            &options,
+            base.meta.indexed(),
+            part,
+            inner.config.retry_timeout,
+        )
     }
 
     /// Adds rows, with the columns as they were appended.

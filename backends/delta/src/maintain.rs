@@ -12,7 +12,6 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::json;
 
-use crate::config::WriteOptions;
 use crate::delete::commit_if;
 use crate::error;
 use crate::file::{self, Staged, Staging};
@@ -127,20 +126,9 @@ async fn merge(
     let Some(last) = files.last() else {
         return Ok(None);
     };
-    let options = WriteOptions {
-        target_file_size: u64::MAX,
-        ..inner.config.write.clone()
-    };
-    let mut staging = Staging::new(
-        &FeatureKey::system("maintenance"),
-        table,
-        base.columns.to_vec(),
-        &options,
-        base.meta.number("delta.dataSkippingNumIndexedCols"),
-        // The place of the last: what was stored after it still comes after.
-        last.part,
-        inner.config.retry_timeout,
-    );
+    // The place of the last: what was stored after it still comes after.
+    let feature = FeatureKey::system("maintenance");
+    let mut staging = Staging::in_place(inner, &feature, table, base, last.part);
     let outcome = async {
         for file in files {
             let mut rows = file::read(table, &file.path, file.bytes, &base.columns).await?;

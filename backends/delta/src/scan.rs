@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::executor::block_on;
 use futures::future::try_join_all;
-use metaxy_core::expr::{Expr, Value};
+use metaxy_core::expr::{CompareOp, Expr, Value};
 use metaxy_core::plan::{Plan, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use metaxy_polars::{LazyFrame, Names, ParquetColumn, ParquetFile, ParquetTable, Source};
 
 use crate::convert::logical_values;
-use crate::skip::may_match;
+use crate::skip::{may_compare, may_match};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::DeltaInner;
 use crate::{file, runtime};
@@ -91,14 +91,16 @@ impl Tables {
         snapshot: &Snapshot,
         filters: &[&Expr],
     ) -> Result<()> {
+        let version = scan.feature_version.clone().map(Value::Text);
+        let version = version.map(|is| (columns::FEATURE_VERSION, CompareOp::Eq, is));
+        // A row's stamp is never before its `metaxy_updated_at`.
+        let written = scan.as_of.map(Value::Timestamp);
+        let written = written.map(|by| (columns::UPDATED_AT, CompareOp::Le, by));
+        let restrictions: Vec<_> = version.into_iter().chain(written).collect();
         let files = snapshot.files.iter();
         let files = files.filter(|file| {
-            let versions = scan.feature_version.as_ref();
-            versions.is_none_or(|version| may_have(file, version))
-                && scan
-                    .as_of
-                    .is_none_or(|as_of| may_be_written_by(file, as_of))
-                && filters.iter().all(|filter| may_match(filter, file))
+            let may = |(column, op, value): &(&str, _, _)| may_compare(file, column, *op, value);
+            restrictions.iter().all(may) && filters.iter().all(|filter| may_match(filter, file))
         });
         let files: Vec<&DataFile> = files.collect();
         if let Some(file) = files.iter().find(|file| !file.partition.is_empty()) {
@@ -152,19 +154,6 @@ fn column(column: &crate::types::StoredColumn) -> ParquetColumn {
         .with_stored(column.stored.clone(), logical_values)
 }
 
-/// Whether a row of the file may be of this feature version.
-fn may_have(file: &DataFile, version: &str) -> bool {
-    let Some(stat) = file.stat(columns::FEATURE_VERSION) else {
-        return true;
-    };
-    let is_beyond = |bound: &Option<Value>, than: fn(&str, &str) -> bool| match bound {
-        Some(Value::Text(bound)) => than(bound, version),
-        _ => false,
-    };
-    !is_beyond(&stat.min, |min, version| min > version)
-        && !is_beyond(&stat.max, |max, version| max < version)
-}
-
 /// Whether all rows of the file are of this feature version.
 fn has_only(file: &DataFile, version: &str) -> bool {
     let Some(stat) = file.stat(columns::FEATURE_VERSION) else {
@@ -172,14 +161,4 @@ fn has_only(file: &DataFile, version: &str) -> bool {
     };
     let is = |bound: Option<Value>| matches!(bound, Some(Value::Text(bound)) if bound == version);
     stat.nulls == Some(0) && is(stat.min) && is(stat.max)
-}
-
-/// Whether a row of the file may have been written at this time or before.
-fn may_be_written_by(file: &DataFile, as_of: i64) -> bool {
-    let stat = file.stat(columns::UPDATED_AT);
-    match stat.and_then(|stat| stat.min) {
-        // A row's stamp is never before its `metaxy_updated_at`.
-        Some(Value::Timestamp(min)) => min <= as_of,
-        _ => true,
-    }
 }

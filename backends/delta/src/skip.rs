@@ -40,7 +40,8 @@ pub(crate) fn may_match(filter: &Expr, file: &DataFile) -> bool {
     }
 }
 
-fn may_compare(file: &DataFile, column: &str, op: CompareOp, value: &Value) -> bool {
+/// Whether a row of the file may have a value in the column that compares so.
+pub(crate) fn may_compare(file: &DataFile, column: &str, op: CompareOp, value: &Value) -> bool {
     let Some(stat) = file.stat(column) else {
         return true;
     };

@@ -18,6 +18,9 @@ use crate::types::{self, StoredColumn};
 /// The table property of a table that was dropped.
 pub(crate) const DROPPED: &str = "metaxy.dropped";
 
+/// The table property: how many columns get statistics.
+pub(crate) const INDEXED: &str = "delta.dataSkippingNumIndexedCols";
+
 /// What readers must know that this backend knows.
 const READER_FEATURES: [&str; 5] = [
     "timestampNtz",
@@ -141,6 +144,11 @@ impl Meta {
     /// A table property as a number.
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
         self.property(name)?.trim().parse().ok()
+    }
+
+    /// How many columns get statistics, if the table says.
+    pub(crate) fn indexed(&self) -> Option<i64> {
+        self.number(INDEXED)
     }
 
     /// Whether a table property is `true`.

@@ -24,12 +24,9 @@ use crate::log::{
     Commit, Failure, add_action, metadata_action, next_modified, now, protocol_action, too_many,
 };
 use crate::retry::Backoff;
-use crate::snapshot::{DROPPED, Metadata, Protocol, Snapshot};
+use crate::snapshot::{DROPPED, INDEXED, Metadata, Protocol, Snapshot};
 use crate::table::{DeltaInner, Table};
 use crate::types::{self, StoredColumn};
-
-/// The table property: how many columns get statistics.
-const INDEXED: &str = "delta.dataSkippingNumIndexedCols";
 
 /// Rows that took longer than this to arrive: others have probably committed meanwhile.
 const LONG: Duration = Duration::from_millis(250);
@@ -161,7 +158,7 @@ impl Writer<'_> {
     fn staging(&self, base: Option<&Snapshot>, columns: Vec<StoredColumn>) -> Staging {
         let config = &self.inner.config;
         let given = || config.write.configuration.get(INDEXED)?.parse().ok();
-        let indexed = base.map_or_else(given, |base| base.meta.number(INDEXED));
+        let indexed = base.map_or_else(given, |base| base.meta.indexed());
         Staging::new(
             &self.feature,
             &self.table,

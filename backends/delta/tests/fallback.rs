@@ -122,7 +122,7 @@ async fn ids(store: &MetadataStore, feature: &str) -> Vec<i64> {
 }
 
 /// Runs a check on each chain; what fails says on which.
-fn on_every_chain(check: impl AsyncFn(&Site, &[MetadataStore])) {
+fn on_every_chain(check: &impl AsyncFn(&Site, &[MetadataStore])) {
     for kinds in chains() {
         println!("{kinds:?}");
         let site = Site::new();
@@ -133,7 +133,7 @@ fn on_every_chain(check: impl AsyncFn(&Site, &[MetadataStore])) {
 
 #[test]
 fn a_feature_is_read_from_the_first_store_that_has_rows() {
-    on_every_chain(async |_, stores| {
+    on_every_chain(&async |_, stores| {
         let (front, a) = (&stores[0], key("a").unwrap());
         let missing = front.read(&a, ReadOptions::default()).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::FeatureNotFound, "{missing}");
@@ -162,7 +162,7 @@ fn a_feature_is_read_from_the_first_store_that_has_rows() {
 
 #[test]
 fn a_chain_tells_which_store_has_a_feature() {
-    on_every_chain(async |_, stores| {
+    on_every_chain(&async |_, stores| {
         let (front, last) = (&stores[0], stores.last().unwrap());
         let (a, b) = (key("a").unwrap(), key("b").unwrap());
         write(last, "a", &[(1, "x")]).await;
@@ -183,7 +183,7 @@ fn a_chain_tells_which_store_has_a_feature() {
 
 #[test]
 fn a_resolve_over_a_chain_gives_what_one_store_gives() {
-    on_every_chain(async |site, stores| {
+    on_every_chain(&async |site, stores| {
         let (front, last) = (&stores[0], stores.last().unwrap());
         let whole = site.store(Kind::Sqlite, "whole", None);
         let rows_a = [(1, "x"), (2, "x"), (3, "x")];
@@ -212,7 +212,7 @@ fn a_resolve_over_a_chain_gives_what_one_store_gives() {
 
 #[test]
 fn a_copy_from_the_end_of_a_chain_is_equal() {
-    on_every_chain(async |_, stores| {
+    on_every_chain(&async |_, stores| {
         let (front, last) = (&stores[0], stores.last().unwrap());
         write(last, "a", &[(1, "x"), (2, "x")]).await;
         write(last, "a", &[(2, "y"), (3, "y")]).await;
@@ -237,7 +237,7 @@ fn a_copy_from_the_end_of_a_chain_is_equal() {
 
 #[test]
 fn a_store_that_hashes_otherwise_is_refused_at_any_depth() {
-    on_every_chain(async |site, stores| {
+    on_every_chain(&async |site, stores| {
         for kind in [Kind::Sqlite, Kind::Delta] {
             let other = MetadataStore::builder(site.backend(kind, "other"));
             let other = other

@@ -8,10 +8,10 @@ use metaxy_core::FeatureKey;
 use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_core::sql::{PruneSql, prune as prune_sql, quote};
 
-use crate::catalog::{self, Session};
+use crate::catalog::Session;
 use crate::dialect::{DuckDbDialect, ROWID, hides_rowid};
 use crate::error::Failure;
-use crate::write::{refuse_view, require_ours};
+use crate::write::begun_on;
 
 /// Removes superseded rows of a table, or counts them. A connection that is dropped before its commit undoes everything.
 pub(crate) fn prune(
@@ -22,12 +22,9 @@ pub(crate) fn prune(
 ) -> Result<u64, Failure> {
     let connection = session.connection;
     let name = dialect.table_name(table);
-    connection.execute_batch("BEGIN TRANSACTION")?;
-    let Some(schema) = catalog::table(session, &name)? else {
-        refuse_view(session, &name, table)?;
+    let Some(schema) = begun_on(session, &name, table)? else {
         return Ok(0);
     };
-    require_ours(&schema, &name, table)?;
     if prune.dry_run {
         return count(dialect, session, table, &schema, prune);
     }

@@ -292,7 +292,7 @@ fn refuse_taken(session: Session<'_>, name: &str, feature: &FeatureKey) -> Resul
 
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a table that has no column of the system: it is somebody else's.
-pub(crate) fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(), Error> {
+fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) -> Result<(), Error> {
     let system = |field: &Field| field.name().starts_with(columns::SYSTEM_PREFIX);
     if stored.fields().iter().any(|field| system(field)) {
         return Ok(());
@@ -304,11 +304,7 @@ pub(crate) fn require_ours(stored: &Schema, name: &str, feature: &FeatureKey) ->
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] if a view has it.
-pub(crate) fn refuse_view(
-    session: Session<'_>,
-    name: &str,
-    feature: &FeatureKey,
-) -> Result<(), Failure> {
+fn refuse_view(session: Session<'_>, name: &str, feature: &FeatureKey) -> Result<(), Failure> {
     match catalog::taken_names(session)?.contains(name) {
         true => Err(not_ours(name, feature).into()),
         false => Ok(()),
@@ -322,6 +318,21 @@ fn not_ours(name: &str, feature: &FeatureKey) -> Error {
         .with_hint("set the option `table_prefix`, or use another file; nothing was changed")
 }
 
+/// Begins a transaction that takes something away from a table; its columns, `None` if there is no such table.
+pub(crate) fn begun_on(
+    session: Session<'_>,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<Option<SchemaRef>, Failure> {
+    session.connection.execute_batch("BEGIN TRANSACTION")?;
+    let Some(schema) = catalog::table(session, name)? else {
+        refuse_view(session, name, feature)?;
+        return Ok(None);
+    };
+    require_ours(&schema, name, feature)?;
+    Ok(Some(schema))
+}
+
 /// Removes the rows for which `filter` is true, or all.
 pub(crate) fn delete(
     dialect: &DuckDbDialect,
@@ -331,12 +342,9 @@ pub(crate) fn delete(
 ) -> Result<u64, Failure> {
     let connection = session.connection;
     let name = dialect.table_name(table);
-    connection.execute_batch("BEGIN TRANSACTION")?;
-    let Some(schema) = catalog::table(session, &name)? else {
-        refuse_view(session, &name, table)?;
+    let Some(schema) = begun_on(session, &name, table)? else {
         return Ok(0);
     };
-    require_ours(&schema, &name, table)?;
     let mut sql = format!("DELETE FROM {}", session.name(&name));
     if let Some(filter) = filter {
         let sql_of = |column: &str| Ok(quote(column));
@@ -355,12 +363,9 @@ pub(crate) fn drop_table(
     feature: &FeatureKey,
 ) -> Result<bool, Failure> {
     let connection = session.connection;
-    connection.execute_batch("BEGIN TRANSACTION")?;
-    let Some(schema) = catalog::table(session, name)? else {
-        refuse_view(session, name, feature)?;
+    if begun_on(session, name, feature)?.is_none() {
         return Ok(false);
-    };
-    require_ours(&schema, name, feature)?;
+    }
     connection.execute_batch(&format!("DROP TABLE {}", session.name(name)))?;
     catalog::forget_types(session, name)?;
     connection.execute_batch("COMMIT")?;

@@ -15,7 +15,7 @@ use polars::prelude::{
 
 use crate::cross::{array_of, to_polars};
 use crate::error::failed;
-use crate::relation::{Lowering, Names, label};
+use crate::relation::{Lowering, label, names_of};
 use crate::source::Source;
 
 /// Runs a plan over the tables of `source`, on Polars' streaming engine; the batches come as they are computed.
@@ -52,11 +52,7 @@ pub fn query(plan: Plan, source: impl Source) -> Result<Frame> {
 fn rows(lowering: &Lowering<'_>, relation: &Relation, sink: &mut Sink) -> Result<()> {
     let schema = relation.schema();
     let frame = lowering.relation(relation, &names_of(schema))?;
-    let take = |frame: DataFrame| sink.send(batch(&frame, schema)?);
-    match lowering.source.is_held() {
-        true => at_once(frame, take),
-        false => each(frame, take),
-    }
+    run(lowering, frame, |frame| sink.send(batch(&frame, schema)?))
 }
 
 /// The rows of a comparison. The stored columns are read for orphaned rows only, of which there are few: first only what is
@@ -85,7 +81,7 @@ fn increment(
             .clone();
         Ok(polars::prelude::ChunkCompareEq::equal(&labels, orphaned))
     };
-    let take = |frame: DataFrame| {
+    run(lowering, labelled, |frame| {
         let orphaned = is_orphaned(&frame)?;
         let frame = match orphaned.any() {
             false => frame,
@@ -99,11 +95,7 @@ fn increment(
             0 => Ok(()),
             _ => sink.send(batch(&frame, schema)?),
         }
-    };
-    match lowering.source.is_held() {
-        true => at_once(labelled, take)?,
-        false => each(labelled, take)?,
-    }
+    })?;
     let Some(keys) = stacked(orphans)? else {
         return Ok(());
     };
@@ -120,9 +112,21 @@ fn increment(
         .map(|field| col(field.name().as_str()).alias(key(field.name())))
         .collect();
     columns.push(label(Label::Orphaned).alias(LABEL));
-    each(found.select(columns), |frame| {
+    run(lowering, found.select(columns), |frame| {
         sink.send(batch(&frame, schema)?)
     })
+}
+
+/// Runs a frame over the source's rows where that takes less time, and hands over what it gives.
+fn run(
+    lowering: &Lowering<'_>,
+    frame: LazyFrame,
+    take: impl FnMut(DataFrame) -> Result<()>,
+) -> Result<()> {
+    match lowering.source.is_held() {
+        true => at_once(frame, take),
+        false => each(frame, take),
+    }
 }
 
 /// Runs a frame in memory, and hands over its rows.
@@ -189,8 +193,4 @@ fn stacked(frames: Vec<DataFrame>) -> Result<Option<DataFrame>> {
         all.vstack_mut(&frame).map_err(failed)?;
     }
     Ok(Some(all))
-}
-
-fn names_of(schema: &SchemaRef) -> Names {
-    schema.fields().iter().map(|f| f.name().clone()).collect()
 }

@@ -32,3 +32,8 @@ pub(crate) fn failed(error: PolarsError) -> Error {
 pub(crate) fn carried(error: Error) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
+
+/// What cannot be.
+pub(crate) fn internal(message: &str) -> Error {
+    Error::new(ErrorKind::Internal, message)
+}

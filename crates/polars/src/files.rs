@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use metaxy_core::expr::Expr as Condition;
 use metaxy_core::plan::Scan;
@@ -112,13 +112,8 @@ impl ParquetTable {
         filters: &[&Condition],
     ) -> Result<LazyFrame> {
         if self.files.is_empty() {
-            let schema = Schema::new(
-                self.columns
-                    .iter()
-                    .map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true))
-                    .collect::<Vec<_>>(),
-            );
-            return Ok(pl::IntoLazy::lazy(to_polars(&schema, &[])?).select(selected(needed)));
+            let none = empty(self.columns.iter().map(|c| (&c.name, &c.data_type)))?;
+            return Ok(pl::IntoLazy::lazy(none).select(selected(needed)));
         }
         if self.is_small()
             && let Some(rows) = self.held_rows(scan, needed)?
@@ -217,10 +212,7 @@ impl ParquetTable {
     /// These columns of all files.
     fn at_once(&self, names: &Names) -> Result<Option<DataFrame>> {
         let wanted = self.columns.iter().filter(|c| names.contains(&c.name));
-        let wanted: Vec<_> = wanted
-            .map(|c| arrow::datatypes::Field::new(&c.name, c.stored.clone(), true))
-            .collect();
-        let wanted = to_polars(&Schema::new(wanted), &[])?;
+        let wanted = empty(wanted.map(|c| (&c.name, &c.stored)))?;
         let columns: Vec<String> = wanted
             .columns()
             .iter()
@@ -251,12 +243,8 @@ impl ParquetTable {
 
     /// All rows as they are stored.
     fn scan(&self) -> Result<LazyFrame> {
-        let stored: Vec<_> = self
-            .columns
-            .iter()
-            .map(|c| arrow::datatypes::Field::new(&c.name, c.stored.clone(), true))
-            .collect();
-        let schema = to_polars(&Schema::new(stored), &[])?.schema().clone();
+        let stored = empty(self.columns.iter().map(|c| (&c.name, &c.stored)))?;
+        let schema = stored.schema().clone();
         let cloud = self.cloud_options()?;
         let options = pl::ParquetOptions {
             schema: Some(schema),
@@ -434,8 +422,7 @@ impl ParquetColumn {
             Some(restore) if crossing(&self.stored)? != crossing(&self.data_type)? => restore,
             _ => return Ok(column),
         };
-        let outside = arrow::datatypes::Field::new(&self.name, self.data_type.clone(), true);
-        let outside = to_polars(&Schema::new(vec![outside]), &[])?;
+        let outside = empty([(&self.name, &self.data_type)].into_iter())?;
         let crosses_as = outside.columns()[0].dtype().clone();
         let (stored, data_type) = (self.stored.clone(), self.data_type.clone());
         let values = move |column: &pl::Column| -> Result<pl::Column> {
@@ -447,6 +434,12 @@ impl ParquetColumn {
             move |_, field| Ok(pl::Field::new(field.name().clone(), crosses_as.clone())),
         ))
     }
+}
+
+/// No rows of these columns, with the types as which they cross.
+fn empty<'a>(columns: impl Iterator<Item = (&'a String, &'a DataType)>) -> Result<DataFrame> {
+    let fields = columns.map(|(name, data_type)| Field::new(name, data_type.clone(), true));
+    to_polars(&Schema::new(fields.collect::<Vec<_>>()), &[])
 }
 
 /// These columns of a file; `None` if it lacks one.

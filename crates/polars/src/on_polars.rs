@@ -13,12 +13,13 @@ use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::{JoinKind, Plan, Relation, Scalar, Scan};
-use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
+use metaxy_core::{FeatureKey, Frame, Result};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 
 use crate::cross::to_polars;
 use crate::engine::query;
-use crate::relation::{Lowering, Names, selected};
+use crate::error::internal;
+use crate::relation::{Lowering, Names, names_of, selected};
 use crate::source::Source;
 
 /// The same store, whose plans run on Polars: `inner` is only asked for rows of its tables, all of them at one moment. All hash
@@ -169,13 +170,7 @@ fn scans_of(plan: &Plan) -> Result<BTreeMap<String, Wanted>> {
         source: &recorder,
         frames: &frames,
     };
-    let all: Names = plan
-        .relation
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
+    let all = names_of(plan.relation.schema());
     let _: LazyFrame = lowering.relation(&plan.relation, &all)?;
     let scans = recorder.0.into_inner();
     Ok(scans.unwrap_or_else(PoisonError::into_inner))
@@ -220,8 +215,4 @@ impl Source for Loaded {
     fn is_held(&self) -> bool {
         self.0.values().all(|rows| rows.height() <= FEW)
     }
-}
-
-fn internal(message: &str) -> Error {
-    Error::new(ErrorKind::Internal, message)
 }

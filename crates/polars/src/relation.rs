@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Schema};
 use metaxy_core::plan::{
     Compare, Fold, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar, Scan,
 };
-use metaxy_core::{Error, ErrorKind, Result, columns};
+use metaxy_core::{Result, columns};
 use polars::prelude as pl;
 use polars::prelude::{
     DataFrame, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit,
@@ -16,6 +16,7 @@ use polars::prelude::{
 };
 
 use crate::cross::to_polars;
+use crate::error::internal;
 use crate::grouped::{Folds, Leaders};
 use crate::scalar::{expression, inputs};
 use crate::source::Source;
@@ -315,6 +316,11 @@ fn conditions(relation: &Relation) -> Option<(&Scan, Vec<&Scalar>)> {
     }
 }
 
+/// The names of all columns.
+pub(crate) fn names_of(schema: &Schema) -> Names {
+    schema.fields().iter().map(|f| f.name().clone()).collect()
+}
+
 /// The columns of `names`.
 pub(crate) fn selected(names: &Names) -> Vec<Expr> {
     names.iter().map(|name| col(name.as_str())).collect()
@@ -341,8 +347,4 @@ fn cheapest(schema: &Schema) -> Option<String> {
         })
         .collect();
     cost.into_values().next().cloned()
-}
-
-fn internal(message: &str) -> Error {
-    Error::new(ErrorKind::Internal, message)
 }
