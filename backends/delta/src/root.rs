@@ -87,6 +87,7 @@ impl Root {
             let problem = format!("this build lacks the Cargo feature `{feature}`");
             return Err(unusable(&config.root, &problem));
         }
+        refuse_lock(config)?;
         let url = parsed(&format!("{}/", config.root.trim_end_matches('/')))?;
         let scheme = parsed(&format!("{}://", url.scheme()))?;
         let factories = object_store_factories();
@@ -214,6 +215,27 @@ fn without_dots(path: &Path) -> PathBuf {
     seen
 }
 
+/// The lock by which writers of object stores without put-if-absent agree with each other. Commits here do not ask for it.
+const LOCK: &str = "AWS_S3_LOCKING_PROVIDER";
+
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] if the tables are written under a lock: a writer that ignores it would overwrite others' commits, or
+/// they its own.
+fn refuse_lock(config: &DeltaConfig) -> Result<()> {
+    let mut options = config.storage_options.keys();
+    let has_lock = options.any(|name| name.eq_ignore_ascii_case(LOCK))
+        || config.root.starts_with("s3") && std::env::var_os(LOCK).is_some_and(|on| !on.is_empty());
+    if !has_lock {
+        return Ok(());
+    }
+    let root = shown(&config.root);
+    Err(Error::new(
+        ErrorKind::InvalidConfig,
+        format!("the Delta store at {root} cannot be opened: {LOCK} asks for a lock that it does not know"),
+    )
+    .with_hint("leave it out once all writers put a commit only where there is none, as S3 can do itself"))
+}
+
 fn parsed(address: &str) -> Result<Url> {
     Url::parse(address).map_err(|e| unusable(address, &e.to_string()))
 }
@@ -254,6 +276,19 @@ mod tests {
     fn credentials_are_not_shown() {
         assert_eq!(shown("s3://me:secret@bucket/x?sig=1"), "s3://…@bucket/x");
         assert_eq!(shown("abfss://box@me.net/x"), "abfss://box@me.net/x");
+    }
+
+    #[test]
+    fn a_store_under_a_lock_is_refused() {
+        let open = |options: &[(&str, &str)]| {
+            let options = options.iter().copied();
+            let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            refuse_lock(&DeltaConfig::new("s3://bucket/x").with_storage_options(options))
+        };
+        let error = open(&[("aws_s3_locking_provider", "dynamodb")]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains(LOCK), "{error}");
+        assert!(open(&[("AWS_REGION", "eu-central-1")]).is_ok());
     }
 
     #[test]

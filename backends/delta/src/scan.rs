@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 use futures::executor::block_on;
 use futures::future::try_join_all;
 use metaxy_core::expr::{CompareOp, Expr, Value};
 use metaxy_core::plan::{Plan, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
-use metaxy_polars::{LazyFrame, Names, ParquetColumn, ParquetFile, ParquetTable, Source};
+use metaxy_polars::{ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source};
 
 use crate::convert::logical_values;
 use crate::skip::{may_compare, may_match};
@@ -53,13 +53,8 @@ struct Tables {
 }
 
 impl Source for Tables {
-    fn scan(
-        &self,
-        scan: &Scan,
-        schema: &SchemaRef,
-        columns: &Names,
-        filters: &[&Expr],
-    ) -> Result<LazyFrame> {
+    fn scan(&self, request: &ScanRequest<'_>) -> Result<Scanned> {
+        let (scan, filters) = (request.scan, request.filters);
         let mut table = ParquetTable::default();
         match self.snapshots.get(&scan.table) {
             Some(Some(snapshot)) => self.describe(&mut table, scan, snapshot, filters)?,
@@ -75,7 +70,7 @@ impl Source for Tables {
         if !table.is_small() {
             self.is_large.store(true, Ordering::Relaxed);
         }
-        table.rows(scan, schema, columns, filters)
+        table.scanned(request)
     }
 
     fn is_held(&self) -> bool {
@@ -112,6 +107,8 @@ impl Tables {
         }
         table.columns = snapshot.columns.iter().map(column).collect();
         table.bytes = Some(files.iter().map(|file| file.bytes).sum());
+        table.rows = files.iter().map(|file| file.rows).collect();
+        table.retry_timeout = Some(self.inner.config.retry_timeout);
         table.no_tombstones = files.iter().all(|file| {
             let nulls = file.stat(columns::DELETED_AT).and_then(|stat| stat.nulls);
             nulls.is_some() && nulls == file.rows

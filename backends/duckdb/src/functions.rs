@@ -14,7 +14,7 @@ use duckdb::core::{DataChunkHandle, Inserter, LogicalTypeHandle, LogicalTypeId};
 use duckdb::vscalar::{ScalarFunctionSignature, VScalar};
 use duckdb::vtab::arrow::WritableVector;
 use duckdb::{Connection, ffi};
-use metaxy_core::hash::{HashAlgorithm, HashBatch, HashText, RowText};
+use metaxy_core::hash::{CommonText, HashAlgorithm, HashBatch, HashText, RowText};
 use metaxy_core::plan::{HashSpec, Nulls};
 use metaxy_core::sql::HashArg;
 
@@ -72,26 +72,9 @@ struct Recipe {
 }
 
 enum RecipePart {
-    Text(Vec<Chunk>),
+    Text(CommonText),
     /// The text of the argument at this position, the recipe not counted.
     Argument(usize),
-}
-
-/// A piece of a text, and its length.
-type Chunk = ([u8; CHUNK], usize);
-
-const CHUNK: usize = 64;
-
-/// A text in pieces.
-fn chunks(text: &str) -> Vec<Chunk> {
-    let pieces = text.as_bytes().chunks(CHUNK);
-    pieces
-        .map(|piece| {
-            let mut chunk = [0; CHUNK];
-            chunk[..piece.len()].copy_from_slice(piece);
-            (chunk, piece.len())
-        })
-        .collect()
 }
 
 impl Recipe {
@@ -99,13 +82,7 @@ impl Recipe {
     fn write(&self, arguments: &[Texts<'_>], rows: &[usize], texts: &mut [RowText]) {
         for part in &self.parts {
             match part {
-                RecipePart::Text(chunks) => {
-                    for (chunk, length) in chunks {
-                        for text in &mut *texts {
-                            text.push_start(chunk, *length);
-                        }
-                    }
-                }
+                RecipePart::Text(common) => common.push_to(texts),
                 RecipePart::Argument(index) => {
                     let Some(argument) = arguments.get(*index) else {
                         continue;
@@ -149,7 +126,7 @@ impl Recipe {
             rest = match head.as_bytes().first()? {
                 b't' => {
                     let (text, tail) = tail.split_at_checked(number)?;
-                    parts.push(RecipePart::Text(chunks(text)));
+                    parts.push(RecipePart::Text(CommonText::new(text)));
                     tail
                 }
                 b'a' => {

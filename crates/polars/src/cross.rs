@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, LargeListArray, MapArray, RecordBatch,
-    StructArray, make_array, new_null_array,
+    StringArray, StringViewArray, StructArray, make_array, new_null_array,
 };
-use arrow::buffer::{BooleanBuffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
@@ -155,6 +155,10 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         return brought(array, wanted);
     }
     match (array.data_type(), wanted) {
+        (DataType::Utf8View, DataType::Utf8) => match texts(array.as_string_view())? {
+            Some(texts) => Ok(Arc::new(texts)),
+            None => cast(array, wanted),
+        },
         (DataType::Boolean, DataType::Struct(members)) if members.is_empty() => {
             let nulls = array.nulls().cloned();
             Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
@@ -223,6 +227,41 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         }
         _ => cast(array, wanted),
     }
+}
+
+/// The same texts one after the other; `None` if they are too long for one array. Most are short, and to copy the whole room of a short
+/// one takes less time than to copy a part of any length.
+fn texts(views: &StringViewArray) -> Result<Option<StringArray>> {
+    const ROOM: usize = 12;
+    let length = |view: &u128| *view as u32 as usize;
+    let total: usize = views.views().iter().map(length).sum();
+    if i32::try_from(total).is_err() {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; total + ROOM];
+    let mut offsets = Vec::with_capacity(views.len() + 1);
+    let mut end = 0;
+    offsets.push(0);
+    for (row, view) in views.views().iter().enumerate() {
+        if views.is_valid(row) {
+            let (length, start) = (length(view), end);
+            match length <= ROOM {
+                true => bytes[start..start + ROOM].copy_from_slice(&view.to_le_bytes()[4..]),
+                false => {
+                    bytes[start..start + length].copy_from_slice(views.value(row).as_bytes());
+                }
+            }
+            end += length;
+        }
+        offsets.push(end as i32);
+    }
+    bytes.truncate(end);
+    let texts = StringArray::try_new(
+        OffsetBuffer::new(offsets.into()),
+        Buffer::from_vec(bytes),
+        views.nulls().cloned(),
+    );
+    Ok(Some(texts?))
 }
 
 /// Values of a type that Polars has nothing like, as the bytes of Arrow's rows.

@@ -1,6 +1,7 @@
 //! Tables in Parquet files: what a backend that only stores hands to Polars.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -12,15 +13,16 @@ use polars::io::cloud::CloudOptions;
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude as pl;
 use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, SerReader, col, lit};
-use polars_arrow::array::BooleanArray;
-use polars_arrow::bitmap::Bitmap;
-use polars_arrow::datatypes::ArrowDataType;
+use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 use crate::cross::{array_of, column_of, to_polars};
-use crate::error::{carried, failed};
-use crate::latest::latest;
+use crate::error::{carried, failed, internal};
+use crate::latest::{Latest, latest};
+use crate::moved::Moved;
+use crate::numbered::{ROW, filtered, only};
 use crate::relation::{Names, selected};
 use crate::scalar::test;
+use crate::source::{ScanRequest, Scanned};
 use crate::types::crossing;
 
 /// A table whose rows are in Parquet files.
@@ -40,6 +42,11 @@ pub struct ParquetTable {
     pub no_tombstones: bool,
     /// How many bytes the files have together, if that is known.
     pub bytes: Option<u64>,
+    /// How many rows each file has, in the order of [`files`](Self::files), if that is known of all. Then rows that replace earlier ones
+    /// take their places where they are few, so that the table keeps the order of its first writing.
+    pub rows: Option<Vec<u64>>,
+    /// For how long requests to an object store are tried again; `None`: as long as Polars does by itself.
+    pub retry_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for ParquetTable {
@@ -94,54 +101,56 @@ const FEW: usize = 64;
 /// Files of so many bytes together are read at once.
 const SMALL: u64 = 16 << 20;
 
-/// The column that counts the rows of all files.
-const ROW: &str = "__mx.row";
+/// The column that tells soft deletes.
+const GONE: &str = "__mx.gone";
+
+/// At most one in so many rows is given at the place of another: they are held in memory.
+const MOST_MOVED: usize = 4;
 
 impl ParquetTable {
-    /// The rows of `scan`, with the columns `needed` of the table's `schema`: what [`Source::scan`](crate::Source::scan) gives, whose
-    /// arguments they are. The rows that are the latest of their sample are found here and now, which reads the
-    /// IDs; everything else is lazy.
+    /// What [`Source::scan`](crate::Source::scan) gives for the request. The rows that are the latest of their sample are found here and now,
+    /// which reads the IDs; everything else is lazy.
     ///
     /// # Errors
     /// If the IDs cannot be read, and for columns that Polars has no type for.
-    pub fn rows(
-        &self,
-        scan: &Scan,
-        schema: &Schema,
-        needed: &Names,
-        filters: &[&Condition],
-    ) -> Result<LazyFrame> {
+    pub fn scanned(&self, request: &ScanRequest<'_>) -> Result<Scanned> {
+        let needed = request.columns;
         if self.files.is_empty() {
             let none = empty(self.columns.iter().map(|c| (&c.name, &c.data_type)))?;
-            return Ok(pl::IntoLazy::lazy(none).select(selected(needed)));
+            return Ok(pl::IntoLazy::lazy(none).select(selected(needed)).into());
         }
         if self.is_small()
-            && let Some(rows) = self.held_rows(scan, needed)?
+            && let Some(held) = self.held_rows(request)?
         {
-            return Ok(pl::IntoLazy::lazy(rows));
+            return Ok(held);
         }
-        let restrictions = self.restrictions(scan, schema, filters)?;
-        let kept = match &scan.latest_per {
-            None => None,
-            Some(keys) => self.kept(keys, restrictions.as_ref())?,
-        };
+        let restrictions = self.restrictions(request.scan, request.schema, request.filters)?;
         let mut frame = self.scan()?;
-        match kept {
-            Some(kept) => {
-                frame = frame.with_row_index(ROW, None).filter(col(ROW).map(
-                    move |rows| is_kept(&rows, &kept),
-                    |_, field| Ok(pl::Field::new(field.name().clone(), pl::DataType::Boolean)),
-                ));
-            }
-            None => {
-                if let Some(restrictions) = restrictions {
-                    frame = frame.filter(restrictions);
-                }
-            }
-        }
         let wanted = self.columns.iter().filter(|c| needed.contains(&c.name));
-        let wanted: Vec<Expr> = wanted.map(ParquetColumn::restored).collect::<Result<_>>()?;
-        Ok(frame.select(wanted))
+        let wanted: Vec<&ParquetColumn> = wanted.collect();
+        let Some(keys) = &request.scan.latest_per else {
+            if let Some(restrictions) = restrictions {
+                frame = frame.filter(restrictions);
+            }
+            let restored = wanted.into_iter().map(ParquetColumn::restored);
+            return Ok(frame.select(restored.collect::<Result<Vec<_>>>()?).into());
+        };
+        let chosen = self.chosen(keys, restrictions.as_ref(), request.alive)?;
+        if let Some(places) = chosen.places {
+            frame = only(frame, places);
+        }
+        if !chosen.moved.is_empty() {
+            let moved = self.moved(&chosen.moved, &wanted, keys)?;
+            let columns = wanted.iter().map(|column| moved.of(&column.name, ROW));
+            let columns: Vec<Expr> = columns.collect();
+            frame = frame.select(columns);
+        }
+        let restored = wanted.into_iter().map(ParquetColumn::restored);
+        Ok(Scanned {
+            rows: frame.select(restored.collect::<Result<Vec<_>>>()?),
+            ids: Some(chosen.ids),
+            alive: request.alive,
+        })
     }
 
     /// Whether all files are on this machine and so small that reading them at once takes less time than reading them twice.
@@ -157,7 +166,8 @@ impl ParquetTable {
     }
 
     /// The rows of a scan, read at once; `None` if a file's columns are not quite the table's.
-    fn held_rows(&self, scan: &Scan, needed: &Names) -> Result<Option<DataFrame>> {
+    fn held_rows(&self, request: &ScanRequest<'_>) -> Result<Option<Scanned>> {
+        let (scan, needed) = (request.scan, request.columns);
         let mut read = needed.clone();
         read.extend(scan.latest_per.iter().flatten().cloned());
         let by_version = scan.feature_version.is_some() && self.feature_version.is_none();
@@ -177,21 +187,25 @@ impl ParquetTable {
             let met = pl::IntoLazy::lazy(rows).filter(restrictions);
             rows = met.collect().map_err(failed)?;
         }
+        let mut ids = None;
+        let mut alive = false;
         if let Some(keys) = &scan.latest_per {
-            let ids = rows
-                .select(keys.iter().map(String::as_str))
-                .map_err(failed)?;
+            let keys = || keys.iter().map(String::as_str);
             let stamps = || {
                 let stamps = pl::IntoLazy::lazy(rows.clone()).select([self.stamp().to_physical()]);
                 let stamps = stamps.collect().map_err(failed)?;
                 let stamps = stamps.columns()[0].as_materialized_series();
                 Ok(stamps.i64().map_err(failed)?.iter().collect())
             };
-            if let Some(kept) = latest(&ids, stamps)? {
-                let kept = BooleanArray::new(ArrowDataType::Boolean, kept, None);
-                let kept = pl::BooleanChunked::with_chunk(ROW.into(), kept);
-                rows = rows.filter(&kept).map_err(failed)?;
+            if let Some(latest) = latest(&rows.select(keys()).map_err(failed)?, stamps)? {
+                rows = given(&rows, &latest)?;
             }
+            if request.alive && self.may_have_tombstones() {
+                let alive = rows.column(columns::DELETED_AT).map_err(failed)?.is_null();
+                rows = rows.filter(&alive).map_err(failed)?;
+            }
+            ids = Some(rows.select(keys()).map_err(failed)?);
+            alive = request.alive;
         }
         let wanted = self.columns.iter().filter(|c| needed.contains(&c.name));
         let wanted: Vec<&ParquetColumn> = wanted.collect();
@@ -206,7 +220,16 @@ impl ParquetTable {
             let restored = pl::IntoLazy::lazy(rows).select(restored);
             rows = restored.collect().map_err(failed)?;
         }
-        Ok(Some(rows))
+        Ok(Some(Scanned {
+            rows: pl::IntoLazy::lazy(rows),
+            ids,
+            alive,
+        }))
+    }
+
+    fn may_have_tombstones(&self) -> bool {
+        let is_there = |column: &ParquetColumn| column.name == columns::DELETED_AT;
+        !self.no_tombstones && self.columns.iter().any(is_there)
     }
 
     /// These columns of all files.
@@ -298,13 +321,18 @@ impl ParquetTable {
         let options = self.storage_options.iter();
         let options = options.map(|(key, value)| (key.as_str(), value.as_str()));
         // What Polars says of a wrong option might show its value.
-        let options = CloudOptions::from_untyped_config(scheme, options).map_err(|_| {
+        let mut options = CloudOptions::from_untyped_config(scheme, options).map_err(|_| {
             Error::new(
                 ErrorKind::InvalidConfig,
                 "the engine does not understand the storage options",
             )
             .with_hint("correct the option `storage_options`")
         })?;
+        if let Some(timeout) = self.retry_timeout {
+            options.retry_config.retry_timeout = Some(timeout);
+            // The time is what ends it.
+            options.retry_config.max_retries = Some(usize::MAX);
+        }
         Ok(Some(options))
     }
 
@@ -353,8 +381,9 @@ impl ParquetTable {
         }
     }
 
-    /// The rows, counted over all files, that meet the restrictions and are the latest of their sample; `None`: all.
-    fn kept(&self, keys: &[String], restrictions: Option<&Expr>) -> Result<Option<Bitmap>> {
+    /// The rows, counted over all files, that meet the restrictions and are the latest of their sample; with `alive` only those that
+    /// are no soft delete.
+    fn chosen(&self, keys: &[String], restrictions: Option<&Expr>, alive: bool) -> Result<Chosen> {
         let read = |expressions: Vec<Expr>| -> Result<DataFrame> {
             let frame = self.scan()?.select(expressions);
             let frame = frame
@@ -362,37 +391,163 @@ impl ParquetTable {
                 .map_err(failed)?;
             Ok(frame.unwrap_single())
         };
-        let ids: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
-        let stamps = |rows: Option<&Bitmap>| -> Result<Vec<Option<i64>>> {
+        let mut list: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
+        if let Some(restrictions) = restrictions {
+            list.push(restrictions.clone().fill_null(lit(false)).alias(ROW));
+        }
+        let alive = alive && self.may_have_tombstones();
+        if alive {
+            list.push(col(columns::DELETED_AT).is_not_null().alias(GONE));
+        }
+        let mut frame = read(list)?;
+        let all = frame.height();
+        let mask = |frame: &mut DataFrame, name: &str| -> Result<Bitmap> {
+            let mask = frame.drop_in_place(name).map_err(failed)?;
+            let mask = mask
+                .as_materialized_series()
+                .bool()
+                .map_err(failed)?
+                .clone();
+            Ok(mask.iter().map(|is| is == Some(true)).collect())
+        };
+        let gone = alive.then(|| mask(&mut frame, GONE)).transpose()?;
+        let met = restrictions.map(|_| mask(&mut frame, ROW)).transpose()?;
+        let met = met.filter(|met| met.unset_bits() > 0);
+        // From here on rows are counted among those that meet the restrictions.
+        let ids = match &met {
+            Some(met) => filtered(&frame, met)?,
+            None => frame,
+        };
+        let stamps = || -> Result<Vec<Option<i64>>> {
             let stamps = read(vec![self.stamp().to_physical().alias(ROW)])?;
             let stamps = stamps.column(ROW).map_err(failed)?;
             let stamps = stamps.as_materialized_series().i64().map_err(failed)?;
-            let rows = stamps
-                .iter()
-                .enumerate()
-                .filter(|(row, _)| rows.is_none_or(|rows| rows.get_bit(*row)));
+            let rows = stamps.iter().enumerate();
+            let rows = rows.filter(|(row, _)| met.as_ref().is_none_or(|met| met.get_bit(*row)));
             Ok(rows.map(|(_, stamp)| stamp).collect())
         };
-        let Some(restrictions) = restrictions else {
-            return latest(&read(ids)?, || stamps(None));
-        };
-        let mut list = ids;
-        list.push(restrictions.clone().fill_null(lit(false)).alias(ROW));
-        let mut frame = read(list)?;
-        let met = frame.drop_in_place(ROW).map_err(failed)?;
-        let met = met.as_materialized_series().bool().map_err(failed)?.clone();
-        let met_rows: Bitmap = met.iter().map(|met| met == Some(true)).collect();
-        if met_rows.unset_bits() == 0 {
-            return latest(&frame, || stamps(None));
+        let mut latest = latest(&ids, stamps)?;
+        if let Some(found) = &mut latest
+            && (self.rows.is_none() || found.moved.len() > ids.height() / MOST_MOVED)
+        {
+            let places = std::mem::take(&mut found.places);
+            let moved = std::mem::take(&mut found.moved);
+            found.places = Latest { places, moved }.in_place();
         }
-        let left = frame.filter(&met).map_err(failed)?;
-        let Some(kept) = latest(&left, || stamps(Some(&met_rows)))? else {
-            return Ok(Some(met_rows));
+        // And from here on among all.
+        let among_all: Option<Vec<usize>> = met.map(|met| met.true_idx_iter().collect());
+        let number = |row: usize| match &among_all {
+            Some(numbers) => numbers.get(row).copied().unwrap_or(row),
+            None => row,
         };
-        let mut kept = kept.iter();
-        let both = met_rows.iter().map(|met| met && kept.next() == Some(true));
-        Ok(Some(both.collect()))
+        if latest.is_none() && gone.is_none() && among_all.is_none() {
+            return Ok(Chosen {
+                places: None,
+                moved: Vec::new(),
+                ids,
+            });
+        }
+        let (places, moved) = match latest {
+            Some(latest) => (latest.places, latest.moved),
+            None => (Bitmap::new_with_value(true, ids.height()), Vec::new()),
+        };
+        let mut places = places.make_mut();
+        let is_gone = |row: usize| gone.as_ref().is_some_and(|gone| gone.get_bit(number(row)));
+        if gone.is_some() {
+            let moved_at: BTreeMap<usize, usize> = moved.iter().copied().collect();
+            for place in 0..ids.height() {
+                let row = moved_at.get(&place).copied().unwrap_or(place);
+                if places.get(place) && is_gone(row) {
+                    places.set(place, false);
+                }
+            }
+        }
+        let places = places.freeze();
+        let moved = moved
+            .into_iter()
+            .filter(|(place, _)| places.get_bit(*place));
+        let moved = moved.map(|(place, row)| (number(place), number(row)));
+        let moved: Vec<(usize, usize)> = moved.collect();
+        let ids = match places.unset_bits() {
+            0 => ids,
+            _ => filtered(&ids, &places)?,
+        };
+        let places = match &among_all {
+            None => places,
+            Some(numbers) => {
+                let mut all = MutableBitmap::from_len_zeroed(all);
+                for row in places.true_idx_iter() {
+                    all.set(numbers.get(row).copied().unwrap_or(row), true);
+                }
+                all.freeze()
+            }
+        };
+        Ok(Chosen {
+            places: (places.unset_bits() > 0).then_some(places),
+            moved,
+            ids,
+        })
     }
+
+    /// Reads the rows that are given at the places of others, from the files that have them.
+    fn moved(
+        &self,
+        moved: &[(usize, usize)],
+        wanted: &[&ParquetColumn],
+        keys: &[String],
+    ) -> Result<Moved> {
+        let mut rows: Vec<usize> = moved.iter().map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        // The files with one of them, and the rows' numbers among the rows of these files.
+        let counts = self.rows.iter().flatten();
+        let mut some = Self {
+            files: Vec::new(),
+            ..self.clone()
+        };
+        let mut bits = MutableBitmap::new();
+        let (mut start, mut next) = (0, rows.iter().copied().peekable());
+        for (file, count) in self.files.iter().zip(counts) {
+            let end = start + usize::try_from(*count).unwrap_or(usize::MAX);
+            if next.peek().is_some_and(|row| *row < end) {
+                let first = bits.len();
+                bits.extend_constant(end - start, false);
+                while let Some(row) = next.next_if(|row| *row < end) {
+                    bits.set(first + row - start, true);
+                }
+                some.files.push(file.clone());
+            }
+            start = end;
+        }
+        let names = wanted.iter().filter(|column| !keys.contains(&column.name));
+        let names: Vec<Expr> = names.map(|column| col(column.name.as_str())).collect();
+        let found = only(some.scan()?, bits.freeze());
+        let mut list = vec![col(ROW)];
+        list.extend(names);
+        let found = found.select(list);
+        let found = found.collect_with_engine(pl::Engine::Streaming);
+        let found = found.map_err(failed)?.unwrap_single();
+        if found.height() != rows.len() {
+            return Err(internal(
+                "files with other numbers of rows than they are said to have",
+            ));
+        }
+        let at = |row: &usize| rows.partition_point(|before| before < row);
+        Ok(Moved::new(
+            moved.iter().map(|(place, _)| *place).collect(),
+            moved.iter().map(|(_, row)| at(row)).collect(),
+            found,
+        ))
+    }
+}
+
+/// The rows of a scan: those at some places, or all.
+struct Chosen {
+    /// The places among the rows of all files; `None`: all.
+    places: Option<Bitmap>,
+    /// As [`Latest::moved`].
+    moved: Vec<(usize, usize)>,
+    /// The IDs of the rows at these places.
+    ids: DataFrame,
 }
 
 impl ParquetColumn {
@@ -457,15 +612,16 @@ fn eager(file: impl MmapBytesReader, columns: &[String]) -> Result<Option<DataFr
     ))
 }
 
-fn is_kept(rows: &pl::Column, kept: &Bitmap) -> pl::PolarsResult<pl::Column> {
-    let rows = rows.as_materialized_series().idx()?;
-    let name = rows.name().clone();
-    let bits = rows.iter().map(|row| {
-        row.is_some_and(|row| (row as usize) < kept.len() && kept.get_bit(row as usize))
+/// The rows of a frame at the places of the latest, with those that are given there.
+fn given(rows: &DataFrame, latest: &Latest) -> Result<DataFrame> {
+    if latest.moved.is_empty() {
+        return filtered(rows, &latest.places);
+    }
+    let mut moved = latest.moved.iter().peekable();
+    let rows_at = latest.places.true_idx_iter().map(|place| {
+        let there = moved.next_if(|(at, _)| *at == place);
+        there.map_or(place, |(_, row)| *row) as pl::IdxSize
     });
-    let bits: Bitmap = bits.collect();
-    let array = BooleanArray::new(ArrowDataType::Boolean, bits, None);
-    Ok(pl::IntoColumn::into_column(pl::BooleanChunked::with_chunk(
-        name, array,
-    )))
+    let numbers = pl::IdxCa::from_vec(ROW.into(), rows_at.collect());
+    rows.take(&numbers).map_err(failed)
 }

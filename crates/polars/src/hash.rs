@@ -4,11 +4,11 @@
 
 use arrow::datatypes::Schema;
 use metaxy_core::Result;
-use metaxy_core::hash::{HashBatch, RowText};
+use metaxy_core::hash::{CommonText, HashBatch, RowText};
 use metaxy_core::plan::{HashPart, HashSpec, Nulls, Scalar};
 use polars::prelude as pl;
 use polars::prelude::{Column, Expr, IntoColumn, PolarsResult, Series, StringChunked, col, lit};
-use polars_arrow::array::{Array, MutableBinaryViewArray, Utf8ViewArray};
+use polars_arrow::array::{Array, MutableBinaryViewArray, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 
 use crate::scalar::{self, Computed, no_columns};
@@ -22,7 +22,7 @@ struct Recipe {
 }
 
 enum Part {
-    Text(Vec<u8>),
+    Text(CommonText),
     Argument(usize, Nulls),
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn expression(spec: HashSpec, parts: &[HashPart], schema: &Schema) ->
     for part in parts {
         let (value, nulls) = match part {
             HashPart::Text(text) | HashPart::Value(Scalar::Text(text), _) => {
-                recipe.parts.push(Part::Text(text.clone().into_bytes()));
+                recipe.parts.push(Part::Text(CommonText::new(text)));
                 continue;
             }
             HashPart::Value(value, nulls) => (value, *nulls),
@@ -132,22 +132,41 @@ impl Recipe {
     fn write(&self, arguments: &[Utf8ViewArray], rows: &[usize], texts: &mut [RowText]) {
         for part in &self.parts {
             match part {
-                Part::Text(text) => texts.iter_mut().for_each(|row| row.push(text)),
+                Part::Text(text) => text.push_to(texts),
                 Part::Argument(position, _) => {
-                    let Some(argument) = arguments.get(*position) else {
-                        continue;
-                    };
-                    for (text, row) in texts.iter_mut().zip(rows) {
-                        // A constant column may have crossed as one row.
-                        let row = if argument.len() == 1 { 0 } else { *row };
-                        if let Some(value) = argument.get(row) {
-                            text.push(value.as_bytes());
-                        }
+                    if let Some(argument) = arguments.get(*position) {
+                        push(argument, rows, texts);
                     }
                 }
             }
         }
     }
+}
+
+/// Adds the values of some rows to their texts; null is empty.
+fn push(values: &Utf8ViewArray, rows: &[usize], texts: &mut [RowText]) {
+    let views = values.views().as_slice();
+    for (text, row) in texts.iter_mut().zip(rows) {
+        // A constant column may have crossed as one row.
+        let row = if views.len() == 1 { 0 } else { *row };
+        let Some(view) = views.get(row).filter(|_| values.is_valid(row)) else {
+            continue;
+        };
+        match view.is_inline() {
+            true => text.push_start(&inlined(view), view.length as usize),
+            false => text.push(values.value(row).as_bytes()),
+        }
+    }
+}
+
+/// The bytes of a short text, with zeros behind them.
+#[inline]
+fn inlined(view: &View) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&view.prefix.to_ne_bytes());
+    bytes[4..8].copy_from_slice(&view.buffer_idx.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&view.offset.to_ne_bytes());
+    bytes
 }
 
 /// A text column in one piece.

@@ -2,155 +2,107 @@
 
 use metaxy_core::Result;
 use polars::prelude as pl;
-use polars::prelude::{Column, DataFrame, IdxCa, IntoLazy, PlSmallStr, PolarsResult, col};
+use polars::prelude::{DataFrame, IdxCa, IdxSize, IntoLazy, PlSmallStr, col};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 use crate::error::failed;
+use crate::runs::{Ids, Values, ascending};
 
-/// Which rows are the latest of their sample; `None`: all are.
+/// The latest row of each sample, and where it is given.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    /// The rows at whose places samples are given, each once.
+    pub(crate) places: Bitmap,
+    /// Places at which another row is given, which is later, in ascending order: first the place, then the row. Tables whose samples are
+    /// written again keep the order of their first writing so, and are in the same order as tables that were not.
+    pub(crate) moved: Vec<(usize, usize)>,
+}
+
+impl Latest {
+    /// The latest rows, each at its own place.
+    pub(crate) fn in_place(self) -> Bitmap {
+        if self.moved.is_empty() {
+            return self.places;
+        }
+        let mut rows = self.places.make_mut();
+        for (place, row) in self.moved {
+            rows.set(place, false);
+            rows.set(row, true);
+        }
+        rows.freeze()
+    }
+}
+
+/// The latest row of each sample; `None`: all rows are.
 ///
 /// `ids` are the rows' IDs in storage order. `stamps` gives the time at which each row was written, and is asked only where an ID comes
 /// twice. Of equal times, the row that was stored later is the later one.
 pub(crate) fn latest(
     ids: &DataFrame,
     stamps: impl FnOnce() -> Result<Vec<Option<i64>>>,
-) -> Result<Option<Bitmap>> {
-    match ids.columns() {
-        [] => Ok(None),
-        [one] => match runs_of(one).map_err(failed)? {
-            Some(runs) if runs.len() == 1 => Ok(None),
-            Some(runs) => merged(one, &runs, stamps),
-            None => grouped(ids, stamps),
-        },
-        _ => grouped(ids, stamps),
-    }
-}
-
-/// More runs than this are not merged one by one.
-const MOST_RUNS: usize = 16;
-
-/// The rows at which strictly ascending runs begin, if there are few and no ID is null: tables are often written in the order of their
-/// IDs, and then nothing has to be hashed.
-fn runs_of(ids: &Column) -> PolarsResult<Option<Vec<usize>>> {
-    if ids.null_count() > 0 {
-        return Ok(None);
-    }
-    let ids = ids.as_materialized_series().rechunk();
-    Ok(match ids.dtype() {
-        pl::DataType::Int64 => runs(ids.i64()?.cont_slice()?),
-        pl::DataType::Int32 => runs(ids.i32()?.cont_slice()?),
-        pl::DataType::String => {
-            let texts = crate::hash::texts_of(&ids.into())?;
-            let mut starts = vec![0];
-            for row in 1..texts.len() {
-                if texts.value(row) <= texts.value(row - 1) {
-                    starts.push(row);
-                    if starts.len() > MOST_RUNS {
-                        return Ok(None);
-                    }
-                }
-            }
-            Some(starts)
-        }
+) -> Result<Option<Latest>> {
+    let one = match ids.columns() {
+        [] => return Ok(None),
+        [one] => Ids::of(one).map_err(failed)?,
         _ => None,
-    })
-}
-
-fn runs<T: PartialOrd>(ids: &[T]) -> Option<Vec<usize>> {
-    let mut starts = vec![0];
-    for (row, pair) in ids.windows(2).enumerate() {
-        if pair[1] <= pair[0] {
-            starts.push(row + 1);
-            if starts.len() > MOST_RUNS {
-                return None;
-            }
-        }
+    };
+    let one = one.as_ref().map(Ids::values).transpose().map_err(failed)?;
+    let runs = one.and_then(|values| Some((values.runs()?, values)));
+    match runs {
+        Some((starts, _)) if starts.len() == 1 => Ok(None),
+        Some((starts, Values::Numbers(numbers))) => merged(numbers, &starts, stamps),
+        Some((starts, Values::Texts(texts))) => merged(&texts, &starts, stamps),
+        None => grouped(ids, stamps),
     }
-    Some(starts)
 }
 
 /// Merges ascending runs: rows with one ID are met together.
-fn merged(
-    ids: &Column,
+fn merged<T: Ord>(
+    ids: &[T],
     starts: &[usize],
     stamps: impl FnOnce() -> Result<Vec<Option<i64>>>,
-) -> Result<Option<Bitmap>> {
-    let ids = ids.as_materialized_series().rechunk();
-    let pairs = match ids.dtype() {
-        pl::DataType::Int64 => {
-            let values = ids.i64().map_err(failed)?;
-            equal_rows(values.cont_slice().map_err(failed)?, starts)
-        }
-        pl::DataType::Int32 => {
-            let values = ids.i32().map_err(failed)?;
-            equal_rows(values.cont_slice().map_err(failed)?, starts)
-        }
-        _ => {
-            let texts = crate::hash::texts_of(&ids.clone().into()).map_err(failed)?;
-            let values: Vec<&str> = texts.values_iter().collect();
-            equal_rows(&values, starts)
-        }
-    };
-    if pairs.is_empty() {
+) -> Result<Option<Latest>> {
+    let order = ascending(ids);
+    let same = |a: &IdxSize, b: &IdxSize| ids[*a as usize] == ids[*b as usize];
+    let mut several = order
+        .chunk_by(same)
+        .filter(|rows| rows.len() > 1)
+        .peekable();
+    if several.peek().is_none() {
         return Ok(None);
     }
-    let stamps = stamps()?;
-    let mut kept = MutableBitmap::from_len_set(ids.len());
-    for rows in pairs {
-        let latest = rows
-            .iter()
-            .copied()
-            .max_by_key(|row| (stamps.get(*row).copied().flatten(), *row));
-        for row in rows {
-            if Some(row) != latest {
-                kept.set(row, false);
-            }
-        }
-    }
-    Ok(Some(kept.freeze()))
-}
-
-/// The rows of each ID that several runs have.
-fn equal_rows<T: PartialOrd + Copy>(ids: &[T], starts: &[usize]) -> Vec<Vec<usize>> {
     let ends = starts.iter().skip(1).copied().chain([ids.len()]);
-    let mut runs: Vec<(usize, usize)> = starts.iter().copied().zip(ends).collect();
-    // The longest run is walked along beside the others, so that most steps compare two.
-    runs.sort_by_key(|(start, end)| std::cmp::Reverse(end - start));
-    let mut found: Vec<Vec<usize>> = Vec::new();
-    let mut at: Vec<usize> = runs.iter().map(|(start, _)| *start).collect();
-    loop {
-        // The least ID that any but the longest run stands at.
-        let mut least: Option<T> = None;
-        for (run, (_, end)) in runs.iter().enumerate().skip(1) {
-            if at[run] < *end && least.is_none_or(|least| ids[at[run]] < least) {
-                least = Some(ids[at[run]]);
-            }
+    let runs = starts.iter().copied().zip(ends);
+    // Of equally long ones the last: where everything was written again, nothing has to move.
+    let longest = runs.max_by_key(|(start, end)| end - start);
+    let is_longest = |row: &usize| longest.is_some_and(|(start, end)| (start..end).contains(row));
+    let stamps = stamps()?;
+    let mut places = MutableBitmap::from_len_set(ids.len());
+    let mut moved = Vec::new();
+    for rows in several {
+        let rows = || rows.iter().map(|row| *row as usize);
+        let latest = rows().max_by_key(|row| (stamps.get(*row).copied().flatten(), *row));
+        let place = rows().find(is_longest).or(latest);
+        for row in rows().filter(|row| Some(*row) != place) {
+            places.set(row, false);
         }
-        let Some(least) = least else {
-            return found;
-        };
-        let (_, end) = runs[0];
-        at[0] += ids[at[0]..end]
-            .partition_point(|id| *id < least)
-            .min(end - at[0]);
-        let mut rows = Vec::new();
-        for (run, (_, end)) in runs.iter().enumerate() {
-            if at[run] < *end && ids[at[run]] <= least {
-                rows.push(at[run]);
-                at[run] += 1;
-            }
-        }
-        if rows.len() > 1 {
-            found.push(rows);
+        if let (Some(place), Some(latest)) = (place, latest)
+            && place != latest
+        {
+            moved.push((place, latest));
         }
     }
+    Ok(Some(Latest {
+        places: places.freeze(),
+        moved,
+    }))
 }
 
 /// Groups the rows by ID, whatever IDs are.
 fn grouped(
     ids: &DataFrame,
     stamps: impl FnOnce() -> Result<Vec<Option<i64>>>,
-) -> Result<Option<Bitmap>> {
+) -> Result<Option<Latest>> {
     const ORDER: &str = "__mx.order";
     let rows = ids.height();
     let names: Vec<pl::Expr> = ids
@@ -193,17 +145,22 @@ fn grouped(
             kept.set(*row as usize, true);
         }
     }
-    Ok(Some(kept.freeze()))
+    Ok(Some(Latest {
+        places: kept.freeze(),
+        moved: Vec::new(),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use polars::prelude::Column;
+
     use super::*;
 
     fn kept(ids: Column, stamps: &[i64]) -> Option<Vec<usize>> {
         let frame = DataFrame::new(ids.len(), vec![ids]).unwrap();
         let stamps = || Ok(stamps.iter().copied().map(Some).collect());
-        let kept = latest(&frame, stamps).unwrap()?;
+        let kept = latest(&frame, stamps).unwrap()?.in_place();
         Some((0..kept.len()).filter(|row| kept.get_bit(*row)).collect())
     }
 

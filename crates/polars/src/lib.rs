@@ -11,8 +11,12 @@ mod frames;
 mod grouped;
 mod hash;
 mod latest;
+mod moved;
+mod numbered;
 mod on_polars;
+mod order;
 mod relation;
+mod runs;
 mod scalar;
 mod source;
 mod types;
@@ -23,7 +27,7 @@ pub use frames::{IntoFrame, IntoPolars, PolarsIncrement};
 pub use on_polars::on_polars;
 pub use polars::prelude::LazyFrame;
 pub use relation::Names;
-pub use source::Source;
+pub use source::{ScanRequest, Scanned, Source};
 
 use metaxy_core::engine::{EngineDescriptor, POLARS};
 

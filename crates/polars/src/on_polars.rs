@@ -19,8 +19,8 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 use crate::cross::to_polars;
 use crate::engine::query;
 use crate::error::internal;
-use crate::relation::{Lowering, Names, names_of, selected};
-use crate::source::Source;
+use crate::relation::{Lowering, names_of, selected};
+use crate::source::{ScanRequest, Scanned, Source};
 
 /// The same store, whose plans run on Polars: `inner` is only asked for rows of its tables, all of them at one moment. All hash
 /// algorithms are there, whatever `inner` knows.
@@ -181,13 +181,13 @@ fn scans_of(plan: &Plan) -> Result<BTreeMap<String, Wanted>> {
 struct Recorder(Mutex<BTreeMap<String, Wanted>>);
 
 impl Source for Recorder {
-    fn scan(
-        &self,
-        scan: &Scan,
-        schema: &SchemaRef,
-        columns: &Names,
-        _: &[&Expr],
-    ) -> Result<LazyFrame> {
+    fn scan(&self, request: &ScanRequest<'_>) -> Result<Scanned> {
+        let ScanRequest {
+            scan,
+            schema,
+            columns,
+            ..
+        } = *request;
         let mut scans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = scans.entry(format!("{scan:?}")).or_insert_with(|| Wanted {
             scan: scan.clone(),
@@ -195,7 +195,7 @@ impl Source for Recorder {
             columns: BTreeSet::new(),
         });
         wanted.columns.extend(columns.iter().cloned());
-        Ok(to_polars(schema, &[])?.lazy())
+        Ok(to_polars(schema, &[])?.lazy().into())
     }
 }
 
@@ -206,10 +206,10 @@ const FEW: usize = 100_000;
 struct Loaded(BTreeMap<String, DataFrame>);
 
 impl Source for Loaded {
-    fn scan(&self, scan: &Scan, _: &SchemaRef, columns: &Names, _: &[&Expr]) -> Result<LazyFrame> {
-        let rows = self.0.get(&format!("{scan:?}"));
+    fn scan(&self, request: &ScanRequest<'_>) -> Result<Scanned> {
+        let rows = self.0.get(&format!("{:?}", request.scan));
         let rows = rows.ok_or_else(|| internal("a table was not read"))?;
-        Ok(rows.clone().lazy().select(selected(columns)))
+        Ok(rows.clone().lazy().select(selected(request.columns)).into())
     }
 
     fn is_held(&self) -> bool {

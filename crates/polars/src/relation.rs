@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, Schema};
+use metaxy_core::expr::{Expr as Condition, Operand};
 use metaxy_core::plan::{
     Compare, Fold, JoinKind, LABEL, Label, Leader, Node, Relation, STORED_PREFIX, Scalar, Scan,
 };
@@ -16,10 +17,12 @@ use polars::prelude::{
 };
 
 use crate::cross::to_polars;
-use crate::error::internal;
+use crate::error::{failed, internal};
 use crate::grouped::{Folds, Leaders};
+use crate::numbered::only;
+use crate::order::{Ends, Meeting, Order, at, beside, both};
 use crate::scalar::{expression, inputs};
-use crate::source::Source;
+use crate::source::{ScanRequest, Scanned, Source};
 
 /// Names of columns.
 pub type Names = BTreeSet<String>;
@@ -29,6 +32,37 @@ pub(crate) struct Lowering<'a> {
     pub(crate) source: &'a dyn Source,
     /// The frames of the plan, held in memory.
     pub(crate) frames: &'a [DataFrame],
+}
+
+/// Rows, and their order if it is known.
+pub(crate) struct Lowered {
+    pub(crate) rows: LazyFrame,
+    order: Option<Order>,
+}
+
+impl Lowered {
+    fn scanned(scanned: Scanned) -> Self {
+        Self {
+            rows: scanned.rows,
+            order: scanned.ids.and_then(Order::of),
+        }
+    }
+}
+
+impl Lowered {
+    /// How the rows meet those of another frame on the columns `on`, if that is known.
+    fn meets(&self, other: &Self, on: &[String]) -> Result<Option<Meeting>> {
+        match (&self.order, &other.order) {
+            (Some(one), Some(other)) => one.meets(other, on).map_err(failed),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl From<LazyFrame> for Lowered {
+    fn from(rows: LazyFrame) -> Self {
+        Self { rows, order: None }
+    }
 }
 
 /// The column that tells whether a row of a comparison has an expected side.
@@ -43,27 +77,41 @@ const STAMP: &str = "__mx.stamp";
 impl Lowering<'_> {
     /// The rows of `relation`, with the columns `needed` and no others.
     pub(crate) fn relation(&self, relation: &Relation, needed: &Names) -> Result<LazyFrame> {
+        Ok(self.ordered(relation, needed)?.rows)
+    }
+
+    /// The same, with what is known of their order.
+    fn ordered(&self, relation: &Relation, needed: &Names) -> Result<Lowered> {
         // To count rows, one column has to be there.
         let some = match needed.is_empty() {
             true => BTreeSet::from_iter(cheapest(relation.schema())),
             false => BTreeSet::new(),
         };
         let needed = if needed.is_empty() { &some } else { needed };
-        let frame = match relation.node() {
-            Node::Scan(scan) => self.source.scan(scan, relation.schema(), needed, &[])?,
+        let lowered: Lowered = match relation.node() {
+            Node::Scan(scan) => {
+                let request = ScanRequest {
+                    scan,
+                    schema: relation.schema(),
+                    columns: needed,
+                    filters: &[],
+                    alive: false,
+                };
+                Lowered::scanned(self.source.scan(&request)?)
+            }
             Node::Frame(position) => {
                 let frame = self.frames.get(*position);
                 let frame = frame.ok_or_else(|| internal("a plan without one of its frames"))?;
-                frame.clone().lazy()
+                frame.clone().lazy().into()
             }
-            Node::Empty => to_polars(relation.schema(), &[])?.lazy(),
+            Node::Empty => to_polars(relation.schema(), &[])?.lazy().into(),
             Node::Filter { input, condition } => match conditions(relation) {
                 Some((scan, conditions)) => self.filtered(scan, relation, &conditions, needed)?,
                 None => {
                     let mut used = needed.clone();
                     inputs(condition, &mut used);
                     let condition = expression(condition, input.schema())?;
-                    self.relation(input, &used)?.filter(condition)
+                    self.relation(input, &used)?.filter(condition).into()
                 }
             },
             Node::Project { input, columns } => return self.project(input, columns, needed),
@@ -74,15 +122,18 @@ impl Lowering<'_> {
                 kind,
             } => self.join(left, right, on, *kind, needed)?,
             Node::Fold(fold) => self.fold(fold, needed)?,
-            Node::Leader(leader) => self.leader(leader, needed)?,
-            Node::Compare(compare) => self.compare(compare, needed)?,
-            Node::Count { input, by } => self.count(input, by)?,
+            Node::Leader(leader) => self.leader(leader, needed)?.into(),
+            Node::Compare(compare) => self.compare(compare, needed)?.into(),
+            Node::Count { input, by } => self.count(input, by)?.into(),
             Node::Limit { input, rows } => {
                 let rows = pl::IdxSize::try_from(*rows).unwrap_or(pl::IdxSize::MAX);
-                self.relation(input, needed)?.limit(rows)
+                self.relation(input, needed)?.limit(rows).into()
             }
         };
-        Ok(frame.select(selected(needed)))
+        Ok(Lowered {
+            rows: lowered.rows.select(selected(needed)),
+            ..lowered
+        })
     }
 
     /// The rows of a stored table for which all conditions hold.
@@ -92,7 +143,7 @@ impl Lowering<'_> {
         relation: &Relation,
         conditions: &[&Scalar],
         needed: &Names,
-    ) -> Result<LazyFrame> {
+    ) -> Result<Lowered> {
         let mut used = needed.clone();
         let mut filters = Vec::new();
         for condition in conditions {
@@ -106,11 +157,21 @@ impl Lowering<'_> {
             }
         }
         let schema = relation.schema();
-        let mut rows = self.source.scan(scan, schema, &used, &filters)?;
+        let scanned = self.source.scan(&ScanRequest {
+            scan,
+            schema,
+            columns: &used,
+            filters: &filters,
+            alive: conditions.iter().any(|condition| is_alive(condition)),
+        })?;
+        let alive = scanned.alive;
+        let mut lowered = Lowered::scanned(scanned);
         for condition in conditions {
-            rows = rows.filter(expression(condition, schema)?);
+            if !(alive && is_alive(condition)) {
+                lowered = lowered.rows.filter(expression(condition, schema)?).into();
+            }
         }
-        Ok(rows)
+        Ok(lowered)
     }
 
     fn project(
@@ -118,7 +179,7 @@ impl Lowering<'_> {
         input: &Relation,
         columns: &[(String, Scalar)],
         needed: &Names,
-    ) -> Result<LazyFrame> {
+    ) -> Result<Lowered> {
         let wanted = columns.iter().filter(|(name, _)| needed.contains(name));
         let mut used = Names::new();
         let mut expressions = Vec::new();
@@ -127,12 +188,23 @@ impl Lowering<'_> {
             expressions.push(expression(value, input.schema())?.alias(name.as_str()));
         }
         let constant = used.is_empty();
-        let frame = self.relation(input, &used)?;
-        if !constant {
-            return Ok(frame.select(expressions));
-        }
-        // Constants alone would be one row.
-        Ok(frame.with_columns(expressions).select(selected(needed)))
+        let input = self.ordered(input, &used)?;
+        let name_of = |old: &str| {
+            let is_it = |value: &Scalar| matches!(value, Scalar::Column(column) if column == old);
+            let found = columns.iter().find(|(_, value)| is_it(value));
+            found.map(|(name, _)| name.clone())
+        };
+        Ok(Lowered {
+            order: input.order.and_then(|order| order.renamed(name_of)),
+            rows: match constant {
+                false => input.rows.select(expressions),
+                // Constants alone would be one row.
+                true => input
+                    .rows
+                    .with_columns(expressions)
+                    .select(selected(needed)),
+            },
+        })
     }
 
     fn join(
@@ -142,7 +214,7 @@ impl Lowering<'_> {
         on: &[String],
         kind: JoinKind,
         needed: &Names,
-    ) -> Result<LazyFrame> {
+    ) -> Result<Lowered> {
         let keys: Names = on.iter().cloned().collect();
         let of = |side: &Relation| -> Names {
             let names = side.schema().fields().iter().map(|field| field.name());
@@ -150,7 +222,14 @@ impl Lowering<'_> {
             names.cloned().collect()
         };
         let (l, r) = (of(left), of(right));
-        let (left, right) = (self.relation(left, &l)?, self.relation(right, &r)?);
+        // Tables are looked at already, which reads files.
+        let (left, right) = both(|| self.ordered(left, &l), || self.ordered(right, &r));
+        let (left, right) = (left?, right?);
+        if let Some(meeting) = left.meets(&right, on)?
+            && serves(&meeting, kind)
+        {
+            return beside_each_other((left, &l), (right, &r), &keys, kind, meeting);
+        }
         let kind = match kind {
             JoinKind::Inner => JoinType::Inner,
             JoinKind::Left => JoinType::Left,
@@ -161,16 +240,16 @@ impl Lowering<'_> {
         if on.is_empty() {
             return Err(internal("a join without columns"));
         }
-        Ok(left.join(right, on.clone(), on, args))
+        Ok(left.rows.join(right.rows, on.clone(), on, args).into())
     }
 
-    fn fold(&self, fold: &Fold, needed: &Names) -> Result<LazyFrame> {
+    fn fold(&self, fold: &Fold, needed: &Names) -> Result<Lowered> {
         let values = fold.values.iter().filter(|(name, _)| needed.contains(name));
         let values: Vec<_> = values.collect();
         let folded: Names = values.iter().map(|(name, _)| name.clone()).collect();
         let mut used: Names = needed.difference(&folded).cloned().collect();
         if values.is_empty() {
-            return self.relation(&fold.input, &used);
+            return self.ordered(&fold.input, &used);
         }
         used.extend(fold.keys.iter().chain(&fold.order).cloned());
         let mut texts = Vec::new();
@@ -184,7 +263,11 @@ impl Lowering<'_> {
             columns: folded.into_iter().collect(),
             hash: fold.hash,
         };
-        Ok(folds.of(self.relation(&fold.input, &used)?.with_columns(texts)))
+        let input = self.ordered(&fold.input, &used)?;
+        Ok(Lowered {
+            rows: folds.of(input.rows.with_columns(texts)),
+            ..input
+        })
     }
 
     fn leader(&self, leader: &Leader, needed: &Names) -> Result<LazyFrame> {
@@ -244,9 +327,13 @@ impl Lowering<'_> {
         if let Some(condition) = &compare.stale_if {
             inputs(condition, &mut read);
         }
-        let left = self.relation(&compare.expected, &expected)?;
-        let left = left.with_column(lit(true).alias(EXPECTED));
-        let right = self.relation(&compare.stored, &read)?;
+        let (left, right) = both(
+            || self.ordered(&compare.expected, &expected),
+            || self.ordered(&compare.stored, &read),
+        );
+        let (left, right) = (left?, right?);
+        let meeting = left.meets(&right, &compare.on)?;
+        let left = left.rows.with_column(lit(true).alias(EXPECTED));
         let under = |name: &str| format!("{STORED_PREFIX}{name}");
         let mut list: Vec<Expr> = stored
             .iter()
@@ -257,12 +344,25 @@ impl Lowering<'_> {
             let condition = expression(condition, compare.stored.schema())?;
             list.push(condition.alias(STALE_IF));
         }
-        let right = right.select(list);
+        let right = right.rows.select(list);
 
-        let on: Vec<Expr> = compare.on.iter().map(|name| col(name.as_str())).collect();
-        let theirs: Vec<Expr> = compare.on.iter().map(|name| col(under(name))).collect();
-        let args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::KeepColumns);
-        let joined = left.join(right, on, theirs, args);
+        let joined = match meeting {
+            Some(Meeting::Places(places)) => {
+                let is_same = places.rest.is_empty();
+                let rest = places.rest.into_iter().map(Some);
+                let right = at(right, places.partners.into_iter().chain(rest).collect());
+                beside(left, right, is_same).map_err(failed)?
+            }
+            Some(Meeting::InStep(ends)) => {
+                beside(left, right, ends == Ends::Together).map_err(failed)?
+            }
+            None => {
+                let on: Vec<Expr> = compare.on.iter().map(|name| col(name.as_str())).collect();
+                let theirs: Vec<Expr> = compare.on.iter().map(|name| col(under(name))).collect();
+                let args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::KeepColumns);
+                left.join(right, on, theirs, args)
+            }
+        };
 
         let mut changed =
             col(compare.expected_version.as_str()).neq_missing(col(under(&compare.stored_version)));
@@ -292,11 +392,80 @@ impl Lowering<'_> {
         let schema = compare.stored.schema();
         let empty = to_polars(schema, &[])?;
         let nulls = names.iter().map(|name| {
-            let data_type = empty.column(name).map_err(crate::error::failed)?.dtype();
+            let data_type = empty.column(name).map_err(failed)?.dtype();
             let null = lit(pl::NULL).cast(data_type.clone());
             Ok(null.alias(format!("{STORED_PREFIX}{name}")))
         });
         nulls.collect()
+    }
+}
+
+/// Whether the condition says that a row is no soft delete.
+fn is_alive(condition: &Scalar) -> bool {
+    matches!(condition, Scalar::Test(Condition::IsNull { operand: Operand::Column(name), negated: false })
+        if name == columns::DELETED_AT)
+}
+
+/// The rows of a join whose partners' places are known. Beside each side: its columns.
+fn beside_each_other(
+    (left, lefts): (Lowered, &Names),
+    (right, rights): (Lowered, &Names),
+    keys: &Names,
+    kind: JoinKind,
+    meeting: Meeting,
+) -> Result<Lowered> {
+    let first = |rows: LazyFrame, count: usize| {
+        rows.limit(pl::IdxSize::try_from(count).unwrap_or(pl::IdxSize::MAX))
+    };
+    // The side that has all rows also gives the columns in common; the other may have fewer.
+    let (all, other, others, is_same) = match meeting {
+        Meeting::InStep(Ends::Together) => (left, right.rows, rights, true),
+        Meeting::InStep(Ends::Left(count)) => match kind {
+            JoinKind::Inner | JoinKind::Left => (left, first(right.rows, count), rights, true),
+            JoinKind::Full => (right, left.rows, lefts, false),
+        },
+        Meeting::InStep(Ends::Right(count)) => match kind {
+            JoinKind::Left | JoinKind::Full => (left, right.rows, rights, false),
+            JoinKind::Inner => {
+                let left = Lowered {
+                    rows: first(left.rows, count),
+                    order: right.order,
+                };
+                (left, right.rows, rights, true)
+            }
+        },
+        Meeting::Places(places) => {
+            let left = match places.paired().filter(|_| kind == JoinKind::Inner) {
+                None => left,
+                Some(paired) => Lowered {
+                    order: left
+                        .order
+                        .map(|order| order.filtered(&paired))
+                        .transpose()?,
+                    rows: only(left.rows, paired).select(selected(lefts)),
+                },
+            };
+            let partners = places.partners.into_iter();
+            let partners = partners.filter(|row| kind != JoinKind::Inner || row.is_some());
+            (left, at(right.rows, partners.collect()), rights, true)
+        }
+    };
+    let others: Names = others.difference(keys).cloned().collect();
+    if others.is_empty() {
+        return Ok(all);
+    }
+    let other = other.select(selected(&others));
+    Ok(Lowered {
+        rows: beside(all.rows, other, is_same).map_err(failed)?,
+        order: all.order,
+    })
+}
+
+/// Whether a join of this kind can use it: in a full join right rows without a partner would have to give the columns in common.
+fn serves(meeting: &Meeting, kind: JoinKind) -> bool {
+    match meeting {
+        Meeting::InStep(_) => true,
+        Meeting::Places(places) => kind != JoinKind::Full || places.rest.is_empty(),
     }
 }
 

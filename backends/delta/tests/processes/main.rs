@@ -8,10 +8,10 @@
 //! |---|---|---|
 //! | `METAXY_PROCESSES_WRITERS` | processes that write | 8 |
 //! | `METAXY_PROCESSES_WRITES` | writes of each of them | 100 |
-//! | `METAXY_PROCESSES_BAD_WRITES` | the same while requests fail | 25 |
+//! | `METAXY_PROCESSES_BAD_WRITES` | the same while requests fail | 100 |
 //! | `METAXY_PROCESSES_ROWS` | rows of each write | 5 |
 //! | `METAXY_PROCESSES_KILLS` | processes that are killed on a disk | 50 |
-//! | `METAXY_PROCESSES_KILLS_ON_S3` | processes that are killed in front of S3 | 10 |
+//! | `METAXY_PROCESSES_KILLS_ON_S3` | processes that are killed in front of S3 | 50 |
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test panics where something is wrong
 
@@ -233,7 +233,7 @@ fn every_row_of_many_writers_is_there_once(site: &Site) {
 }
 
 fn requests_that_fail_cost_no_row_and_double_none(site: &Site) {
-    let (writers, writes) = (size("WRITERS", 8), size("BAD_WRITES", 25));
+    let (writers, writes) = (size("WRITERS", 8), size("BAD_WRITES", 100));
     site.set_shares(Shares::BAD_DAY);
     write_all(site, writers, writes);
 }
@@ -244,7 +244,9 @@ fn write_all(site: &Site, writers: i64, writes: i64) {
     let start = Instant::now();
     finish_all(site.writers(0..writers, writes, rows));
     let written = start.elapsed();
-    // What is there is looked at in peace.
+    // Reads bear what goes wrong as well, but what is there is looked at in peace.
+    let seen = site.place().look(rows).seen().len() as i64;
+    assert_eq!(seen, writers * writes);
     site.set_shares(Shares::NONE);
     let watch = site.place().look(rows);
     println!("{writers} writers, {writes} writes each, in {written:.1?}");
@@ -281,7 +283,7 @@ fn readers_see_whole_writes_while_others_write(site: &Site) {
 fn a_killed_writer_leaves_whole_writes_or_nothing(site: &Site) {
     let rows = 20;
     let kills = match site.is_on_s3() {
-        true => size("KILLS_ON_S3", 10),
+        true => size("KILLS_ON_S3", 50),
         false => size("KILLS", 50),
     };
     // One of them in the middle of rows that arrive slowly.

@@ -4,6 +4,7 @@ use super::algorithm::HashAlgorithm;
 use super::hasher::at_once;
 use super::md5_lanes::{self, LANES, PADDING};
 use super::text::HashText;
+use super::xxh32_lanes;
 
 /// Hashes a few texts at a time, where that is faster than one after the other.
 ///
@@ -54,21 +55,47 @@ impl HashBatch {
     #[inline]
     pub fn finish(&mut self) -> impl Iterator<Item = HashText> + '_ {
         let filled = std::mem::take(&mut self.filled);
-        let length = self.length;
-        let md5 = self.algorithm == HashAlgorithm::Md5 && filled > 0;
-        let kernel = md5.then(md5_lanes::kernel).flatten();
-        let digests = kernel.map(|kernel| {
-            let mut padded = [&[][..]; LANES];
-            for (padded, text) in padded.iter_mut().zip(&mut self.texts[..filled]) {
-                *padded = text.padded();
-            }
-            kernel(&padded)
-        });
-        (0..filled).map(move |row| match &digests {
-            Some(digests) => HashText::hex_start(&digests[row], length),
-            None => at_once(self.algorithm, self.texts[row].bytes()).truncated(length),
+        let (algorithm, length) = (self.algorithm, self.length);
+        let together = match filled > 0 {
+            true => self.together(filled),
+            false => Together::No,
+        };
+        (0..filled).map(move |row| match &together {
+            Together::Md5(digests) => HashText::hex_start(&digests[row], length),
+            Together::Xxh32(hashes) => HashText::decimal(hashes[row].into()).truncated(length),
+            Together::No => at_once(algorithm, self.texts[row].bytes()).truncated(length),
         })
     }
+
+    /// The hashes of the first `filled` texts, where there is a way to compute them together.
+    fn together(&mut self, filled: usize) -> Together {
+        let mut all = [&[][..]; LANES];
+        match self.algorithm {
+            HashAlgorithm::Md5 => match md5_lanes::kernel() {
+                Some(kernel) => {
+                    for (text, row) in all.iter_mut().zip(&mut self.texts[..filled]) {
+                        *text = row.padded();
+                    }
+                    Together::Md5(kernel(&all))
+                }
+                None => Together::No,
+            },
+            HashAlgorithm::Xxhash32 if filled == LANES => {
+                for (text, row) in all.iter_mut().zip(&self.texts) {
+                    *text = row.bytes();
+                }
+                Together::Xxh32(xxh32_lanes::hashes(&all))
+            }
+            _ => Together::No,
+        }
+    }
+}
+
+/// Hashes that were computed together.
+enum Together {
+    No,
+    Md5([[u8; 16]; LANES]),
+    Xxh32([u32; LANES]),
 }
 
 /// A text to be hashed, made of parts one after the other.
@@ -121,9 +148,53 @@ impl RowText {
     }
 }
 
+/// A text that is a part of many rows, in pieces that are copied whole.
+#[derive(Debug, Clone)]
+pub struct CommonText(Vec<([u8; PIECE], usize)>);
+
+const PIECE: usize = 64;
+
+impl CommonText {
+    /// This text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let pieces = text.as_bytes().chunks(PIECE).map(|bytes| {
+            let mut piece = [0; PIECE];
+            piece[..bytes.len()].copy_from_slice(bytes);
+            (piece, bytes.len())
+        });
+        Self(pieces.collect())
+    }
+
+    /// Adds it to each of some rows.
+    #[inline]
+    pub fn push_to(&self, rows: &mut [RowText]) {
+        for (piece, length) in &self.0 {
+            for row in &mut *rows {
+                row.push_start(piece, *length);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_texts_of_all_lengths_stand_in_each_row() {
+        let long: String = ('a'..='z').cycle().take(200).collect();
+        for length in 0..=long.len() {
+            let mut rows = [RowText::default(), RowText::default()];
+            rows[1].push(b"before");
+            CommonText::new(&long[..length]).push_to(&mut rows);
+            assert_eq!(rows[0].bytes(), &long.as_bytes()[..length]);
+            assert_eq!(
+                rows[1].bytes(),
+                format!("before{}", &long[..length]).as_bytes()
+            );
+        }
+    }
 
     #[test]
     fn starts_of_chunks_are_added() {

@@ -15,9 +15,10 @@ mod md5_lanes;
 mod rows;
 mod text;
 mod wyhash;
+mod xxh32_lanes;
 
 pub use algorithm::HashAlgorithm;
-pub use batch::{HashBatch, RowText};
+pub use batch::{CommonText, HashBatch, RowText};
 pub use fold::{Fold, RowHasher};
 pub use hasher::Hasher;
 pub use rows::{NullAs, Part, hash_rows};
