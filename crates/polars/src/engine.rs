@@ -144,7 +144,8 @@ fn at_once(frame: LazyFrame, mut take: impl FnMut(DataFrame) -> Result<()>) -> R
 pub(crate) fn each(frame: LazyFrame, mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
     let (sender, parts) = mpsc::sync_channel(1);
     let callback = PlanCallback::new(move |part: DataFrame| Ok(sender.send(part).is_err()));
-    let frame = frame.sink_batches(callback, false, None).map_err(failed)?;
+    // In order: who writes the rows has a table in the order of its upstreams, whose rows then meet place by place.
+    let frame = frame.sink_batches(callback, true, None).map_err(failed)?;
     let running = std::thread::Builder::new()
         .name("metaxy-polars-query".into())
         .spawn(move || frame.collect_with_engine(Engine::Streaming).map(drop));

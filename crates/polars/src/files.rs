@@ -13,13 +13,12 @@ use polars::io::cloud::CloudOptions;
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude as pl;
 use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, SerReader, col, lit};
-use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 use crate::cross::{array_of, column_of, to_polars};
-use crate::error::{carried, failed, internal};
+use crate::error::{carried, failed};
 use crate::latest::{Latest, latest};
-use crate::moved::Moved;
 use crate::numbered::{ROW, filtered, only};
+use crate::order::beside;
 use crate::relation::{Names, selected};
 use crate::scalar::test;
 use crate::source::{ScanRequest, Scanned};
@@ -101,12 +100,6 @@ const FEW: usize = 64;
 /// Files of so many bytes together are read at once.
 const SMALL: u64 = 16 << 20;
 
-/// The column that tells soft deletes.
-const GONE: &str = "__mx.gone";
-
-/// At most one in so many rows is given at the place of another: they are held in memory.
-const MOST_MOVED: usize = 4;
-
 impl ParquetTable {
     /// What [`Source::scan`](crate::Source::scan) gives for the request. The rows that are the latest of their sample are found here and now,
     /// which reads the IDs; everything else is lazy.
@@ -136,18 +129,31 @@ impl ParquetTable {
             return Ok(frame.select(restored.collect::<Result<Vec<_>>>()?).into());
         };
         let chosen = self.chosen(keys, restrictions.as_ref(), request.alive)?;
+        // IDs that are as they are stored are there already.
+        let (known, wanted): (Vec<_>, Vec<_>) = wanted
+            .into_iter()
+            .partition(|column| keys.contains(&column.name) && column.stored == column.data_type);
         if let Some(places) = chosen.places {
             frame = only(frame, places);
         }
-        if !chosen.moved.is_empty() {
+        if !chosen.moved.is_empty() && !wanted.is_empty() {
             let moved = self.moved(&chosen.moved, &wanted, keys)?;
             let columns = wanted.iter().map(|column| moved.of(&column.name, ROW));
             let columns: Vec<Expr> = columns.collect();
             frame = frame.select(columns);
         }
         let restored = wanted.into_iter().map(ParquetColumn::restored);
+        let restored = restored.collect::<Result<Vec<_>>>()?;
+        let known: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
+        let is_known = !known.is_empty();
+        let known = pl::IntoLazy::lazy(chosen.ids.select(known).map_err(failed)?);
+        let rows = match (is_known, restored.is_empty()) {
+            (false, _) => frame.select(restored),
+            (true, true) => known,
+            (true, false) => beside(known, frame.select(restored), true).map_err(failed)?,
+        };
         Ok(Scanned {
-            rows: frame.select(restored.collect::<Result<Vec<_>>>()?),
+            rows,
             ids: Some(chosen.ids),
             alive: request.alive,
         })
@@ -227,7 +233,7 @@ impl ParquetTable {
         }))
     }
 
-    fn may_have_tombstones(&self) -> bool {
+    pub(crate) fn may_have_tombstones(&self) -> bool {
         let is_there = |column: &ParquetColumn| column.name == columns::DELETED_AT;
         !self.no_tombstones && self.columns.iter().any(is_there)
     }
@@ -265,7 +271,7 @@ impl ParquetTable {
     }
 
     /// All rows as they are stored.
-    fn scan(&self) -> Result<LazyFrame> {
+    pub(crate) fn scan(&self) -> Result<LazyFrame> {
         let stored = empty(self.columns.iter().map(|c| (&c.name, &c.stored)))?;
         let schema = stored.schema().clone();
         let cloud = self.cloud_options()?;
@@ -367,7 +373,7 @@ impl ParquetTable {
     }
 
     /// The time at which a row was written.
-    fn stamp(&self) -> Expr {
+    pub(crate) fn stamp(&self) -> Expr {
         let has = |name: &str| self.columns.iter().any(|column| column.name == name);
         match (has(columns::UPDATED_AT), has(columns::DELETED_AT)) {
             (true, false) => col(columns::UPDATED_AT),
@@ -380,174 +386,6 @@ impl ParquetTable {
             }
         }
     }
-
-    /// The rows, counted over all files, that meet the restrictions and are the latest of their sample; with `alive` only those that
-    /// are no soft delete.
-    fn chosen(&self, keys: &[String], restrictions: Option<&Expr>, alive: bool) -> Result<Chosen> {
-        let read = |expressions: Vec<Expr>| -> Result<DataFrame> {
-            let frame = self.scan()?.select(expressions);
-            let frame = frame
-                .collect_with_engine(pl::Engine::Streaming)
-                .map_err(failed)?;
-            Ok(frame.unwrap_single())
-        };
-        let mut list: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
-        if let Some(restrictions) = restrictions {
-            list.push(restrictions.clone().fill_null(lit(false)).alias(ROW));
-        }
-        let alive = alive && self.may_have_tombstones();
-        if alive {
-            list.push(col(columns::DELETED_AT).is_not_null().alias(GONE));
-        }
-        let mut frame = read(list)?;
-        let all = frame.height();
-        let mask = |frame: &mut DataFrame, name: &str| -> Result<Bitmap> {
-            let mask = frame.drop_in_place(name).map_err(failed)?;
-            let mask = mask
-                .as_materialized_series()
-                .bool()
-                .map_err(failed)?
-                .clone();
-            Ok(mask.iter().map(|is| is == Some(true)).collect())
-        };
-        let gone = alive.then(|| mask(&mut frame, GONE)).transpose()?;
-        let met = restrictions.map(|_| mask(&mut frame, ROW)).transpose()?;
-        let met = met.filter(|met| met.unset_bits() > 0);
-        // From here on rows are counted among those that meet the restrictions.
-        let ids = match &met {
-            Some(met) => filtered(&frame, met)?,
-            None => frame,
-        };
-        let stamps = || -> Result<Vec<Option<i64>>> {
-            let stamps = read(vec![self.stamp().to_physical().alias(ROW)])?;
-            let stamps = stamps.column(ROW).map_err(failed)?;
-            let stamps = stamps.as_materialized_series().i64().map_err(failed)?;
-            let rows = stamps.iter().enumerate();
-            let rows = rows.filter(|(row, _)| met.as_ref().is_none_or(|met| met.get_bit(*row)));
-            Ok(rows.map(|(_, stamp)| stamp).collect())
-        };
-        let mut latest = latest(&ids, stamps)?;
-        if let Some(found) = &mut latest
-            && (self.rows.is_none() || found.moved.len() > ids.height() / MOST_MOVED)
-        {
-            let places = std::mem::take(&mut found.places);
-            let moved = std::mem::take(&mut found.moved);
-            found.places = Latest { places, moved }.in_place();
-        }
-        // And from here on among all.
-        let among_all: Option<Vec<usize>> = met.map(|met| met.true_idx_iter().collect());
-        let number = |row: usize| match &among_all {
-            Some(numbers) => numbers.get(row).copied().unwrap_or(row),
-            None => row,
-        };
-        if latest.is_none() && gone.is_none() && among_all.is_none() {
-            return Ok(Chosen {
-                places: None,
-                moved: Vec::new(),
-                ids,
-            });
-        }
-        let (places, moved) = match latest {
-            Some(latest) => (latest.places, latest.moved),
-            None => (Bitmap::new_with_value(true, ids.height()), Vec::new()),
-        };
-        let mut places = places.make_mut();
-        let is_gone = |row: usize| gone.as_ref().is_some_and(|gone| gone.get_bit(number(row)));
-        if gone.is_some() {
-            let moved_at: BTreeMap<usize, usize> = moved.iter().copied().collect();
-            for place in 0..ids.height() {
-                let row = moved_at.get(&place).copied().unwrap_or(place);
-                if places.get(place) && is_gone(row) {
-                    places.set(place, false);
-                }
-            }
-        }
-        let places = places.freeze();
-        let moved = moved
-            .into_iter()
-            .filter(|(place, _)| places.get_bit(*place));
-        let moved = moved.map(|(place, row)| (number(place), number(row)));
-        let moved: Vec<(usize, usize)> = moved.collect();
-        let ids = match places.unset_bits() {
-            0 => ids,
-            _ => filtered(&ids, &places)?,
-        };
-        let places = match &among_all {
-            None => places,
-            Some(numbers) => {
-                let mut all = MutableBitmap::from_len_zeroed(all);
-                for row in places.true_idx_iter() {
-                    all.set(numbers.get(row).copied().unwrap_or(row), true);
-                }
-                all.freeze()
-            }
-        };
-        Ok(Chosen {
-            places: (places.unset_bits() > 0).then_some(places),
-            moved,
-            ids,
-        })
-    }
-
-    /// Reads the rows that are given at the places of others, from the files that have them.
-    fn moved(
-        &self,
-        moved: &[(usize, usize)],
-        wanted: &[&ParquetColumn],
-        keys: &[String],
-    ) -> Result<Moved> {
-        let mut rows: Vec<usize> = moved.iter().map(|(_, row)| *row).collect();
-        rows.sort_unstable();
-        // The files with one of them, and the rows' numbers among the rows of these files.
-        let counts = self.rows.iter().flatten();
-        let mut some = Self {
-            files: Vec::new(),
-            ..self.clone()
-        };
-        let mut bits = MutableBitmap::new();
-        let (mut start, mut next) = (0, rows.iter().copied().peekable());
-        for (file, count) in self.files.iter().zip(counts) {
-            let end = start + usize::try_from(*count).unwrap_or(usize::MAX);
-            if next.peek().is_some_and(|row| *row < end) {
-                let first = bits.len();
-                bits.extend_constant(end - start, false);
-                while let Some(row) = next.next_if(|row| *row < end) {
-                    bits.set(first + row - start, true);
-                }
-                some.files.push(file.clone());
-            }
-            start = end;
-        }
-        let names = wanted.iter().filter(|column| !keys.contains(&column.name));
-        let names: Vec<Expr> = names.map(|column| col(column.name.as_str())).collect();
-        let found = only(some.scan()?, bits.freeze());
-        let mut list = vec![col(ROW)];
-        list.extend(names);
-        let found = found.select(list);
-        let found = found.collect_with_engine(pl::Engine::Streaming);
-        let found = found.map_err(failed)?.unwrap_single();
-        if found.height() != rows.len() {
-            return Err(internal(
-                "files with other numbers of rows than they are said to have",
-            ));
-        }
-        let at = |row: &usize| rows.partition_point(|before| before < row);
-        Ok(Moved::new(
-            moved.iter().map(|(place, _)| *place).collect(),
-            moved.iter().map(|(_, row)| at(row)).collect(),
-            found,
-        ))
-    }
-}
-
-/// The rows of a scan: those at some places, or all.
-struct Chosen {
-    /// The places among the rows of all files; `None`: all.
-    places: Option<Bitmap>,
-    /// As [`Latest::moved`].
-    moved: Vec<(usize, usize)>,
-    /// The IDs of the rows at these places.
-    ids: DataFrame,
 }
 
 impl ParquetColumn {

@@ -8,10 +8,10 @@
 //! |---|---|---|
 //! | `METAXY_PROCESSES_WRITERS` | processes that write | 8 |
 //! | `METAXY_PROCESSES_WRITES` | writes of each of them | 100 |
-//! | `METAXY_PROCESSES_BAD_WRITES` | the same while requests fail | 100 |
+//! | `METAXY_PROCESSES_BAD_WRITES` | the same while requests fail | 25 |
 //! | `METAXY_PROCESSES_ROWS` | rows of each write | 5 |
 //! | `METAXY_PROCESSES_KILLS` | processes that are killed on a disk | 50 |
-//! | `METAXY_PROCESSES_KILLS_ON_S3` | processes that are killed in front of S3 | 50 |
+//! | `METAXY_PROCESSES_KILLS_ON_S3` | processes that are killed in front of S3 | 10 |
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test panics where something is wrong
 
@@ -233,7 +233,7 @@ fn every_row_of_many_writers_is_there_once(site: &Site) {
 }
 
 fn requests_that_fail_cost_no_row_and_double_none(site: &Site) {
-    let (writers, writes) = (size("WRITERS", 8), size("BAD_WRITES", 100));
+    let (writers, writes) = (size("WRITERS", 8), size("BAD_WRITES", 25));
     site.set_shares(Shares::BAD_DAY);
     write_all(site, writers, writes);
 }
@@ -283,7 +283,7 @@ fn readers_see_whole_writes_while_others_write(site: &Site) {
 fn a_killed_writer_leaves_whole_writes_or_nothing(site: &Site) {
     let rows = 20;
     let kills = match site.is_on_s3() {
-        true => size("KILLS_ON_S3", 50),
+        true => size("KILLS_ON_S3", 10),
         false => size("KILLS", 50),
     };
     // One of them in the middle of rows that arrive slowly.

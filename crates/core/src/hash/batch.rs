@@ -62,7 +62,7 @@ impl HashBatch {
         };
         (0..filled).map(move |row| match &together {
             Together::Md5(digests) => HashText::hex_start(&digests[row], length),
-            Together::Xxh32(hashes) => HashText::decimal(hashes[row].into()).truncated(length),
+            Together::Xxh32(hashes) => HashText::decimal_32(hashes[row]).truncated(length),
             Together::No => at_once(algorithm, self.texts[row].bytes()).truncated(length),
         })
     }

@@ -108,7 +108,7 @@ impl std::fmt::Debug for Hasher {
 
 pub(super) fn at_once(algorithm: HashAlgorithm, bytes: &[u8]) -> HashText {
     match algorithm {
-        HashAlgorithm::Xxhash32 => HashText::decimal(xxhash32::Hasher::oneshot(0, bytes).into()),
+        HashAlgorithm::Xxhash32 => HashText::decimal_32(xxhash32::Hasher::oneshot(0, bytes)),
         HashAlgorithm::Xxhash64 => HashText::decimal(xxhash64::Hasher::oneshot(0, bytes)),
         HashAlgorithm::Xxh3_64 => HashText::decimal(xxhash3_64::Hasher::oneshot(bytes)),
         HashAlgorithm::Wyhash => HashText::decimal(Wyhash::default().finish(bytes)),

@@ -34,6 +34,25 @@ impl HashText {
         }
     }
 
+    /// The same for a number of 32 bits, in fewer steps.
+    #[inline]
+    pub(super) fn decimal_32(number: u32) -> Self {
+        let pair = |pair: u32| DIGIT_PAIRS[(pair % 100) as usize];
+        let [high, low] = [number / 100_000_000, number % 100_000_000];
+        let [left, right] = [low / 10_000, low % 10_000];
+        let digits = [high, left / 100, left, right / 100, right].map(pair);
+        let mut bytes = [0; 64];
+        for (place, digits) in bytes[54..].as_chunks_mut::<2>().0.iter_mut().zip(digits) {
+            *place = digits;
+        }
+        let length = number.checked_ilog10().map_or(1, |log| log + 1);
+        Self {
+            bytes,
+            start: 64 - length as u8,
+            end: 64,
+        }
+    }
+
     /// Lower-case hex of at most 32 bytes, a multiple of 4.
     pub(super) fn hex(digest: &[u8]) -> Self {
         Self::hex_start(digest, 64)
@@ -142,3 +161,19 @@ const DIGIT_PAIRS: [[u8; 2]; 100] = {
     }
     pairs
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_digits() {
+        let powers = (0..10).map(|power| 10_u32.pow(power));
+        let around = powers.flat_map(|power| [power - 1, power, power + 1, power.wrapping_mul(7)]);
+        for number in around.chain([0, 9, 99, 4_294_967_295, 2_147_483_648]) {
+            assert_eq!(HashText::decimal_32(number).as_str(), number.to_string());
+            let long = HashText::decimal(number.into());
+            assert_eq!(long.as_str(), number.to_string());
+        }
+    }
+}
