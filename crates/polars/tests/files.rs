@@ -300,7 +300,7 @@ fn write_file(file: &Path, number: usize, rows: &[Row]) {
     let times = [columns::UPDATED_AT, columns::DELETED_AT];
     let frame = pl::DataFrame::new(rows.len(), columns).unwrap().lazy();
     let frame = frame.with_columns(times.map(|name| pl::col(name).cast(utc.clone())));
-    let mut frame = frame.collect().unwrap().unwrap_single();
+    let mut frame = frame.collect().unwrap();
     let file = std::fs::File::create(file).unwrap();
     pl::ParquetWriter::new(file).finish(&mut frame).unwrap();
 }
