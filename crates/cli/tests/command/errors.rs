@@ -44,7 +44,7 @@ fn a_store_that_this_build_lacks() {
     let folder = Folder::empty();
     folder.write(
         "metaxy.toml",
-        "project = \"p\"\nfeatures = [\"f.toml\"]\n[stores.dev]\ntype = \"metaxy.metadata_store.delta.DeltaMetadataStore\"\nroot_path = \"data\"\n",
+        "project = \"p\"\nfeatures = [\"f.toml\"]\n[stores.dev]\ntype = \"metaxy.ext.postgresql.PostgreSQLMetadataStore\"\nconnection_string = \"postgresql://localhost/x\"\n",
     );
     folder.write("f.toml", "[[feature]]\nkey = \"a\"\nid_columns = [\"x\"]\n");
     let error = folder.fails(&["status"], 1);
@@ -53,12 +53,12 @@ fn a_store_that_this_build_lacks() {
         "{error}"
     );
     assert!(
-        error.contains("hint: enable the Cargo feature `delta` of metaxy-store"),
+        error.contains("hint: enable the Cargo feature `postgres` of metaxy-store"),
         "{error}"
     );
     let stores = folder.ok(&["list", "stores"]);
     assert!(
-        stores.contains("cannot be opened: enable the Cargo feature `delta`"),
+        stores.contains("cannot be opened: enable the Cargo feature `postgres`"),
         "{stores}"
     );
     // What needs no store works.
