@@ -191,10 +191,18 @@ impl Work {
     }
 }
 
-/// Cargo at the root of the workspace, with the environment of this process.
+/// Cargo at the root of the workspace, with the environment of this process but for what `cargo run` told it of its own package: the build
+/// scripts of some dependencies look at that, and whoever calls cargo with and without it builds them, and the engines above them, twice.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let of_package =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
