@@ -8,12 +8,13 @@ use arrow::array::{
     new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano,
     IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef, TimeUnit,
 };
 use metaxy_core::append::value_misfit;
+use metaxy_core::cast::cast_whole;
 use metaxy_core::{FeatureKey, Result};
 
 use crate::types::StoredColumn;
@@ -307,13 +308,7 @@ fn convert(
                 *sorted,
             )?)
         }
-        _ => {
-            let options = CastOptions {
-                safe: false,
-                ..CastOptions::default()
-            };
-            cast_with_options(array, target, &options)?
-        }
+        _ => cast_whole(array, target)?,
     })
 }
 

@@ -9,10 +9,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, MapArray, StringArray,
     StructArray, make_array, new_null_array,
 };
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Fields, IntervalMonthDayNano, IntervalUnit, TimeUnit,
 };
+use metaxy_core::cast::cast_whole;
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -291,17 +292,13 @@ fn convert(
         // Their counts are what is kept.
         (T::Duration(_) | T::Time64(TimeUnit::Nanosecond), T::Int64)
         | (T::Int64, T::Duration(_) | T::Time64(TimeUnit::Nanosecond)) => counted(array, target)?,
-        _ => cast_whole(array, target)?,
+        _ => cast_fitting(array, target)?,
     })
 }
 
 /// A cast in which no value becomes null because it does not fit.
-fn cast_whole(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(array, target, &options).map_err(|source| {
+fn cast_fitting(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    cast_whole(array, target).map_err(|source| {
         let given = array.data_type();
         Error::new(
             ErrorKind::InvalidFrame,

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
 
+use crate::cast::cast_whole;
 use crate::clock::Micros;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
@@ -478,13 +479,7 @@ fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> R
         let times = data.data_type(DataType::Timestamp(*unit, zone.clone()));
         return Ok(arrow::array::make_array(times.build()?));
     }
-    // What does not fit is an error, not a null.
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let cast = cast_with_options(array, stored, &options);
-    cast.map_err(|source| misfit().with_source(source))
+    cast_whole(array, stored).map_err(|source| misfit().with_source(source))
 }
 
 /// The times of a column in UTC microseconds.

@@ -7,7 +7,7 @@
 //! | [`toml_features`], [`json`] | definitions as text |
 //! | [`hash`], [`expr`] | hash kernels; filters |
 //! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
-//! | [`backend`], [`append`], [`maintain`], [`frame`], [`pump`] | what a backend implements |
+//! | [`backend`], [`append`], [`maintain`], [`frame`], [`pump`], [`cast`](mod@cast) | what a backend implements |
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
@@ -15,6 +15,7 @@
 pub mod append;
 pub mod backend;
 pub mod blocking;
+pub mod cast;
 pub mod clock;
 pub mod columns;
 pub mod config;

@@ -9,10 +9,10 @@ use arrow::array::{
     StringArray, StringViewArray, StructArray, make_array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow::row::{RowConverter, SortField};
+use metaxy_core::cast::cast_whole;
 use metaxy_core::{Error, ErrorKind, Result};
 use polars::prelude::{Column, CompatLevel, DataFrame, PlSmallStr, Series};
 use polars_arrow::ffi as theirs;
@@ -297,11 +297,7 @@ fn brought(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 
 /// A cast in which no value becomes null because it does not fit.
 fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(array, wanted, &options).map_err(|e| {
+    cast_whole(array, wanted).map_err(|e| {
         let is = array.data_type();
         Error::new(
             ErrorKind::Unsupported,

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Field, FieldRef, Fields, Schema, SchemaRef,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
 };
 use arrow::json::ReaderBuilder;
 use indexmap::IndexMap;
+use metaxy_core::cast::cast_whole;
 use metaxy_core::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -193,15 +193,7 @@ fn decodable(data_type: &DataType) -> DataType {
 fn encode(array: &ArrayRef, field: &FieldRef) -> Result<ArrayRef> {
     match field.data_type() {
         dictionary @ DataType::Dictionary(_, value) => {
-            let options = CastOptions {
-                safe: false,
-                ..CastOptions::default()
-            };
-            Ok(cast_with_options(
-                &retype(array, value)?,
-                dictionary,
-                &options,
-            )?)
+            Ok(cast_whole(&retype(array, value)?, dictionary)?)
         }
         data_type => retype(array, data_type),
     }
