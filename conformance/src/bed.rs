@@ -21,6 +21,7 @@ pub struct TestBed {
     stores: Arc<dyn StoreFactory>,
     case: &'static str,
     clock: TestClock,
+    algorithm: Option<HashAlgorithm>,
 }
 
 impl TestBed {
@@ -31,7 +32,15 @@ impl TestBed {
             stores,
             case,
             clock: TestClock::default(),
+            algorithm: None,
         }
+    }
+
+    /// With this algorithm in the case's stores, which the backend has to have.
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: Option<HashAlgorithm>) -> Self {
+        self.algorithm = algorithm;
+        self
     }
 
     /// The case's store, over `graph`, for writing. The same store each time.
@@ -98,9 +107,12 @@ impl TestBed {
         &self.clock
     }
 
-    /// xxhash64 where the backend has it, else the first that it has.
+    /// The one that is wanted; otherwise xxhash64 where the backend has it, else the first that it has.
     fn algorithm(&self, capabilities: &Capabilities) -> HashAlgorithm {
         let all = capabilities.hash_algorithms;
+        if let Some(wanted) = self.algorithm {
+            return wanted;
+        }
         match all.contains(&HashAlgorithm::Xxhash64) {
             true => HashAlgorithm::Xxhash64,
             false => all.first().copied().unwrap_or_default(),

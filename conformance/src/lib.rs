@@ -31,6 +31,8 @@
 
 pub mod bed;
 pub mod cases;
+#[cfg(unix)]
+pub mod cluster;
 pub mod factory;
 pub mod golden;
 pub mod laws;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use metaxy_store::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, HashAlgorithm, Result};
 
 use crate::bed::TestBed;
 use crate::cases;
@@ -57,6 +57,7 @@ pub struct Suite {
     threads: usize,
     required: bool,
     failures: usize,
+    algorithm: Option<HashAlgorithm>,
 }
 
 impl Suite {
@@ -70,7 +71,15 @@ impl Suite {
             threads: threads.map_or(1, usize::from),
             required: std::env::var(REQUIRED).is_ok_and(|value| value == "1"),
             failures: usize::MAX,
+            algorithm: None,
         }
+    }
+
+    /// With this algorithm in the stores of all cases that do not choose one: for a backend that computes some in another way.
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: HashAlgorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
     }
 
     /// Only the cases whose name starts with one of these.
@@ -179,7 +188,7 @@ impl Suite {
             if let Availability::Missing(what) = self.stores.availability().await {
                 return Err(Stop::Missing(what));
             }
-            let bed = TestBed::new(self.stores.clone(), case.name);
+            let bed = TestBed::new(self.stores.clone(), case.name).with_algorithm(self.algorithm);
             let run = tokio::time::timeout(PATIENCE, (case.run)(&bed));
             match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(outcome)) => outcome,

@@ -13,11 +13,9 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use metaxy_core::nested::{for_each_member, parse_json, render_json, render_texts};
 use metaxy_core::{Error, ErrorKind, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-
-use crate::json::for_each_member;
-use crate::nested::{parse_json, render_json, render_texts};
 
 /// Decimals of at most this many digits are kept as (scaled) integers, which SQLite compares.
 pub(crate) const INTEGER_DIGITS: u8 = 18;

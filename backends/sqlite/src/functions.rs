@@ -4,13 +4,12 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metaxy_core::hash::{Fold, HashAlgorithm, Hasher};
+use metaxy_core::nested::for_each_member;
 use metaxy_core::plan::{HashSpec, Label, Nulls};
 use metaxy_core::sql::HashArg;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result};
-
-use crate::json::for_each_member;
 
 /// The stored rows that a comparison has met, by row number.
 #[derive(Debug, Default, Clone)]

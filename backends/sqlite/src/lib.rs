@@ -46,10 +46,8 @@ mod config;
 mod dialect;
 mod error;
 mod functions;
-mod json;
 mod log;
 mod maintain;
-mod nested;
 mod query;
 mod write;
 

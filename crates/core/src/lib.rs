@@ -30,6 +30,8 @@ pub mod hash;
 pub mod json;
 pub mod key;
 pub mod maintain;
+#[cfg(feature = "nested")]
+pub mod nested;
 mod options;
 mod parents;
 pub mod plan;

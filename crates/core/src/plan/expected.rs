@@ -565,6 +565,7 @@ pub(crate) fn member_column(field: usize) -> String {
     format!("{INTERNAL}p{field}")
 }
 
-fn is_internal(name: &str) -> bool {
+/// Whether a column is one of a plan, and of no user.
+pub(crate) fn is_internal(name: &str) -> bool {
     name.starts_with(INTERNAL)
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 pub use expected::{Expected, Upstream};
-pub(crate) use expected::{INTERNAL, member_column};
+pub(crate) use expected::{INTERNAL, is_internal, member_column};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
 pub use read::{ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};

@@ -8,7 +8,7 @@ use super::block::{Block, Column, equal, over, placed};
 use super::dialect::Matching;
 use super::render::Renderer;
 use crate::error::Result;
-use crate::plan::{Compare, LABEL, Label, Node, STORED_PREFIX};
+use crate::plan::{Compare, LABEL, Label, Node, STORED_PREFIX, is_internal};
 
 impl Renderer<'_> {
     pub(super) fn compare(&mut self, compare: &Compare, schema: &SchemaRef) -> Result<Block> {
@@ -53,10 +53,21 @@ impl Renderer<'_> {
             ("FULL JOIN", label)
         };
         let mut columns = e.columns.clone();
+        // Of several rows that match one, some are orphaned.
+        let spared = match self.dialect.without_partner() && !marks && compare.leader.is_none() {
+            true => e.row.clone(),
+            false => None,
+        };
         for field in compare.stored.schema().fields() {
+            let column = s.column(field.name())?;
+            let wanted = *field.name() == compare.stored_version || is_internal(field.name());
+            let column = match &spared {
+                Some(here) if !wanted => format!("CASE WHEN {here} IS NULL THEN {column} END"),
+                _ => column,
+            };
             columns.insert(
                 format!("{STORED_PREFIX}{}", field.name()),
-                Column::cheap(s.column(field.name())?),
+                Column::cheap(column),
             );
         }
         let matched = Block {

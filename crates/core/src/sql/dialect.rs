@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Value;
 use crate::key::FeatureKey;
-use crate::plan::{HashSpec, Nulls, Scan};
+use crate::plan::{Fold, HashSpec, Nulls, Scan};
 
 /// Which rows may replace others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,30 @@ pub trait Dialect: Send + Sync {
     /// Whether the engine groups all rows of a table faster than it looks for one in an index. Then it finds the rows that later
     /// ones replaced, and the folds of groups, by grouping: otherwise by a search for a later row, and by windows.
     fn groups(&self) -> bool {
+        false
+    }
+
+    /// Whether the engine computes the folds of groups by grouping, also if it does not [group](Self::groups) otherwise.
+    fn groups_folds(&self) -> bool {
+        self.groups()
+    }
+
+    /// The quoted name of a table that holds the folds of the groups already, if there is one: its columns are named by
+    /// [`column_at`](super::column_at), the keys of the fold first, then its values. Only where folds are computed by grouping.
+    fn folded(&self, fold: &Fold) -> Option<String> {
+        let _ = fold;
+        None
+    }
+
+    /// A column of this type to be ordered by: texts have the order of their bytes.
+    fn ordering(&self, column: &str, data_type: &DataType) -> String {
+        let _ = data_type;
+        column.into()
+    }
+
+    /// Whether a comparison leaves the stored columns of rows that have a partner null, apart from their version: nobody asks for them,
+    /// and to send them takes its time.
+    fn without_partner(&self) -> bool {
         false
     }
 

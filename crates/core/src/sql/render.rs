@@ -398,11 +398,11 @@ impl Renderer<'_> {
     }
 
     fn fold(&mut self, fold: &Fold) -> Result<Block> {
-        if self.dialect.groups() {
+        if self.dialect.groups_folds() {
             return self.fold_groups(fold);
         }
         let mut block = self.closed(&fold.input)?;
-        let window = self.window(&block, &fold.keys, &fold.order, "")?;
+        let window = self.window(&block, &fold.input, &fold.keys, &fold.order, "")?;
         let over = format!("({window} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)");
         let folded = fold
             .values
@@ -422,7 +422,7 @@ impl Renderer<'_> {
     fn fold_groups(&mut self, fold: &Fold) -> Result<Block> {
         let mut block = self.closed(&fold.input)?;
         let members = self.closed(&fold.input)?;
-        let order = ordered(&members, &fold.order)?;
+        let order = self.ordered(&members, &fold.input, &fold.order)?;
         let folds = self.alias();
         let mut list = Vec::new();
         let mut on = Vec::new();
@@ -444,17 +444,15 @@ impl Renderer<'_> {
         if list.is_empty() {
             return Ok(block);
         }
-        let mut sql = format!("SELECT {} FROM {}", list.join(", "), members.from);
+        let mut sql = format!("(SELECT {} FROM {}", list.join(", "), members.from);
         if fold.keys.is_empty() {
             on.push("1 = 1".into());
         } else {
             let _ = write!(sql, " GROUP BY {}", positions(fold.keys.len()));
         }
-        let _ = write!(
-            block.from,
-            " JOIN ({sql}) AS {folds} ON {}",
-            on.join(" AND ")
-        );
+        sql.push(')');
+        let sql = self.dialect.folded(fold).unwrap_or(sql);
+        let _ = write!(block.from, " JOIN {sql} AS {folds} ON {}", on.join(" AND "));
         Ok(block)
     }
 
@@ -465,7 +463,7 @@ impl Renderer<'_> {
             block.column(columns::DELETED_AT)?,
             block.column(columns::UPDATED_AT)?
         );
-        let window = self.window(&block, &leader.keys, &leader.order, &latest)?;
+        let window = self.window(&block, &leader.input, &leader.keys, &leader.order, &latest)?;
         let value = format!(
             "FIRST_VALUE({}) OVER ({window})",
             block.column(&leader.value)?
@@ -483,6 +481,7 @@ impl Renderer<'_> {
     fn window(
         &self,
         block: &Block,
+        input: &Relation,
         keys: &[String],
         order: &[String],
         first: &str,
@@ -494,8 +493,21 @@ impl Renderer<'_> {
         Ok(format!(
             "PARTITION BY {} ORDER BY {first}{}",
             keys.join(", "),
-            ordered(block, order)?
+            self.ordered(block, input, order)?
         ))
+    }
+
+    /// The order within a group of rows of `input`.
+    fn ordered(&self, block: &Block, input: &Relation, names: &[String]) -> Result<String> {
+        let columns = names
+            .iter()
+            .map(|name| {
+                let data_type = input.schema().field_with_name(name)?.data_type();
+                let column = self.dialect.ordering(&block.column(name)?, data_type);
+                Ok(format!("{column} ASC NULLS FIRST"))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(columns.join(", "))
     }
 
     fn count(&mut self, input: &Relation, by: &[String], schema: &SchemaRef) -> Result<Block> {
@@ -513,15 +525,6 @@ impl Renderer<'_> {
         }
         Ok(over(format!("({sql}) AS {alias}"), &alias, schema, placed))
     }
-}
-
-/// The order within a group.
-fn ordered(block: &Block, names: &[String]) -> Result<String> {
-    let columns = names
-        .iter()
-        .map(|name| Ok(format!("{} ASC NULLS FIRST", block.column(name)?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(columns.join(", "))
 }
 
 /// The first columns of a SELECT, to group by.

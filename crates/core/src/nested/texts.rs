@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Calls `pair` with each member of a JSON object whose values are texts or nulls.
 ///
 /// Returns false if the text is something else; what was seen until then has been passed on.
-pub(crate) fn for_each_member<'a>(
+pub fn for_each_member<'a>(
     text: &'a str,
     mut pair: impl FnMut(Cow<'a, str>, Option<Cow<'a, str>>),
 ) -> bool {
@@ -81,7 +81,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Appends `text` as a JSON string.
-pub(crate) fn push_string(json: &mut String, text: &str) {
+pub fn push_string(json: &mut String, text: &str) {
     if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
         json.push('"');
         json.push_str(text);

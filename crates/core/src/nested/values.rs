@@ -10,12 +10,13 @@ use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use arrow_json::writer::{Encoder, EncoderFactory, NullableEncoder, make_encoder};
 use arrow_json::{EncoderOptions, ReaderBuilder};
-use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::json::push_string;
+use super::texts::push_string;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Structs whose members are texts, one object per row.
-pub(crate) fn render_texts(array: &StructArray) -> Vec<Option<String>> {
+#[must_use]
+pub fn render_texts(array: &StructArray) -> Vec<Option<String>> {
     let members: Vec<_> = array
         .fields()
         .iter()
@@ -51,7 +52,7 @@ pub(crate) fn render_texts(array: &StructArray) -> Vec<Option<String>> {
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] for types that it cannot hold.
-pub(crate) fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Option<String>>> {
+pub fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Option<String>>> {
     let options = EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_encoder_factory(Arc::new(ExactFloats));
@@ -85,7 +86,7 @@ pub(crate) fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Opti
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if that is not what they are.
-pub(crate) fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<ArrayRef> {
+pub fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<ArrayRef> {
     if rows == 0 {
         return Ok(new_empty_array(field.data_type()));
     }
@@ -113,7 +114,8 @@ pub(crate) fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<Ar
     }
 }
 
-/// Writes NaN and the infinities as text, which reads back as them; JSON has no such numbers, and null is another value.
+/// Writes NaN and the infinities as text, which reads back as them; JSON has no such numbers, and null is another value. Negative zero
+/// as well: databases that parse JSON take it for zero.
 #[derive(Debug)]
 struct ExactFloats;
 
@@ -144,7 +146,8 @@ impl<T: ArrowPrimitiveType<Native: Into<f64> + std::fmt::Debug>> Encoder for Flo
         let value = self.0.value(row);
         let number: f64 = value.into();
         // The shortest digits that read back as the same number, of its own width.
-        let text = match number.is_finite() {
+        let is_zero = number == 0.0 && number.is_sign_negative();
+        let text = match number.is_finite() && !is_zero {
             true => format!("{value:?}"),
             false => format!("\"{value:?}\""),
         };

@@ -1,0 +1,210 @@
+//! The backend: what each operation does, on the store's own runtime.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use metaxy_core::append::Append;
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::expr::Expr;
+use metaxy_core::hash::HashAlgorithm;
+use metaxy_core::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::plan::Plan;
+use metaxy_core::pump::Pump;
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
+
+use crate::config::PostgresConfig;
+use crate::dialect::PostgresDialect;
+use crate::error::Failure;
+use crate::names::Names;
+use crate::session::{Session, Sessions};
+use crate::{catalog, maintain, query, runtime, write};
+
+/// What the engine is called.
+pub(crate) const ENGINE: &str = "PostgreSQL";
+
+/// A store in a PostgreSQL database. Made by [`PostgresConfig::open`].
+#[derive(Clone)]
+pub struct PostgresBackend {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: PostgresConfig,
+    access: Access,
+    sessions: Sessions,
+}
+
+impl PostgresBackend {
+    pub(crate) fn new(config: PostgresConfig, access: Access) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                access,
+                sessions: Sessions::default(),
+            }),
+        }
+    }
+
+    /// Does `work` on the store's own runtime; `what` says in errors what it was to do.
+    async fn run<T: Send + 'static, F>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(Arc<Shared>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let shared = self.shared.clone();
+        let work = work(shared.clone());
+        runtime::run(async move { work.await.map_err(|failure| shared.explain(failure, what)) })
+            .await
+    }
+}
+
+impl Shared {
+    /// A connection that nobody else uses.
+    pub(crate) async fn session(&self) -> Result<Session, Failure> {
+        self.sessions.take(&self.config).await
+    }
+
+    /// Where the tables are.
+    pub(crate) async fn names(&self, session: &mut Session) -> Result<Names, Failure> {
+        let schema = self.sessions.schema(session, &self.config).await?;
+        Ok(Names {
+            schema: schema.to_owned(),
+            prefix: self.config.table_prefix.clone(),
+        })
+    }
+
+    /// The dialect for one statement.
+    pub(crate) async fn dialect(&self, session: &mut Session) -> Result<PostgresDialect, Failure> {
+        Ok(PostgresDialect {
+            names: self.names(session).await?,
+            ..PostgresDialect::default()
+        })
+    }
+
+    /// The server's errors with what was done, and where.
+    pub(crate) fn explain(&self, failure: Failure, what: &str) -> Error {
+        failure.explain(what, &self.config)
+    }
+
+    fn require_write(&self) -> Result<()> {
+        if self.access == Access::Write {
+            return Ok(());
+        }
+        let place = self.config.location();
+        let problem = format!("the {ENGINE} store at {place} was opened for reading");
+        Err(Error::new(ErrorKind::ReadOnly, problem).with_hint("open it for writing"))
+    }
+}
+
+#[async_trait]
+impl Backend for PostgresBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            hash_algorithms: &HashAlgorithm::ALL,
+            transactions: true,
+            concurrent_writers: true,
+            hard_delete: true,
+            as_of: true,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: ENGINE,
+            location: self.shared.config.location(),
+        }
+    }
+
+    async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {
+        let table = table.clone();
+        self.run("read the catalog", |shared| async move {
+            let mut session = shared.session().await?;
+            let names = shared.names(&mut session).await?;
+            let found = catalog::table(&mut session, &names, &names.table(&table)).await?;
+            session.release();
+            Ok(found.map(|found| found.schema))
+        })
+        .await
+    }
+
+    async fn has_rows(&self, table: &FeatureKey) -> Result<bool> {
+        let table = table.clone();
+        self.run("look for rows", |shared| async move {
+            let mut session = shared.session().await?;
+            let names = shared.names(&mut session).await?;
+            let found = catalog::has_rows(&mut session, &names, &names.table(&table)).await?;
+            session.release();
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.run("list the tables", |shared| async move {
+            let mut session = shared.session().await?;
+            let names = shared.names(&mut session).await?;
+            let found = catalog::names(&mut session, &names).await?;
+            session.release();
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn append(&self, mut appends: Vec<Append>) -> Result<Appended> {
+        self.shared.require_write()?;
+        let pump = Pump::of(appends.iter_mut().map(|append| &mut append.rows));
+        let work = self.run("write", |shared| async move {
+            write::append(&shared, appends).await
+        });
+        pump.during(work).await
+    }
+
+    async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
+        self.shared.require_write()?;
+        let (table, condition) = (table.clone(), condition.cloned());
+        self.run("delete rows", |shared| async move {
+            write::delete(&shared, &table, condition.as_ref()).await
+        })
+        .await
+    }
+
+    async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {
+        self.shared.require_write()?;
+        let table = table.clone();
+        self.run("drop a table", |shared| async move {
+            write::drop_table(&shared, &table).await
+        })
+        .await
+    }
+
+    async fn prune(&self, table: &FeatureKey, prune: &Prune) -> Result<u64> {
+        let (table, wanted) = (table.clone(), prune.clone());
+        if !wanted.dry_run {
+            self.shared.require_write()?;
+        }
+        self.run("remove superseded rows", |shared| async move {
+            maintain::prune(&shared, &table, &wanted).await
+        })
+        .await
+    }
+
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+        let wanted = maintenance.clone();
+        if !wanted.dry_run {
+            self.shared.require_write()?;
+        }
+        self.run("put the tables in order", |shared| async move {
+            maintain::maintain(&shared, &wanted).await
+        })
+        .await
+    }
+
+    async fn query(&self, plan: Plan) -> Result<Frame> {
+        query::run(&self.shared, plan).await
+    }
+}

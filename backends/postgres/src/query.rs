@@ -1,0 +1,300 @@
+//! Running plans: one statement, in one transaction that sees one moment. Its rows leave by COPY, as they come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use metaxy_core::blocking::{self, Sink};
+use metaxy_core::plan::{Node, Plan, Relation};
+use metaxy_core::pump::Pump;
+use metaxy_core::sql::{literal_text, quote, render};
+use metaxy_core::{Error, ErrorKind, Frame, Result};
+use sqlx::{AssertSqlSafe, Row, ValueRef};
+use tokio::sync::Notify;
+
+use crate::backend::{ENGINE, Shared};
+use crate::catalog::cast_of;
+use crate::decode::Decoder;
+use crate::dialect::PostgresDialect;
+use crate::error::Failure;
+use crate::frames::{self, Loading};
+use crate::residue::finished;
+use crate::runtime;
+use crate::session::Session;
+use crate::split::{Job, Split, split};
+use crate::types::kept;
+
+/// Rows per batch of a result.
+const BATCH: usize = 8192;
+
+/// Runs a plan. Its rows arrive while the statement runs.
+pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
+    let pump = Pump::of(&mut plan.frames);
+    let schema = plan.relation.schema().clone();
+    let shared = shared.clone();
+    let runtime = runtime::handle()?;
+    blocking::stream(ENGINE, schema, pump, move |sink| {
+        let given_up = Arc::new(Notify::new());
+        let stop = given_up.clone();
+        sink.stop_with(Some(Box::new(move || stop.notify_one())));
+        // Where nobody waits any more, the connection is closed, and the server stops.
+        runtime.block_on(async {
+            tokio::select! {
+                done = answer(&shared, plan, sink) => done.map_err(|f| shared.explain(f, "answer a query")),
+                () = given_up.notified() => Err(Error::new(ErrorKind::Cancelled, "nobody reads the result any more")),
+            }
+        })
+    })
+}
+
+async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Failure> {
+    let (whole, jobs) = split(&plan.relation, plan.frames.len())?;
+    let mut session = shared.session().await?;
+    let temporary = !plan.frames.is_empty() || !jobs.is_empty();
+    let access = match temporary {
+        true => "READ WRITE",
+        false => "READ ONLY",
+    };
+    session
+        .run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}"))
+        .await?;
+    let mut dialect = shared.dialect(&mut session).await?;
+    look_up(&mut session, &plan.relation, &mut dialect).await?;
+    for (position, frame) in plan.frames.into_iter().enumerate() {
+        let rows = frames::load(&mut session, position, frame).await?;
+        frames::analyze(&mut session, position, rows).await?;
+    }
+    tracing::debug!(
+        store = %shared.config.location(),
+        path = explained(&whole, &jobs),
+        "a plan is run"
+    );
+    for job in &jobs {
+        work_off(&mut session, job, &dialect).await?;
+        if let Some(fold) = &job.fold {
+            dialect.folds.insert(fold.clone(), job.position);
+        }
+    }
+    stream(&mut session, &whole, &dialect, sink).await?;
+    session.run("COMMIT").await?;
+    session.release();
+    Ok(())
+}
+
+/// Where the hashes of a plan are computed, in words.
+fn explained(whole: &Split, jobs: &[Job]) -> &'static str {
+    match (whole.is_direct(), jobs.is_empty()) {
+        (true, true) => "everything in the server",
+        (false, true) => "rows joined in the server, hashed and compared here",
+        (_, false) => "hashed here on the way into temporary tables, then joined in the server",
+    }
+}
+
+/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type.
+async fn look_up(
+    session: &mut Session,
+    relation: &Relation,
+    dialect: &mut PostgresDialect,
+) -> Result<(), Failure> {
+    let mut scans = Vec::new();
+    scanned(relation, &mut scans);
+    if scans.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = scans
+        .iter()
+        .map(|(scan, _)| literal_text(&dialect.names.table(&scan.table)))
+        .collect();
+    let sql = format!(
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class AS c \
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         WHERE n.nspname = {} AND c.relkind IN ('r', 'p') AND c.relname IN ({})",
+        literal_text(&dialect.names.schema),
+        list.join(", ")
+    );
+    let mut found: HashMap<String, HashMap<String, String>> = HashMap::new();
+    for row in session.rows(&sql).await? {
+        if let [Some(table), Some(column), Some(declared)] = row.as_slice() {
+            let columns = found.entry(table.clone()).or_default();
+            columns.insert(column.clone(), declared.clone());
+        }
+    }
+    for (scan, schema) in scans {
+        let name = dialect.names.table(&scan.table);
+        let Some(declared) = found.get(&name) else {
+            return Err(Error::new(
+                ErrorKind::TableNotFound,
+                format!(
+                    "the table of feature {} is gone: somebody dropped it meanwhile",
+                    scan.table
+                ),
+            )
+            .with_hint("try again, to be told what is there now")
+            .into());
+        };
+        let mut odd = false;
+        let list = schema.fields().iter().map(|field| {
+            let column = quote(field.name());
+            let declared = declared.get(field.name()).map(String::as_str);
+            match declared.and_then(|declared| cast_of(field, declared)) {
+                Some(target) => {
+                    odd = true;
+                    format!("{column}::{target} AS {column}")
+                }
+                None => column,
+            }
+        });
+        let list: Vec<String> = list.collect();
+        if odd {
+            dialect.odd.insert(name, list.join(", "));
+        }
+    }
+    Ok(())
+}
+
+fn scanned<'a>(
+    relation: &'a Relation,
+    found: &mut Vec<(&'a metaxy_core::plan::Scan, &'a SchemaRef)>,
+) {
+    if let Node::Scan(scan) = relation.node() {
+        found.push((scan, relation.schema()));
+    }
+    for input in relation.inputs() {
+        scanned(input, found);
+    }
+}
+
+/// The statement of a relation, whose columns have the types that they are read as.
+fn statement(relation: &Relation, dialect: &PostgresDialect) -> Result<String> {
+    let columns = relation
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| Ok(format!("{}::{}", quote(field.name()), kept(field)?.sql())))
+        .collect::<Result<Vec<_>>>()?;
+    let sql = render(relation, dialect)?;
+    Ok(match columns.is_empty() {
+        true => sql,
+        false => format!("SELECT {} FROM ({sql}) AS answer", columns.join(", ")),
+    })
+}
+
+/// Computes what a job asks for, and loads it. The rows go through in batches: as they are fetched, they are hashed and sent back.
+async fn work_off(
+    session: &mut Session,
+    job: &Job,
+    dialect: &PostgresDialect,
+) -> Result<(), Failure> {
+    frames::create(session, job.position, &job.split.schema).await?;
+    let sql = statement(&job.split.server, dialect)?;
+    let cursor = quote(&format!("metaxy.cursor.{}", job.position));
+    session
+        .run(&format!(
+            "DECLARE {cursor} BINARY NO SCROLL CURSOR FOR {sql}"
+        ))
+        .await
+        .map_err(|failure| refused(&sql, failure))?;
+    let mut decoder = Decoder::new(job.split.server.schema())?;
+    let mut left = job.split.limit;
+    let mut loaded = 0;
+    loop {
+        fetch(session, &cursor, &mut decoder).await?;
+        let fetched = decoder.rows();
+        let batch = limited(finished(&job.split, decoder.finish()?)?, &mut left);
+        if batch.num_rows() > 0 {
+            let mut loading = Loading::begin(session, job.position).await?;
+            loading.push(&batch).await?;
+            loaded += loading.finish().await?;
+        }
+        if fetched < BATCH || left == Some(0) {
+            break;
+        }
+    }
+    session.run(&format!("CLOSE {cursor}")).await?;
+    frames::analyze(session, job.position, loaded).await
+}
+
+async fn fetch(session: &mut Session, cursor: &str, decoder: &mut Decoder) -> Result<(), Failure> {
+    let sql = format!("FETCH FORWARD {BATCH} FROM {cursor}");
+    let query = sqlx::raw_sql(AssertSqlSafe(sql));
+    let mut rows = query.fetch(&mut **session.connection()?);
+    while let Some(row) = rows.try_next().await? {
+        decoder.push_row((0..row.len()).map(|at| {
+            let value = row.try_get_raw(at).ok()?;
+            match value.is_null() {
+                true => Some(None),
+                false => value.as_bytes().ok().map(Some),
+            }
+        }))?;
+    }
+    Ok(())
+}
+
+async fn stream(
+    session: &mut Session,
+    whole: &Split,
+    dialect: &PostgresDialect,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    let sql = statement(&whole.server, dialect)?;
+    tracing::trace!(sql, "statement");
+    let copy = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
+    let mut decoder = Decoder::new(whole.server.schema())?;
+    let mut left = whole.limit;
+    let connection = session.connection()?;
+    let rows = connection.copy_out_raw(&copy).await;
+    let mut rows = rows.map_err(|error| refused(&sql, error.into()))?;
+    while let Some(bytes) = rows.try_next().await? {
+        decoder.push(&bytes)?;
+        if decoder.rows() >= BATCH && left != Some(0) {
+            send(whole, &mut decoder, &mut left, sink)?;
+        }
+    }
+    if decoder.rows() > 0 {
+        send(whole, &mut decoder, &mut left, sink)?;
+    }
+    Ok(())
+}
+
+fn send(
+    whole: &Split,
+    decoder: &mut Decoder,
+    left: &mut Option<u64>,
+    sink: &mut Sink,
+) -> Result<()> {
+    let batch = limited(finished(whole, decoder.finish()?)?, left);
+    match batch.num_rows() {
+        0 => Ok(()),
+        _ => sink.send(batch),
+    }
+}
+
+/// The rows of a batch that are within the limit.
+fn limited(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
+    let Some(left) = left else {
+        return batch;
+    };
+    let rows = batch
+        .num_rows()
+        .min(usize::try_from(*left).unwrap_or(usize::MAX));
+    *left -= rows as u64;
+    batch.slice(0, rows)
+}
+
+/// Why a statement is not run; one that the server does not understand is a mistake of ours.
+fn refused(sql: &str, failure: Failure) -> Failure {
+    match failure.code() {
+        Some(code) if code.starts_with("42") && code != "42501" => {
+            let text = match failure {
+                Failure::Sqlx(error) => error.to_string(),
+                Failure::Other(error) => return error.into(),
+            };
+            let problem = format!("PostgreSQL refused a plan: {text}: {sql}");
+            Error::new(ErrorKind::Internal, problem).into()
+        }
+        _ => failure,
+    }
+}

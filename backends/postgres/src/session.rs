@@ -1,0 +1,179 @@
+//! Connections: how they are got, what is set on them, and when they are thrown away.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metaxy_core::{Error, ErrorKind};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Postgres, Row, ValueRef};
+use tokio::sync::OnceCell;
+
+use crate::config::PostgresConfig;
+use crate::error::Failure;
+use crate::runtime;
+
+/// The connections of a store, opened as they are needed.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    pool: OnceLock<PgPool>,
+    schema: OnceCell<String>,
+}
+
+impl Sessions {
+    /// A connection that nobody else uses.
+    pub(crate) async fn take(&self, config: &PostgresConfig) -> Result<Session, Failure> {
+        let connection = self.pool(config)?.acquire().await?;
+        Ok(Session {
+            connection: Some(connection),
+            settled: false,
+        })
+    }
+
+    /// The schema of the tables.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CannotOpen`] if none is configured and the role has none.
+    pub(crate) async fn schema(
+        &self,
+        session: &mut Session,
+        config: &PostgresConfig,
+    ) -> Result<&str, Failure> {
+        if let Some(schema) = &config.schema {
+            return Ok(self.schema.get_or_init(async || schema.clone()).await);
+        }
+        let found = self.schema.get_or_try_init(async || {
+            let schema = session.value("SELECT current_schema()").await?;
+            schema.ok_or_else(|| {
+                let place = config.location();
+                let problem = format!("the role has no schema in the PostgreSQL store at {place}");
+                let error = Error::new(ErrorKind::CannotOpen, problem);
+                Failure::from(error.with_hint("set the option `schema`"))
+            })
+        });
+        Ok(found.await?)
+    }
+
+    fn pool(&self, config: &PostgresConfig) -> Result<&PgPool, Failure> {
+        // The pool looks after its connections on the runtime that it is made on.
+        let _guard = runtime::handle()?.enter();
+        Ok(self.pool.get_or_init(|| {
+            let settings = settings(config);
+            PgPoolOptions::new()
+                .max_connections(config.pool_size)
+                .acquire_timeout(config.connect_timeout)
+                .acquire_slow_threshold(Duration::from_secs(3600))
+                .after_connect(move |connection, _| {
+                    let settings = settings.clone();
+                    Box::pin(async move { set_up(connection, settings).await })
+                })
+                .connect_lazy_with(config.connect().clone())
+        }))
+    }
+}
+
+/// What is set on each connection. Plans are run once, so they are not compiled; a server that is at work notices by itself that nobody
+/// waits for its answer any more.
+fn settings(config: &PostgresConfig) -> String {
+    format!(
+        "SET client_min_messages = error; SET jit = off; SET \"TimeZone\" = 'UTC'; SET \"DateStyle\" = 'ISO'; \
+         SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET cursor_tuple_fraction = 1; \
+         SET work_mem = '{}MB'; SET lock_timeout = {}; SET statement_timeout = {}; \
+         SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::integer >= 140000; \
+         SELECT current_setting('server_encoding')",
+        config.work_memory,
+        millis(config.lock_timeout),
+        millis(config.statement_timeout)
+    )
+}
+
+fn millis(duration: Duration) -> u64 {
+    // Nothing waits for longer than the server can count.
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .min(i32::MAX as u64)
+}
+
+async fn set_up(connection: &mut PgConnection, settings: String) -> Result<(), sqlx::Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(settings))
+        .fetch_all(&mut *connection)
+        .await?;
+    let encoding = match rows.last() {
+        Some(row) => text_of(row, 0)?.unwrap_or_default(),
+        None => String::new(),
+    };
+    if encoding != "UTF8" {
+        let problem = format!("the database has the encoding {encoding}, and a store needs UTF8");
+        return Err(sqlx::Error::Configuration(problem.into()));
+    }
+    Ok(())
+}
+
+/// A connection. Unless it is given back by [`release`](Self::release), it is thrown away: what it was at is undone then, and a COPY
+/// that was broken off bothers nobody.
+pub(crate) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    settled: bool,
+}
+
+impl Session {
+    /// Runs statements; returns how many rows the last of them was about.
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<u64, Failure> {
+        tracing::trace!(sql, "statement");
+        let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let done = statements.execute(&mut **self.connection()?).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The rows of a query, as texts.
+    pub(crate) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        tracing::trace!(sql, "query");
+        let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let rows = query.fetch_all(&mut **self.connection()?).await?;
+        let texts = |row: &sqlx::postgres::PgRow| {
+            (0..row.len())
+                .map(|i| text_of(row, i))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(rows.iter().map(texts).collect::<Result<_, _>>()?)
+    }
+
+    /// The first value of the first row, as text.
+    pub(crate) async fn value(&mut self, sql: &str) -> Result<Option<String>, Failure> {
+        let rows = self.rows(sql).await?;
+        Ok(rows.into_iter().flatten().next().flatten())
+    }
+
+    /// The connection itself, for COPY.
+    pub(crate) fn connection(&mut self) -> Result<&mut PoolConnection<Postgres>, Failure> {
+        let gone = || Error::new(ErrorKind::Internal, "a connection was used after its end");
+        Ok(self.connection.as_mut().ok_or_else(gone)?)
+    }
+
+    /// Gives the connection back: it is outside of any transaction.
+    pub(crate) fn release(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if self.settled {
+            return;
+        }
+        // Where the peer does not listen, there is nobody to say good-bye to: the socket is closed as it is.
+        drop(connection.detach());
+    }
+}
+
+fn text_of(row: &sqlx::postgres::PgRow, at: usize) -> Result<Option<String>, sqlx::Error> {
+    let value = row.try_get_raw(at)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let text = value.as_str().map_err(sqlx::Error::Decode)?;
+    Ok(Some(text.to_owned()))
+}

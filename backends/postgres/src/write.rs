@@ -1,0 +1,552 @@
+//! Appends and deletes: one transaction each.
+//!
+//! The rows of an append are first copied into temporary tables, for which nobody has to wait. Then the tables are locked against other
+//! writers, and the rows stamped and put into them, each table with one statement.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, SchemaRef};
+use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
+use metaxy_core::backend::Appended;
+use metaxy_core::clock::Micros;
+use metaxy_core::expr::Expr;
+use metaxy_core::sql::{condition, literal_text, quote};
+use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
+
+use crate::backend::Shared;
+use crate::catalog::{self, Table, cast_of};
+use crate::commit::{self, Mark};
+use crate::dialect::PostgresDialect;
+use crate::error::Failure;
+use crate::frames::{self, Loading};
+use crate::names::{MOST_BYTES, Names, SYSTEM_COLUMNS, fitting};
+use crate::order::{self, Placed};
+use crate::rights;
+use crate::session::Session;
+use crate::types::kept;
+
+/// Rows that wait in a temporary table.
+pub(crate) struct Staged {
+    pub(crate) feature: FeatureKey,
+    /// The name of the table that they go to.
+    pub(crate) name: String,
+    /// The position of the temporary table.
+    pub(crate) position: usize,
+    /// All columns of the table from now on, in the order of the temporary one.
+    pub(crate) schema: SchemaRef,
+    pub(crate) id_columns: Vec<String>,
+    pub(crate) times: Times,
+    /// The stamp that the rows have, if it may have to be a later one.
+    stamped: Option<Micros>,
+    /// Whether the rows came with times of creation.
+    created_given: bool,
+    create: bool,
+}
+
+/// Appends to all tables, or to none.
+pub(crate) async fn append(shared: &Shared, appends: Vec<Append>) -> Result<Appended, Failure> {
+    let mut session = shared.session().await?;
+    let names = shared.names(&mut session).await?;
+    let mut prepared = Vec::new();
+    for (position, append) in appends.into_iter().enumerate() {
+        // Outside of the transaction, which would keep others from changing the table until its end.
+        prepared.push(prepare(&mut session, &names, position, append).await?);
+    }
+    commit::begin(&mut session).await?;
+    let mut appended = Appended::default();
+    let mut staged = Vec::new();
+    for (place, mut rows) in prepared {
+        appended.rows += stage(&mut session, &place, &mut rows).await?;
+        staged.push(place);
+    }
+    let tables = staged.iter().map(|place| place.name.as_str());
+    commit::lock(&mut session, &names, tables).await?;
+    let mut mark = None;
+    for place in &staged {
+        let found = put(&mut session, &names, place).await?;
+        mark = mark.or(found);
+    }
+    let transaction = session.value("SELECT txid_current()").await?;
+    let mark = Mark {
+        transaction: transaction.unwrap_or_default(),
+        rows: mark,
+    };
+    commit::commit(shared, session, &names, &mark).await?;
+    Ok(appended)
+}
+
+/// Looks whether the rows fit the table as it is now, and whether they may be added.
+async fn prepare(
+    session: &mut Session,
+    names: &Names,
+    position: usize,
+    append: Append,
+) -> Result<(Staged, PreparedAppend), Failure> {
+    let (feature, create, times) = (append.table.clone(), append.create, append.times);
+    let name = names.table(&feature);
+    let stored = catalog::table(session, names, &name).await?;
+    match &stored {
+        Some(stored) if times != Times::Keep => catalog::require_ours(stored, &name, &feature)?,
+        Some(_) => {}
+        None => catalog::refuse_taken(session, names, &name, &feature).await?,
+    }
+    let created_given = append
+        .rows
+        .schema()
+        .field_with_name(columns::CREATED_AT)
+        .is_ok();
+    let prepared = append.prepare(stored.as_ref().map(|s| s.schema.as_ref()), None)?;
+    let schema = prepared.schema().clone();
+    fitting_columns(&schema, &feature)?;
+    match &stored {
+        Some(stored) => {
+            rights::require_insert(session, names, &name, stored, &feature).await?;
+            let sql = missing(names, &name, &schema, stored)?;
+            if !sql.is_empty() {
+                let change = "add columns to it";
+                let sql = sql.join("; ");
+                rights::require_owner(session, &name, stored, &feature, change, Some(&sql)).await?;
+            }
+        }
+        None if !create => {
+            let sql = create_table(names, &name, &schema)?;
+            return Err(may_not_make_table(&feature, &sql).into());
+        }
+        None => rights::require_create(session, names, &feature).await?,
+    }
+    let stamped = match times {
+        Times::Write(Stamp::AfterAll(_)) | Times::Tombstone(Stamp::AfterAll(_)) => {
+            prepared.latest()
+        }
+        _ => None,
+    };
+    let staged = Staged {
+        name,
+        position,
+        schema,
+        id_columns: prepared.id_columns().to_vec(),
+        times,
+        stamped,
+        created_given,
+        create,
+        feature,
+    };
+    Ok((staged, prepared))
+}
+
+/// Copies the rows into the temporary table; returns how many there are.
+async fn stage(
+    session: &mut Session,
+    place: &Staged,
+    rows: &mut PreparedAppend,
+) -> Result<u64, Failure> {
+    frames::create(session, place.position, &place.schema).await?;
+    let mut loading = Loading::begin(session, place.position).await?;
+    let with_feature = |failure: Failure| match failure {
+        Failure::Other(error) => Failure::Other(error.with_context("feature", &place.feature)),
+        failure => failure,
+    };
+    while let Some(batch) = rows.next().await? {
+        loading.push(&batch).await.map_err(with_feature)?;
+    }
+    loading.finish().await
+}
+
+/// Makes the table what it has to be, and puts the rows into it. Gives the table and a condition by which its rows are known again.
+async fn put(
+    session: &mut Session,
+    names: &Names,
+    place: &Staged,
+) -> Result<Option<(String, String)>, Failure> {
+    let stored = catalog::table(session, names, &place.name).await?;
+    fit_table(session, names, place, stored.as_ref()).await?;
+    let final_stamp = match (&stored, place.stamped) {
+        (Some(stored), Some(stamp)) => {
+            let latest = latest_stamp(session, names, place, stored).await?;
+            Some(stamp.max(latest.map_or(i64::MIN, |latest| latest.saturating_add(1))))
+        }
+        (None, stamp) => stamp,
+        (Some(_), None) => None,
+    };
+    let placed = Placed {
+        names,
+        place,
+        values: values(place, stored.as_ref(), final_stamp),
+        may_tie: place.stamped.is_none() && stored.is_some(),
+    };
+    let rows = order::put(session, &placed).await?;
+    if rows == 0 {
+        return Ok(None);
+    }
+    let known = match final_stamp {
+        Some(stamp) if has_stamps(&place.schema) => {
+            let time = commit::column(match place.times {
+                Times::Tombstone(_) => columns::DELETED_AT,
+                _ => columns::UPDATED_AT,
+            });
+            format!("{time} = {}", instant(stamp))
+        }
+        _ => "TRUE".into(),
+    };
+    Ok(Some((place.name.clone(), known)))
+}
+
+/// A stamp as SQL.
+pub(crate) fn instant(micros: Micros) -> String {
+    format!("(TIMESTAMPTZ 'epoch' + {micros} * INTERVAL '1 microsecond')")
+}
+
+fn has_stamps(schema: &SchemaRef) -> bool {
+    [columns::UPDATED_AT, columns::DELETED_AT]
+        .iter()
+        .all(|name| schema.field_with_name(name).is_ok())
+}
+
+/// What is put into each column, of the temporary table under the alias `x`.
+fn values(place: &Staged, stored: Option<&Table>, final_stamp: Option<Micros>) -> Vec<String> {
+    let fields = place.schema.fields().iter().enumerate();
+    fields
+        .map(|(i, field)| {
+            let given = format!("x.{}", metaxy_core::sql::column_at(i));
+            let value = match (place.stamped, final_stamp) {
+                (Some(old), Some(new)) if old != new => restamped(place, field, &given, old, new),
+                _ => given,
+            };
+            let position = stored.and_then(|s| s.schema.index_of(field.name()).ok());
+            let declared = position.and_then(|at| stored.map(|s| s.declared[at].as_str()));
+            match declared.filter(|declared| cast_of(field, declared).is_some()) {
+                Some(declared) => format!("{value}::{declared}"),
+                None => value,
+            }
+        })
+        .collect()
+}
+
+/// A time of a row that was stamped before what it comes after was seen.
+fn restamped(place: &Staged, field: &Field, given: &str, old: Micros, new: Micros) -> String {
+    let is = |name: &str| field.name() == name;
+    match place.times {
+        Times::Write(_) if is(columns::UPDATED_AT) => instant(new),
+        Times::Write(_) if is(columns::CREATED_AT) && !place.created_given => instant(new),
+        Times::Write(_) if is(columns::CREATED_AT) => format!(
+            "CASE WHEN {given} = {} THEN {} ELSE {given} END",
+            instant(old),
+            instant(new)
+        ),
+        Times::Tombstone(_) if is(columns::DELETED_AT) => instant(new),
+        _ => given.to_owned(),
+    }
+}
+
+/// The greatest stamp of the table, as far as it has the columns: by the index, if it has that.
+async fn latest_stamp(
+    session: &mut Session,
+    names: &Names,
+    place: &Staged,
+    stored: &Table,
+) -> Result<Option<Micros>, Failure> {
+    let has = |name: &str| {
+        let field = stored.schema.field_with_name(name);
+        field.is_ok_and(|field| {
+            matches!(field.data_type(), arrow::datatypes::DataType::Timestamp(..))
+        })
+    };
+    let stamp = match (has(columns::UPDATED_AT), has(columns::DELETED_AT)) {
+        (true, true) => catalog::stamp("t"),
+        (true, false) => commit::column(columns::UPDATED_AT),
+        (false, true) => commit::column(columns::DELETED_AT),
+        (false, false) => return Ok(None),
+    };
+    let table = names.qualified(&place.name);
+    let greatest = format!("SELECT MAX({stamp}) FROM {table} AS t");
+    let sql = match stored.schema.field_with_name(columns::FEATURE_VERSION) {
+        Err(_) => greatest,
+        Ok(_) => {
+            let version = commit::column(columns::FEATURE_VERSION);
+            format!(
+                "WITH RECURSIVE versions AS ((SELECT MIN({version}) AS v FROM {table} AS t) UNION ALL \
+                 SELECT (SELECT MIN({version}) FROM {table} AS t WHERE {version} > versions.v) FROM versions WHERE versions.v IS NOT NULL) \
+                 SELECT GREATEST((SELECT MAX((SELECT MAX({stamp}) FROM {table} AS t WHERE {version} = versions.v)) FROM versions), \
+                 ({greatest} WHERE {version} IS NULL))"
+            )
+        }
+    };
+    // Whole microseconds: seconds as a floating-point number would not tell them apart.
+    let sql =
+        format!("SELECT ((EXTRACT(EPOCH FROM ({sql})::timestamptz))::numeric * 1000000)::bigint");
+    let found = session.value(&sql).await?;
+    Ok(found.and_then(|found| found.parse().ok()))
+}
+
+/// # Errors
+/// [`ErrorKind::InvalidFrame`] for a name that PostgreSQL cuts or has already, and [`ErrorKind::Unsupported`] for a type that it cannot
+/// hold.
+fn fitting_columns(schema: &SchemaRef, feature: &FeatureKey) -> Result<()> {
+    for field in schema.fields() {
+        let name = field.name();
+        kept(field).map_err(|e| e.with_context("feature", feature))?;
+        let problem = if name.len() > MOST_BYTES {
+            format!("is longer than the {MOST_BYTES} bytes that PostgreSQL has for a name")
+        } else if SYSTEM_COLUMNS.contains(&name.as_str()) {
+            "has the name of a column that PostgreSQL has in every table".to_owned()
+        } else if name.is_empty() || name.contains('\0') {
+            "has a name that PostgreSQL does not take".to_owned()
+        } else {
+            continue;
+        };
+        return Err(Error::new(
+            ErrorKind::InvalidFrame,
+            format!("column {name:?} of feature {feature} {problem}"),
+        )
+        .with_hint("rename it; nothing was written"));
+    }
+    Ok(())
+}
+
+fn create_table(names: &Names, name: &str, schema: &SchemaRef) -> Result<String> {
+    let definitions = schema
+        .fields()
+        .iter()
+        .map(|field| definition(field))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(format!(
+        "CREATE TABLE {} ({})",
+        names.qualified(name),
+        definitions.join(", ")
+    ))
+}
+
+fn definition(field: &Field) -> Result<String> {
+    Ok(format!("{} {}", quote(field.name()), kept(field)?.sql()))
+}
+
+/// The statements that add what the table lacks.
+fn missing(names: &Names, name: &str, schema: &SchemaRef, stored: &Table) -> Result<Vec<String>> {
+    let fields = schema.fields().iter();
+    let missing = fields.filter(|field| stored.schema.field_with_name(field.name()).is_err());
+    missing
+        .map(|field| {
+            let table = names.qualified(name);
+            Ok(format!(
+                "ALTER TABLE {table} ADD COLUMN {}",
+                definition(field)?
+            ))
+        })
+        .collect()
+}
+
+/// Makes the table, or adds what it lacks: columns, notes of their types, indexes.
+async fn fit_table(
+    session: &mut Session,
+    names: &Names,
+    place: &Staged,
+    stored: Option<&Table>,
+) -> Result<(), Failure> {
+    let Staged {
+        feature,
+        name,
+        schema,
+        ..
+    } = place;
+    let mut statements = Vec::new();
+    match stored {
+        None => {
+            let sql = create_table(names, name, schema)?;
+            if !place.create {
+                return Err(may_not_make_table(feature, &sql).into());
+            }
+            catalog::refuse_taken(session, names, name, feature).await?;
+            make_schema(session, names).await?;
+            statements.push(sql);
+        }
+        Some(stored) => statements.extend(missing(names, name, schema, stored)?),
+    }
+    for field in schema.fields() {
+        let known = stored.and_then(|stored| stored.schema.field_with_name(field.name()).ok());
+        if let Some(known) = known {
+            if known.data_type() == field.data_type() {
+                continue;
+            }
+            if kept(known)? != kept(field)? {
+                return Err(changed_meanwhile(field, known, feature).into());
+            }
+            if !stored.is_some_and(|stored| stored.is_owner) {
+                continue;
+            }
+        }
+        // A struct may have got new members, be it from us or from somebody else.
+        let merged = Arc::new(merged(field, known));
+        if let Some(note) = catalog::note(&merged, &kept(&merged)?)? {
+            statements.push(format!(
+                "COMMENT ON COLUMN {}.{} IS {}",
+                names.qualified(name),
+                quote(field.name()),
+                literal_text(&note)
+            ));
+        }
+    }
+    let may_index = stored.is_none_or(|stored| stored.is_owner);
+    if may_index {
+        let none = BTreeSet::new();
+        let known = stored.map_or(&none, |stored| &stored.indexes);
+        statements.extend(indexes(names, place, known));
+    }
+    if !statements.is_empty() {
+        session.run(&statements.join("; ")).await?;
+    }
+    Ok(())
+}
+
+/// The field with the members of both, if it is a struct.
+fn merged(field: &Field, known: Option<&Field>) -> Field {
+    use arrow::datatypes::DataType::Struct;
+    let (Struct(ours), Some(Struct(theirs))) = (field.data_type(), known.map(Field::data_type))
+    else {
+        return field.clone();
+    };
+    let new = theirs
+        .iter()
+        .filter(|member| ours.find(member.name()).is_none());
+    let members = ours.iter().chain(new).cloned().collect();
+    field.clone().with_data_type(Struct(members))
+}
+
+fn changed_meanwhile(field: &Field, known: &Field, feature: &FeatureKey) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "column {:?} of feature {feature} became {} while it was to be written as {}",
+            field.name(),
+            known.data_type(),
+            field.data_type()
+        ),
+    )
+    .with_hint("try again, to be told whether it fits; nothing was written")
+}
+
+/// The schema of the tables, where it is missing.
+async fn make_schema(session: &mut Session, names: &Names) -> Result<(), Failure> {
+    let schema = literal_text(&names.schema);
+    let exists = format!("SELECT 1 FROM pg_namespace WHERE nspname = {schema}");
+    if session.value(&exists).await?.is_some() {
+        return Ok(());
+    }
+    commit::lock(session, names, [""]).await?;
+    let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&names.schema));
+    session.run(&sql).await?;
+    Ok(())
+}
+
+/// The indexes that a table lacks: by feature version and stamp, for stamps and for what was written since; and by ID, for the latest row
+/// of some samples.
+fn indexes(names: &Names, place: &Staged, known: &BTreeSet<String>) -> Vec<String> {
+    let has = |name: &str| place.schema.field_with_name(name).is_ok();
+    let mut wanted = Vec::new();
+    if has_stamps(&place.schema) {
+        let stamp = format!(
+            "(COALESCE({}, {}))",
+            quote(columns::DELETED_AT),
+            quote(columns::UPDATED_AT)
+        );
+        let by = match has(columns::FEATURE_VERSION) {
+            true => format!("{}, {stamp}", quote(columns::FEATURE_VERSION)),
+            false => stamp,
+        };
+        wanted.push((fitting(&format!("{}.by.stamp", place.name)), by));
+    }
+    let ids = &place.id_columns;
+    // An index has 32 columns at most.
+    if (1..=32).contains(&ids.len()) && ids.iter().all(|id| has(id) && is_short(place, id)) {
+        let name = fitting(&format!("{}.by.{}", place.name, ids.join(",")));
+        let by: Vec<String> = ids.iter().map(|id| quote(id)).collect();
+        wanted.push((name, by.join(", ")));
+    }
+    let table = names.qualified(&place.name);
+    let missing = wanted.into_iter().filter(|(name, _)| !known.contains(name));
+    missing
+        .map(|(name, by)| format!("CREATE INDEX {} ON {table} ({by})", quote(&name)))
+        .collect()
+}
+
+/// Whether all values of a column fit into an index: a text may be longer than a page.
+fn is_short(place: &Staged, id: &str) -> bool {
+    let field = place.schema.field_with_name(id);
+    field.is_ok_and(|field| !field.data_type().is_nested())
+}
+
+/// Removes the rows for which `filter` is true, or all.
+pub(crate) async fn delete(
+    shared: &Shared,
+    feature: &FeatureKey,
+    filter: Option<&Expr>,
+) -> Result<u64, Failure> {
+    let mut session = shared.session().await?;
+    let names = shared.names(&mut session).await?;
+    let name = names.table(feature);
+    let Some(table) = found(&mut session, &names, &name, feature).await? else {
+        session.release();
+        return Ok(0);
+    };
+    rights::require_delete(&mut session, &names, &name, feature).await?;
+    let mut sql = format!("DELETE FROM {}", names.qualified(&name));
+    if let Some(filter) = filter {
+        let dialect = PostgresDialect {
+            names: names.clone(),
+            ..PostgresDialect::default()
+        };
+        let sql_of = |column: &str| -> Result<String> {
+            let at = table.schema.index_of(column)?;
+            let cast = cast_of(table.schema.field(at), &table.declared[at]);
+            Ok(match cast {
+                Some(target) => format!("{}::{target}", quote(column)),
+                None => quote(column),
+            })
+        };
+        let condition = condition(filter, &table.schema, &sql_of, &dialect)?;
+        sql.push_str(&format!(" WHERE {condition}"));
+    }
+    commit::begin(&mut session).await?;
+    commit::lock(&mut session, &names, [name.as_str()]).await?;
+    let removed = session.run(&sql).await?;
+    session.run("COMMIT").await?;
+    session.release();
+    Ok(removed)
+}
+
+/// A table that is ours, `None` if there is none of its name.
+pub(crate) async fn found(
+    session: &mut Session,
+    names: &Names,
+    name: &str,
+    feature: &FeatureKey,
+) -> Result<Option<Table>, Failure> {
+    let Some(table) = catalog::table(session, names, name).await? else {
+        catalog::refuse_taken(session, names, name, feature).await?;
+        return Ok(None);
+    };
+    catalog::require_ours(&table, name, feature)?;
+    Ok(Some(table))
+}
+
+/// Removes a table; returns whether there was one.
+pub(crate) async fn drop_table(shared: &Shared, feature: &FeatureKey) -> Result<bool, Failure> {
+    let mut session = shared.session().await?;
+    let names = shared.names(&mut session).await?;
+    let name = names.table(feature);
+    let Some(table) = found(&mut session, &names, &name, feature).await? else {
+        session.release();
+        return Ok(false);
+    };
+    let sql = format!("DROP TABLE {}", names.qualified(&name));
+    rights::require_owner(&mut session, &name, &table, feature, "drop it", Some(&sql)).await?;
+    commit::begin(&mut session).await?;
+    commit::lock(&mut session, &names, [name.as_str()]).await?;
+    let gone = catalog::table(&mut session, &names, &name).await?.is_none();
+    if !gone {
+        session.run(&sql).await?;
+    }
+    session.run("COMMIT").await?;
+    session.release();
+    Ok(!gone)
+}

@@ -1,0 +1,12 @@
+//! The suite on PostgreSQL with an algorithm that is computed here: `cargo test -p metaxy-postgres --test conformance_xxhash32`.
+
+use std::process::ExitCode;
+
+use metaxy_core::HashAlgorithm;
+
+#[path = "support/suite.rs"]
+mod suite;
+
+fn main() -> ExitCode {
+    suite::run(HashAlgorithm::Xxhash32)
+}
