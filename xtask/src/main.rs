@@ -5,6 +5,7 @@ mod fuzz;
 mod golden;
 mod interop;
 mod rebuild;
+mod servers;
 mod stages;
 mod stores;
 

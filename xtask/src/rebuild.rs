@@ -17,6 +17,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("sqlite", cfg!(feature = "sqlite")),
     ("duckdb", cfg!(feature = "duckdb")),
     ("delta", cfg!(feature = "delta")),
+    ("postgres", cfg!(feature = "postgres")),
 ];
 
 /// The stores that a Cargo feature brings.

@@ -13,6 +13,8 @@ pub(crate) const STORES: &[(&str, Make)] = &[
     ("duckdb", duckdb),
     #[cfg(feature = "delta")]
     ("delta", delta),
+    #[cfg(feature = "postgres")]
+    ("postgres", postgres),
 ];
 
 /// The factory called `name`.
@@ -69,5 +71,22 @@ fn delta() -> metaxy_store::Result<Box<dyn StoreFactory>> {
             config.open(metaxy_store::Access::Write),
         ))
     })?;
+    Ok(Box::new(factory))
+}
+
+/// One schema per case, on a server that is started for them unless there is one.
+#[cfg(feature = "postgres")]
+fn postgres() -> metaxy_store::Result<Box<dyn StoreFactory>> {
+    use metaxy_store::postgres::{PostgresConfig, TYPE_PATH};
+    let factory = metaxy_conformance::cluster::Schemas::new(
+        "postgres",
+        TYPE_PATH,
+        |url, schema, request| {
+            let config = PostgresConfig::new(url)?
+                .with_schema(schema)
+                .with_pool_size(4);
+            Ok(std::sync::Arc::new(config.open(request.access)))
+        },
+    )?;
     Ok(Box::new(factory))
 }

@@ -83,6 +83,9 @@ pub use metaxy_duckdb as duckdb;
 /// Plans on Polars, and Polars' frames in and out of a store.
 #[cfg(feature = "polars")]
 pub use metaxy_polars as polars;
+/// A schema of a PostgreSQL database: a store that a team shares, also with Python.
+#[cfg(feature = "postgres")]
+pub use metaxy_postgres as postgres;
 /// The embedded default store: one SQLite file.
 #[cfg(feature = "sqlite")]
 pub use metaxy_sqlite as sqlite;
@@ -107,6 +110,8 @@ pub mod prelude {
     pub use metaxy_duckdb::DuckDbConfig;
     #[cfg(feature = "polars")]
     pub use metaxy_polars::{IntoFrame, IntoPolars, PolarsIncrement};
+    #[cfg(feature = "postgres")]
+    pub use metaxy_postgres::PostgresConfig;
     #[cfg(feature = "sqlite")]
     pub use metaxy_sqlite::SqliteConfig;
 }
@@ -121,6 +126,9 @@ static DUCKDB: metaxy_core::registry::Descriptor = metaxy_duckdb::DESCRIPTOR;
 #[cfg(feature = "delta")]
 #[used]
 static DELTA: metaxy_core::registry::Descriptor = metaxy_delta::DESCRIPTOR;
+#[cfg(feature = "postgres")]
+#[used]
+static POSTGRES: metaxy_core::registry::Descriptor = metaxy_postgres::DESCRIPTOR;
 #[cfg(feature = "polars")]
 #[used]
 static POLARS: metaxy_core::engine::EngineDescriptor = metaxy_polars::DESCRIPTOR;

@@ -131,7 +131,11 @@ impl SmallAppends<'_> {
             name,
             maintained: None,
             actions: Vec::new(),
-            footprint: footprint(&directory.path, self.backend.file)?,
+            // What a server takes is told by its own actions.
+            footprint: match self.backend.file {
+                Some(file) => footprint(&directory.path, file)?,
+                None => Footprint::default(),
+            },
             rows: (0, 0),
             read: Vec::new(),
             resolve: Vec::new(),

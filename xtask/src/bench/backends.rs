@@ -4,8 +4,8 @@
 pub(super) struct Known {
     /// Its short name, which is also its Cargo feature.
     pub(super) name: &'static str,
-    /// The file of the database, or the folder of its tables.
-    pub(super) file: &'static str,
+    /// The file of the database, or the folder of its tables; `None` for a database on a server.
+    pub(super) file: Option<&'static str>,
     /// The option that says where that is.
     pub(super) option: &'static str,
     /// The hash algorithm that the reference's benchmark takes for it.
@@ -17,10 +17,10 @@ pub(super) struct Known {
 }
 
 /// Every one, in the order in which they are measured.
-static KNOWN: [Known; 3] = [
+static KNOWN: [Known; 4] = [
     Known {
         name: "sqlite",
-        file: "store.db",
+        file: Some("store.db"),
         option: "database",
         hash: "xxhash32",
         in_reference: false,
@@ -28,7 +28,7 @@ static KNOWN: [Known; 3] = [
     },
     Known {
         name: "duckdb",
-        file: "store.duckdb",
+        file: Some("store.duckdb"),
         option: "database",
         hash: "md5",
         in_reference: true,
@@ -36,11 +36,19 @@ static KNOWN: [Known; 3] = [
     },
     Known {
         name: "delta",
-        file: "delta",
+        file: Some("delta"),
         option: "root_path",
         hash: "xxhash32",
         in_reference: true,
         built: cfg!(feature = "delta"),
+    },
+    Known {
+        name: "postgres",
+        file: None,
+        option: "connection_string",
+        hash: "xxhash32",
+        in_reference: true,
+        built: cfg!(feature = "postgres"),
     },
 ];
 
@@ -71,7 +79,7 @@ mod tests {
         let why = chosen(&["mysql".to_owned()]).err().unwrap();
         assert_eq!(
             why,
-            "no store \"mysql\" can be seeded; known are sqlite, duckdb, delta"
+            "no store \"mysql\" can be seeded; known are sqlite, duckdb, delta, postgres"
         );
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::directory::Directory;
 use super::measured::Measured;
 use super::process::output;
-use super::seed::Seed;
+use super::seed::{Seed, location};
 use crate::root;
 
 /// An interpreter, and the script that it runs.
@@ -50,7 +50,12 @@ impl Reference {
             .args(["--hash", seed.hash()])
             .arg("--dir")
             .arg(path);
-        output(&mut command).map(drop)
+        if seed.backend.file.is_none() {
+            command.args(["--url", &location(seed.backend, path)?]);
+        }
+        let said = output(&mut command)?;
+        eprintln!("the reference seeded {}: {}", path.display(), said.trim());
+        Ok(())
     }
 
     /// Resolves the leaf of a directory some times, in one process.

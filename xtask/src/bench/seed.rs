@@ -11,6 +11,7 @@ use super::directory::Directory;
 use super::graphs::{Graph, ID, PROJECT, Phase};
 use super::reference::Reference;
 use super::text;
+use crate::servers;
 
 /// What is to be seeded.
 pub(super) struct Seed<'a> {
@@ -95,9 +96,15 @@ impl Seed<'_> {
 
     async fn fill(&self, store: &MetadataStore) -> Result<()> {
         let roots = self.graph.roots()?;
+        let start = Instant::now();
         for root in &roots {
             store.write(&root.key, root.rows(self.rows)).await?;
         }
+        let rows = self.rows * roots.len() as u64;
+        eprintln!(
+            "wrote {rows} rows of roots in {:.3} s",
+            start.elapsed().as_secs_f64()
+        );
         if self.phase != Phase::New {
             self.complete(store).await?;
         }
@@ -126,13 +133,21 @@ impl Seed<'_> {
     }
 }
 
+/// Where the store of the directory `path` is.
+pub(super) fn location(backend: &Known, path: &Path) -> Result<String, String> {
+    match backend.file {
+        Some(file) => Ok(path.join(file).to_string_lossy().into_owned()),
+        None => servers::database(path),
+    }
+}
+
 /// Writes the configuration of a store in the directory `path`.
 pub(super) fn configure(backend: &Known, hash: &str, path: &Path) -> Result<(), String> {
     let content = format!(
         "project = \"{PROJECT}\"\nstore = \"bench\"\n\n[stores.bench]\ntype = \"{}\"\n{} = {:?}\nhash_algorithm = \"{hash}\"\n",
         backend.name,
         backend.option,
-        path.join(backend.file)
+        location(backend, path)?
     );
     std::fs::write(path.join("metaxy.toml"), content).map_err(text)
 }

@@ -186,9 +186,15 @@ pub(super) fn flag(value: &Json, name: &str) -> bool {
     value.get(name) == Some(&Json::Bool(true))
 }
 
-/// Whether the name of a type, such as `list<u64>`, has one of `types` in it.
+/// Whether the name of a type, such as `list<u64>`, has one of `types` in it: a word, or the beginning of a nested type.
 fn has_type(kind: &Json, types: &[&str]) -> bool {
     let kind = kind.as_str().unwrap_or_default();
+    if types
+        .iter()
+        .any(|part| part.contains('<') && kind.contains(part))
+    {
+        return true;
+    }
     let mut words = kind.split(|letter: char| !letter.is_ascii_alphanumeric());
     words.any(|word| types.contains(&word))
 }

@@ -65,6 +65,24 @@ pub(super) const KINDS: &[Kind] = &[
         made_here: &[],
         evolves: true,
     },
+    Kind {
+        name: "postgres",
+        cargo_feature: "postgres",
+        type_path: POSTGRES,
+        options: |directory| postgres(directory, "xxhash32"),
+        lacks: POSTGRES_LACKS,
+        made_here: &[],
+        evolves: false,
+    },
+    Kind {
+        name: "postgres-md5",
+        cargo_feature: "postgres",
+        type_path: POSTGRES,
+        options: |directory| postgres(directory, "md5"),
+        lacks: POSTGRES_LACKS,
+        made_here: &[],
+        evolves: false,
+    },
 ];
 
 const DELTA: &str = "metaxy.ext.polars.handlers.delta.DeltaMetadataStore";
@@ -72,6 +90,19 @@ const DELTA: &str = "metaxy.ext.polars.handlers.delta.DeltaMetadataStore";
 /// Delta itself has no times of day and no unsigned integers. The reference refuses the former, and reads the latter back as
 /// signed ones.
 const DELTA_LACKS: &[&str] = &["time", "u8", "u16", "u32", "u64"];
+
+const POSTGRES: &str = "metaxy.ext.postgresql.PostgreSQLMetadataStore";
+
+/// The reference makes columns of types that PostgreSQL does not have for unsigned integers, and for lists of structs.
+const POSTGRES_LACKS: &[&str] = &["u8", "u16", "u32", "u64", "list<struct"];
+
+/// A store in a database that belongs to the directory.
+fn postgres(directory: &Path, algorithm: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("connection_string", crate::servers::database_of(directory)),
+        ("hash_algorithm", algorithm.to_owned()),
+    ]
+}
 
 fn delta(directory: &Path, layout: &str, algorithm: &str) -> Vec<(&'static str, String)> {
     vec![
@@ -157,6 +188,9 @@ mod tests {
         assert_eq!(names("delta-flat"), ["delta-flat"]);
         assert_eq!(names("duckdb"), ["duckdb"]);
         let why = Kind::named("mysql").err().unwrap();
-        assert!(why.ends_with("duckdb, delta-nested, delta-flat"), "{why}");
+        assert!(
+            why.ends_with("duckdb, delta-nested, delta-flat, postgres, postgres-md5"),
+            "{why}"
+        );
     }
 }

@@ -186,7 +186,8 @@ pub struct Leader {
 ///
 /// The result has the column [`LABEL`] (Int8, a [`Label`]), the expected columns (null for orphaned
 /// rows), and the stored ones under [`STORED_PREFIX`] + name (null for new rows; for stale rows an engine
-/// may leave them null, as only orphaned rows are taken from them). Unchanged rows are left out.
+/// may leave them null, apart from the stored version and the feature version, as only orphaned rows are taken from them). Unchanged
+/// rows are left out.
 #[derive(Debug, Clone)]
 pub struct Compare {
     /// The rows that should be there.

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use super::block::{Block, Column, equal, over, placed};
 use super::dialect::Matching;
 use super::render::Renderer;
+use crate::columns;
 use crate::error::Result;
 use crate::plan::{Compare, LABEL, Label, Node, STORED_PREFIX, is_internal};
 
@@ -60,7 +61,8 @@ impl Renderer<'_> {
         };
         for field in compare.stored.schema().fields() {
             let column = s.column(field.name())?;
-            let wanted = *field.name() == compare.stored_version || is_internal(field.name());
+            let versions = [compare.stored_version.as_str(), columns::FEATURE_VERSION];
+            let wanted = versions.contains(&field.name().as_str()) || is_internal(field.name());
             let column = match &spared {
                 Some(here) if !wanted => format!("CASE WHEN {here} IS NULL THEN {column} END"),
                 _ => column,

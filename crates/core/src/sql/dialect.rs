@@ -121,8 +121,8 @@ pub trait Dialect: Send + Sync {
         column.into()
     }
 
-    /// Whether a comparison leaves the stored columns of rows that have a partner null, apart from their version: nobody asks for them,
-    /// and to send them takes its time.
+    /// Whether a comparison leaves the stored columns of rows that have a partner null, apart from their versions (of the sample and of
+    /// the feature): nobody asks for them, and to send them takes its time.
     fn without_partner(&self) -> bool {
         false
     }
