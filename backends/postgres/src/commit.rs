@@ -8,7 +8,7 @@ use metaxy_core::{Error, ErrorKind};
 use crate::backend::Shared;
 use crate::error::Failure;
 use crate::names::Names;
-use crate::session::Session;
+use crate::session::{Session, millis};
 
 /// How long to wait before the server is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +30,24 @@ pub(crate) async fn begin(session: &mut Session) -> Result<(), Failure> {
     session
         .run("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
         .await?;
+    Ok(())
+}
+
+/// Begins a transaction in which rows are waited for that somebody produces: for as long as that takes.
+pub(crate) async fn begin_loading(session: &mut Session) -> Result<(), Failure> {
+    begin(session).await?;
+    session.run("SET LOCAL statement_timeout = 0").await?;
+    Ok(())
+}
+
+/// From here on, statements of the transaction may take as long as is configured.
+pub(crate) async fn loaded(session: &mut Session, shared: &Shared) -> Result<(), Failure> {
+    let timeout = millis(shared.config.statement_timeout);
+    if timeout > 0 {
+        session
+            .run(&format!("SET LOCAL statement_timeout = {timeout}"))
+            .await?;
+    }
     Ok(())
 }
 

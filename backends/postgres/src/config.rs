@@ -66,7 +66,7 @@ pub struct PostgresConfig {
     pub schema: Option<String>,
     /// What the names of feature tables start with.
     pub table_prefix: String,
-    /// The most connections that are open at a time.
+    /// The most connections that are open at a time, two at least.
     pub pool_size: u32,
     /// How long a connection is waited for: a new one, or one of the pool.
     pub connect_timeout: Duration,
@@ -190,10 +190,10 @@ impl PostgresConfig {
         self
     }
 
-    /// The most connections that are open at a time, one at least.
+    /// The most connections that are open at a time, two at least: a write may take its rows from a query of the same store.
     #[must_use]
     pub fn with_pool_size(mut self, connections: u32) -> Self {
-        self.pool_size = connections.max(1);
+        self.pool_size = connections.max(2);
         self
     }
 
@@ -339,8 +339,8 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     if let Some(connections) = options.opt_u64("pool_size")? {
         config.pool_size = u32::try_from(connections)
             .ok()
-            .filter(|connections| *connections > 0)
-            .ok_or_else(|| options.invalid("pool_size", "must be from 1 to 4294967295"))?;
+            .filter(|connections| *connections > 1)
+            .ok_or_else(|| options.invalid("pool_size", "must be from 2 to 4294967295"))?;
     }
     if let Some(timeout) = options.opt_duration("connect_timeout")? {
         config.connect_timeout = timeout;

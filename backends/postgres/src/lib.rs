@@ -1,4 +1,47 @@
 //! The store of metaxy for teams: a schema of a PostgreSQL database.
+//!
+//! Plans run in the server, in one transaction that sees one moment; their rows leave by COPY, as they come. Any number of processes may
+//! read and write, the Python package among them.
+//!
+//! # How samples are kept
+//!
+//! One table per feature, `{table_prefix}{table name}`, as the Python package makes it: versions by field are `jsonb`, times `timestamptz`,
+//! text `varchar`, lists arrays, other nested columns `jsonb`. Where a column's own type does not tell the Arrow type that was written, a
+//! comment on the column does; so nothing else has to be kept beside, and nothing is left behind when somebody drops the table. A name of
+//! more than 63 bytes, which PostgreSQL would cut, ends with a hash; such a name of a column is refused.
+//!
+//! A table has two indexes: by feature version and stamp, from which a write learns the latest stamp, and by ID. Tables that the Python
+//! package made get them with the first write of a role that owns them. Which members its by-field columns have is found by a look at
+//! the newest row of each feature version.
+//!
+//! Of equal stamps the row that was stored later counts. That is the one with the greater `ctid`; where rows were removed and their room
+//! is used again, a write puts the rows in question in order.
+//!
+//! # Hashes
+//!
+//! The server computes `md5` and `sha256` itself: then a resolve is one statement that sends nothing but its answer. Of the other
+//! algorithms the server does all but the hashing. It joins, filters, finds the latest rows and the stored ones that match, and sends
+//! the parts of the hashes in place of the hashes; they are hashed here, batch by batch, and rows that turn out to be unchanged are
+//! dropped here. What a further step in the server needs (the folded versions of groups, counts of hashed rows) goes through
+//! a temporary table. The event "a plan is run" of `tracing`, at the level of `debug`, says which of these it was.
+//!
+//! # Many writers
+//!
+//! An append copies its rows into temporary tables first, and nobody waits for that. Then it waits for its turn (an advisory lock per
+//! table, for the rest of the transaction), stamps the rows after all that is visible, and puts them into the tables, all in one
+//! transaction. If the answer to a commit is lost, the server is asked what became of the transaction: a write that was committed is not
+//! reported as failed, and one that was not is not reported as done.
+//!
+//! # Rights
+//!
+//! To read needs `SELECT`; to resolve with frames of the caller, or with an algorithm that needs temporary tables, also `TEMPORARY` on the
+//! database. To write needs `INSERT` and `TEMPORARY`; to make tables `CREATE` on the schema; to add columns and indexes, and to maintain,
+//! the ownership of the table. What is missing is named by the error, with the statement that grants it.
+//!
+//! # Limits
+//!
+//! Times reach from 4713 BC to the year 294276. Text has no character zero. Arrays have one dimension. The database is encoded in UTF-8.
+//! `CLUSTER` by another index forgets the order of rows that have one stamp.
 
 mod backend;
 mod canonical;

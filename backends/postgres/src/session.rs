@@ -87,7 +87,8 @@ fn settings(config: &PostgresConfig) -> String {
     )
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Milliseconds as the server takes them.
+pub(crate) fn millis(duration: Duration) -> u64 {
     // Nothing waits for longer than the server can count.
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)

@@ -53,13 +53,17 @@ pub(crate) async fn append(shared: &Shared, appends: Vec<Append>) -> Result<Appe
         // Outside of the transaction, which would keep others from changing the table until its end.
         prepared.push(prepare(&mut session, &names, position, append).await?);
     }
-    commit::begin(&mut session).await?;
+    match shared.config.statement_timeout.is_zero() {
+        true => commit::begin(&mut session).await?,
+        false => commit::begin_loading(&mut session).await?,
+    }
     let mut appended = Appended::default();
     let mut staged = Vec::new();
     for (place, mut rows) in prepared {
         appended.rows += stage(&mut session, &place, &mut rows).await?;
         staged.push(place);
     }
+    commit::loaded(&mut session, shared).await?;
     let tables = staged.iter().map(|place| place.name.as_str());
     commit::lock(&mut session, &names, tables).await?;
     let mut mark = None;
