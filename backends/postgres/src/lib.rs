@@ -52,6 +52,7 @@ mod decode;
 mod dialect;
 mod encode;
 mod error;
+mod fit;
 mod frames;
 mod maintain;
 mod names;

@@ -3,28 +3,25 @@
 //! The rows of an append are first copied into temporary tables, for which nobody has to wait. Then the tables are locked against other
 //! writers, and the rows stamped and put into them, each table with one statement.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use arrow::datatypes::{Field, SchemaRef};
 use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
 use metaxy_core::backend::Appended;
 use metaxy_core::clock::Micros;
 use metaxy_core::expr::Expr;
-use metaxy_core::sql::{condition, literal_text, quote};
-use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
+use metaxy_core::sql::{condition, quote};
+use metaxy_core::{FeatureKey, Result, columns};
 
 use crate::backend::Shared;
 use crate::catalog::{self, Table, cast_of};
 use crate::commit::{self, Mark};
 use crate::dialect::PostgresDialect;
 use crate::error::Failure;
+use crate::fit::{create_table, fit_table, fitting_columns, has_stamps, missing};
 use crate::frames::{self, Loading};
-use crate::names::{MOST_BYTES, Names, SYSTEM_COLUMNS, fitting};
+use crate::names::Names;
 use crate::order::{self, Placed};
 use crate::rights;
 use crate::session::Session;
-use crate::types::kept;
 
 /// Rows that wait in a temporary table.
 pub(crate) struct Staged {
@@ -41,7 +38,7 @@ pub(crate) struct Staged {
     stamped: Option<Micros>,
     /// Whether the rows came with times of creation.
     created_given: bool,
-    create: bool,
+    pub(crate) create: bool,
 }
 
 /// Appends to all tables, or to none.
@@ -201,12 +198,6 @@ pub(crate) fn instant(micros: Micros) -> String {
     format!("(TIMESTAMPTZ 'epoch' + {micros} * INTERVAL '1 microsecond')")
 }
 
-fn has_stamps(schema: &SchemaRef) -> bool {
-    [columns::UPDATED_AT, columns::DELETED_AT]
-        .iter()
-        .all(|name| schema.field_with_name(name).is_ok())
-}
-
 /// What is put into each column, of the temporary table under the alias `x`.
 fn values(place: &Staged, stored: Option<&Table>, final_stamp: Option<Micros>) -> Vec<String> {
     let fields = place.schema.fields().iter().enumerate();
@@ -281,202 +272,6 @@ async fn latest_stamp(
         format!("SELECT ((EXTRACT(EPOCH FROM ({sql})::timestamptz))::numeric * 1000000)::bigint");
     let found = session.value(&sql).await?;
     Ok(found.and_then(|found| found.parse().ok()))
-}
-
-/// # Errors
-/// [`ErrorKind::InvalidFrame`] for a name that PostgreSQL cuts or has already, and [`ErrorKind::Unsupported`] for a type that it cannot
-/// hold.
-fn fitting_columns(schema: &SchemaRef, feature: &FeatureKey) -> Result<()> {
-    for field in schema.fields() {
-        let name = field.name();
-        kept(field).map_err(|e| e.with_context("feature", feature))?;
-        let problem = if name.len() > MOST_BYTES {
-            format!("is longer than the {MOST_BYTES} bytes that PostgreSQL has for a name")
-        } else if SYSTEM_COLUMNS.contains(&name.as_str()) {
-            "has the name of a column that PostgreSQL has in every table".to_owned()
-        } else if name.is_empty() || name.contains('\0') {
-            "has a name that PostgreSQL does not take".to_owned()
-        } else {
-            continue;
-        };
-        return Err(Error::new(
-            ErrorKind::InvalidFrame,
-            format!("column {name:?} of feature {feature} {problem}"),
-        )
-        .with_hint("rename it; nothing was written"));
-    }
-    Ok(())
-}
-
-fn create_table(names: &Names, name: &str, schema: &SchemaRef) -> Result<String> {
-    let definitions = schema
-        .fields()
-        .iter()
-        .map(|field| definition(field))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(format!(
-        "CREATE TABLE {} ({})",
-        names.qualified(name),
-        definitions.join(", ")
-    ))
-}
-
-fn definition(field: &Field) -> Result<String> {
-    Ok(format!("{} {}", quote(field.name()), kept(field)?.sql()))
-}
-
-/// The statements that add what the table lacks.
-fn missing(names: &Names, name: &str, schema: &SchemaRef, stored: &Table) -> Result<Vec<String>> {
-    let fields = schema.fields().iter();
-    let missing = fields.filter(|field| stored.schema.field_with_name(field.name()).is_err());
-    missing
-        .map(|field| {
-            let table = names.qualified(name);
-            Ok(format!(
-                "ALTER TABLE {table} ADD COLUMN {}",
-                definition(field)?
-            ))
-        })
-        .collect()
-}
-
-/// Makes the table, or adds what it lacks: columns, notes of their types, indexes.
-async fn fit_table(
-    session: &mut Session,
-    names: &Names,
-    place: &Staged,
-    stored: Option<&Table>,
-) -> Result<(), Failure> {
-    let Staged {
-        feature,
-        name,
-        schema,
-        ..
-    } = place;
-    let mut statements = Vec::new();
-    match stored {
-        None => {
-            let sql = create_table(names, name, schema)?;
-            if !place.create {
-                return Err(may_not_make_table(feature, &sql).into());
-            }
-            catalog::refuse_taken(session, names, name, feature).await?;
-            make_schema(session, names).await?;
-            statements.push(sql);
-        }
-        Some(stored) => statements.extend(missing(names, name, schema, stored)?),
-    }
-    for field in schema.fields() {
-        let known = stored.and_then(|stored| stored.schema.field_with_name(field.name()).ok());
-        if let Some(known) = known {
-            if known.data_type() == field.data_type() {
-                continue;
-            }
-            if kept(known)? != kept(field)? {
-                return Err(changed_meanwhile(field, known, feature).into());
-            }
-            if !stored.is_some_and(|stored| stored.is_owner) {
-                continue;
-            }
-        }
-        // A struct may have got new members, be it from us or from somebody else.
-        let merged = Arc::new(merged(field, known));
-        if let Some(note) = catalog::note(&merged, &kept(&merged)?)? {
-            statements.push(format!(
-                "COMMENT ON COLUMN {}.{} IS {}",
-                names.qualified(name),
-                quote(field.name()),
-                literal_text(&note)
-            ));
-        }
-    }
-    let may_index = stored.is_none_or(|stored| stored.is_owner);
-    if may_index {
-        let none = BTreeSet::new();
-        let known = stored.map_or(&none, |stored| &stored.indexes);
-        statements.extend(indexes(names, place, known));
-    }
-    if !statements.is_empty() {
-        session.run(&statements.join("; ")).await?;
-    }
-    Ok(())
-}
-
-/// The field with the members of both, if it is a struct.
-fn merged(field: &Field, known: Option<&Field>) -> Field {
-    use arrow::datatypes::DataType::Struct;
-    let (Struct(ours), Some(Struct(theirs))) = (field.data_type(), known.map(Field::data_type))
-    else {
-        return field.clone();
-    };
-    let new = theirs
-        .iter()
-        .filter(|member| ours.find(member.name()).is_none());
-    let members = ours.iter().chain(new).cloned().collect();
-    field.clone().with_data_type(Struct(members))
-}
-
-fn changed_meanwhile(field: &Field, known: &Field, feature: &FeatureKey) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        format!(
-            "column {:?} of feature {feature} became {} while it was to be written as {}",
-            field.name(),
-            known.data_type(),
-            field.data_type()
-        ),
-    )
-    .with_hint("try again, to be told whether it fits; nothing was written")
-}
-
-/// The schema of the tables, where it is missing.
-async fn make_schema(session: &mut Session, names: &Names) -> Result<(), Failure> {
-    let schema = literal_text(&names.schema);
-    let exists = format!("SELECT 1 FROM pg_namespace WHERE nspname = {schema}");
-    if session.value(&exists).await?.is_some() {
-        return Ok(());
-    }
-    commit::lock(session, names, [""]).await?;
-    let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&names.schema));
-    session.run(&sql).await?;
-    Ok(())
-}
-
-/// The indexes that a table lacks: by feature version and stamp, for stamps and for what was written since; and by ID, for the latest row
-/// of some samples.
-fn indexes(names: &Names, place: &Staged, known: &BTreeSet<String>) -> Vec<String> {
-    let has = |name: &str| place.schema.field_with_name(name).is_ok();
-    let mut wanted = Vec::new();
-    if has_stamps(&place.schema) {
-        let stamp = format!(
-            "(COALESCE({}, {}))",
-            quote(columns::DELETED_AT),
-            quote(columns::UPDATED_AT)
-        );
-        let by = match has(columns::FEATURE_VERSION) {
-            true => format!("{}, {stamp}", quote(columns::FEATURE_VERSION)),
-            false => stamp,
-        };
-        wanted.push((fitting(&format!("{}.by.stamp", place.name)), by));
-    }
-    let ids = &place.id_columns;
-    // An index has 32 columns at most.
-    if (1..=32).contains(&ids.len()) && ids.iter().all(|id| has(id) && is_short(place, id)) {
-        let name = fitting(&format!("{}.by.{}", place.name, ids.join(",")));
-        let by: Vec<String> = ids.iter().map(|id| quote(id)).collect();
-        wanted.push((name, by.join(", ")));
-    }
-    let table = names.qualified(&place.name);
-    let missing = wanted.into_iter().filter(|(name, _)| !known.contains(name));
-    missing
-        .map(|(name, by)| format!("CREATE INDEX {} ON {table} ({by})", quote(&name)))
-        .collect()
-}
-
-/// Whether all values of a column fit into an index: a text may be longer than a page.
-fn is_short(place: &Staged, id: &str) -> bool {
-    let field = place.schema.field_with_name(id);
-    field.is_ok_and(|field| !field.data_type().is_nested())
 }
 
 /// Removes the rows for which `filter` is true, or all.
