@@ -60,6 +60,7 @@ impl Scenario {
 
     /// The scenario for a kind of store that does not keep columns of these types: nobody writes them.
     pub(super) fn without(mut self, types: &[&str]) -> Self {
+        let mut left_out = Vec::new();
         let turns = self.turns.iter_mut().chain(&mut self.evolution.turns);
         for step in self
             .write
@@ -76,9 +77,19 @@ impl Scenario {
                 if let Some(Json::Object(frame)) = members.get_mut(name)
                     && let Some(Json::Object(columns)) = frame.get_mut("columns")
                 {
-                    columns.retain(|_, kind| !has_type(kind, types));
+                    columns.retain(|name, kind| {
+                        let kept = !has_type(kind, types);
+                        if !kept {
+                            left_out.push(name.clone());
+                        }
+                        kept
+                    });
                 }
             }
+        }
+        let specs = self.graphs.values_mut().flat_map(BTreeMap::values_mut);
+        for spec in specs.flatten() {
+            select_without(spec, &left_out);
         }
         self
     }
@@ -184,6 +195,26 @@ pub(super) fn texts<'a>(value: &'a Json, name: &str) -> Vec<&'a str> {
 /// Whether an object says yes to `name`.
 pub(super) fn flag(value: &Json, name: &str) -> bool {
     value.get(name) == Some(&Json::Bool(true))
+}
+
+/// Takes columns out of what the dependencies of a feature select.
+fn select_without(spec: &mut Json, columns: &[String]) {
+    let Json::Object(members) = spec else {
+        return;
+    };
+    let Some(Json::Array(deps)) = members.get_mut("deps") else {
+        return;
+    };
+    for dep in deps {
+        if let Json::Object(dep) = dep
+            && let Some(Json::Array(select)) = dep.get_mut("select")
+        {
+            select.retain(|name| {
+                let name = name.as_str().unwrap_or_default();
+                !columns.iter().any(|column| column == name)
+            });
+        }
+    }
 }
 
 /// Whether the name of a type, such as `list<u64>`, has one of `types` in it: a word, or the beginning of a nested type.

@@ -93,8 +93,18 @@ const DELTA_LACKS: &[&str] = &["time", "u8", "u16", "u32", "u64"];
 
 const POSTGRES: &str = "metaxy.ext.postgresql.PostgreSQLMetadataStore";
 
-/// The reference makes columns of types that PostgreSQL does not have for unsigned integers, and for lists of structs.
-const POSTGRES_LACKS: &[&str] = &["u8", "u16", "u32", "u64", "list<struct"];
+/// The reference makes columns of types that PostgreSQL does not have for unsigned integers and for lists of structs, reads small integers
+/// as `i16`, and guesses the types of a struct's members from the rows that it reads.
+const POSTGRES_LACKS: &[&str] = &[
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "i8",
+    "list<struct",
+    "struct<w:",
+    "struct<by:",
+];
 
 /// A store in a database that belongs to the directory.
 fn postgres(directory: &Path, algorithm: &str) -> Vec<(&'static str, String)> {
