@@ -1,7 +1,7 @@
 //! Rows put into a table so that of equal stamps the later stored comes later.
 //!
-//! The place of a row (`ctid`) is its storage order. It grows from row to row, except where rows were removed and their room is used
-//! again. So whoever puts rows looks where they came to lie; and where rows of one sample and one stamp are out of order, those rows
+//! The place of a row (`ctid`) is its storage order. It grows from row to row, except where a page has some room left: at its end, or
+//! where rows were removed. So whoever puts rows looks where they came to lie; and where rows of one sample and one stamp are out of order, those rows
 //! are taken out and put in again, in their order, until they are.
 
 use metaxy_core::sql::{column_at, quote};
@@ -108,12 +108,19 @@ async fn settle(
         .collect();
     let of_ties: Vec<String> = keys.iter().map(|key| format!("ties.{key}")).collect();
     let is_new = "t.xmin = pg_current_xact_id()::xid";
-    let ties = format!(
-        "SELECT ties.* FROM (SELECT DISTINCT {} FROM {frame} AS x) AS ties \
-         WHERE (SELECT COUNT(*) FROM {table} AS t WHERE {}) > 1",
+    let places: Vec<String> = (1..=given.len()).map(|at| at.to_string()).collect();
+    let mut ties = format!(
+        "SELECT {} FROM {frame} AS x GROUP BY {} HAVING COUNT(*) > 1",
         keyed.join(", "),
-        same(&of_ties)
+        places.join(", ")
     );
+    if placed.may_tie {
+        ties.push_str(&format!(
+            " UNION SELECT {} FROM {frame} AS x JOIN {table} AS t ON {} WHERE NOT {is_new}",
+            keyed.join(", "),
+            same(&given)
+        ));
+    }
     let groups = quote(&format!("{TIED}.groups.{}", place.position));
     let rows = quote(&format!("{TIED}.{}", place.position));
     let columns: Vec<String> = place
