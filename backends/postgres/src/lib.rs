@@ -32,6 +32,9 @@
 //! transaction. If the answer to a commit is lost, the server is asked what became of the transaction: a write that was committed is not
 //! reported as failed, and one that was not is not reported as done.
 //!
+//! A write that is large beside its table renews the statistics by which the server plans, if the role owns the table. Where there are
+//! none, queries do without joins by loops: of a table that it does not know, the server expects next to no rows.
+//!
 //! # Rights
 //!
 //! To read needs `SELECT`; to resolve with frames of the caller, or with an algorithm that needs temporary tables, also `TEMPORARY` on the

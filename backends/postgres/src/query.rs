@@ -108,7 +108,8 @@ async fn look_up(
         .map(|(scan, _)| literal_text(&dialect.names.table(&scan.table)))
         .collect();
     let sql = format!(
-        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class AS c \
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), \
+         EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) FROM pg_class AS c \
          JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          WHERE n.nspname = {} AND c.relkind IN ('r', 'p') AND c.relname IN ({})",
@@ -116,11 +117,17 @@ async fn look_up(
         list.join(", ")
     );
     let mut found: HashMap<String, HashMap<String, String>> = HashMap::new();
+    let mut unknown = false;
     for row in session.rows(&sql).await? {
-        if let [Some(table), Some(column), Some(declared)] = row.as_slice() {
+        if let [Some(table), Some(column), Some(declared), Some(known)] = row.as_slice() {
+            unknown |= known != "t";
             let columns = found.entry(table.clone()).or_default();
             columns.insert(column.clone(), declared.clone());
         }
+    }
+    if unknown {
+        // Of a table without statistics the server expects that next to no row is alive, and would join by loops in loops.
+        session.run("SET LOCAL enable_nestloop = off").await?;
     }
     for (scan, schema) in scans {
         let name = dialect.names.table(&scan.table);

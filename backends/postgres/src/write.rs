@@ -8,7 +8,7 @@ use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_tab
 use metaxy_core::backend::Appended;
 use metaxy_core::clock::Micros;
 use metaxy_core::expr::Expr;
-use metaxy_core::sql::{condition, quote};
+use metaxy_core::sql::{condition, literal_text, quote};
 use metaxy_core::{FeatureKey, Result, columns};
 
 use crate::backend::Shared;
@@ -177,6 +177,9 @@ async fn put(
         may_tie: place.stamped.is_none() && stored.is_some(),
     };
     let rows = order::put(session, &placed).await?;
+    if stored.as_ref().is_none_or(|stored| stored.is_owner) {
+        analyze(session, names, place, rows).await?;
+    }
     if rows == 0 {
         return Ok(None);
     }
@@ -191,6 +194,48 @@ async fn put(
         _ => "TRUE".into(),
     };
     Ok(Some((place.name.clone(), known)))
+}
+
+/// Rows from which on the server is told of a write: it does so by itself, but not at once, and plans of large tables need it.
+const WORTH_ANALYZING: u64 = 1_000;
+
+/// Renews the statistics of the columns by which rows are found, if the write was large beside the table.
+async fn analyze(
+    session: &mut Session,
+    names: &Names,
+    place: &Staged,
+    rows: u64,
+) -> Result<(), Failure> {
+    if rows < WORTH_ANALYZING {
+        return Ok(());
+    }
+    let table = names.qualified(&place.name);
+    let known = format!(
+        "SELECT EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) \
+         AND c.reltuples > {} FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = {}::regclass",
+        rows.saturating_mul(4),
+        literal_text(&table)
+    );
+    if session.value(&known).await?.as_deref() == Some("t") {
+        return Ok(());
+    }
+    let system = [
+        columns::FEATURE_VERSION,
+        columns::UPDATED_AT,
+        columns::DELETED_AT,
+    ];
+    let ids = place.id_columns.iter().map(String::as_str);
+    let wanted = ids
+        .chain(system)
+        .filter(|name| place.schema.field_with_name(name).is_ok());
+    let wanted: Vec<String> = wanted.map(quote).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    session
+        .run(&format!("ANALYZE {table} ({})", wanted.join(", ")))
+        .await?;
+    Ok(())
 }
 
 /// A stamp as SQL.
