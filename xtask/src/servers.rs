@@ -1,6 +1,7 @@
 //! Databases for stores that live on a server: one for each directory.
 
 use std::path::Path;
+use std::process::Command;
 
 use metaxy_conformance::cluster::Cluster;
 
@@ -19,6 +20,34 @@ pub(crate) fn database(directory: &Path) -> Result<String, String> {
 /// As [`database`]; where there is no server, an address that says why.
 pub(crate) fn database_of(directory: &Path) -> String {
     database(directory).unwrap_or_else(|why| format!("no server: {why}"))
+}
+
+/// Makes sure that there is a server to test on. One that is not installed is, where that can be done.
+pub(crate) fn ensure() -> Result<(), String> {
+    let Err(why) = answers() else {
+        return Ok(());
+    };
+    println!("{why}");
+    for arguments in [
+        &["update"][..],
+        &["install", "-y", "--no-install-recommends", "postgresql"],
+    ] {
+        println!("$ apt-get {}", arguments.join(" "));
+        let status = Command::new("apt-get").args(arguments).status();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => return Err(format!("apt-get failed: {status}")),
+            Err(error) => return Err(format!("apt-get cannot be started: {error}")),
+        }
+    }
+    answers()
+}
+
+fn answers() -> Result<(), String> {
+    let cluster = Cluster::given_or_started()?;
+    let version = cluster.sql(cluster.url(), "SHOW server_version")?;
+    println!("PostgreSQL {version}");
+    Ok(())
 }
 
 /// A name that no other directory has, and no other process on a server that was there before.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{fuzz, rebuild, root};
+use crate::{fuzz, rebuild, root, servers};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
@@ -36,6 +36,8 @@ enum Work {
     /// This program with these arguments and every store, as the stage `tests` has built it: any other selection of packages would
     /// build the engines once more, with features that differ a little.
     Own(Vec<String>),
+    /// A server for the stores that live on one.
+    Server,
     /// Every fuzz target, briefly.
     Fuzz,
 }
@@ -94,6 +96,10 @@ fn all() -> Result<Vec<Stage>, String> {
             "formatting of the third party",
             &format!("fmt --manifest-path {THIRD_PARTY} -- --check -l"),
         ),
+        Stage {
+            name: "server".into(),
+            work: Work::Server,
+        },
         Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
@@ -177,6 +183,7 @@ impl Work {
                     status.map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
                 Ok(status.success())
             }
+            Self::Server => servers::ensure().map(|()| true),
             Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();

@@ -1,34 +1,39 @@
 //! A server that ends without a word and comes back, again and again, while many write and somebody resolves.
+//!
+//! `METAXY_CRASH_WRITES` sets how often each of the 16 writers writes (60), `METAXY_CRASH_CRASHES` how often the server ends (20).
 
-#![allow(clippy::unwrap_used)] // a test panics where something is wrong
-
-mod support;
+#![allow(clippy::unwrap_used, clippy::panic)] // a test panics where something is wrong
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrow::array::{AsArray, Int64Array};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
-use metaxy_core::append::{Stamp, Times};
-use metaxy_core::{Access, Backend, ErrorKind};
+use metaxy_conformance::processes::{Mark, derived, raw, samples, store};
+use metaxy_core::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
 use metaxy_postgres::PostgresConfig;
-use support::{appended, notes, rows};
 
 const WRITERS: i64 = 16;
 
+/// Rows of each write: half a write shows.
+const ROWS: usize = 2;
+
 /// A size of the test, which can be set from outside.
-fn size(name: &str, default: usize) -> usize {
-    let given = std::env::var(name).ok();
-    given
-        .and_then(|given| given.parse().ok())
-        .unwrap_or(default)
+fn size(name: &str, default: i64) -> i64 {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text:?}")),
+        Err(_) => default,
+    }
 }
 
-/// Each write has two rows of a note of its own, so that half a write shows.
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
-    let writes = size("METAXY_CRASH_WRITES", 200);
+    let writes = size("METAXY_CRASH_WRITES", 60);
     let crashes = size("METAXY_CRASH_CRASHES", 20);
     let cluster = Cluster::start().unwrap();
     let config = PostgresConfig::new(cluster.url())
@@ -37,24 +42,22 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     let backend = config
         .with_connect_timeout(Duration::from_secs(30))
         .open(Access::Write);
-    support::write(&backend, "a", &[(-1, "start")]).unwrap();
+    let store = store(Arc::new(backend), Access::Write);
+    block_on(store.write(&raw(), samples((WRITERS, 0), ROWS as i64, Vec::new()))).unwrap();
 
     let (done, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let over = AtomicBool::new(false);
-    let acknowledged: Vec<BTreeSet<String>> = std::thread::scope(|scope| {
+    let acknowledged: Vec<BTreeSet<Mark>> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let (backend, done, refused) = (&backend, &done, &refused);
+                let (store, done, refused) = (&store, &done, &refused);
                 scope.spawn(move || {
                     let mut acknowledged = BTreeSet::new();
-                    for write in 0..writes {
-                        let note = format!("{writer}.{write}");
-                        let id = writer * 1_000_000 + write as i64 * 2;
-                        let rows = notes(&[(id, &note), (id + 1, &note)]);
-                        let times = Times::Write(Stamp::AfterAll(1_772_366_400_000_000));
-                        match block_on(backend.append(vec![appended("a", rows, times)])) {
+                    for mark in (0..writes).map(|write| (writer, write)) {
+                        let rows = samples(mark, ROWS as i64, Vec::new());
+                        match block_on(store.write(&raw(), rows)) {
                             Ok(_) => {
-                                acknowledged.insert(note);
+                                acknowledged.insert(mark);
                             }
                             Err(error) => {
                                 assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
@@ -71,18 +74,20 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         let reader = scope.spawn(|| {
             let mut seen = 0;
             while !over.load(Ordering::Relaxed) {
-                // A read may be broken off by a crash; one that succeeds is of one moment.
-                let Ok(found) = rows(&backend, "a", true) else {
-                    continue;
-                };
-                check_whole(&found);
-                seen += 1;
+                // One may be broken off by a crash; one that succeeds is of one moment.
+                match block_on(store.resolve_update(&derived(), ResolveOptions::default())) {
+                    Ok(increment) => {
+                        check_whole(&increment.new);
+                        seen += 1;
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Storage, "{error}"),
+                }
             }
             seen
         });
-        let all = writes * WRITERS as usize;
-        for crash in 1..=crashes {
-            while done.load(Ordering::Relaxed) < all * crash / (crashes + 1) {
+        let all = (writes * WRITERS) as usize;
+        for crash in 1..=crashes as usize {
+            while done.load(Ordering::Relaxed) < all * crash / (crashes as usize + 1) {
                 std::thread::sleep(Duration::from_millis(5));
             }
             cluster.crash().unwrap();
@@ -92,38 +97,50 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
             .map(|writer| writer.join().unwrap())
             .collect();
         over.store(true, Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 0, "no read succeeded");
+        let seen = reader.join().unwrap();
+        assert!(seen > 0, "no resolve succeeded");
+        println!("{seen} resolves, each of one moment");
         acknowledged
     });
 
-    let found = rows(&backend, "a", false).unwrap();
+    let history = ReadOptions::default().with_sample_history(true);
+    let found = block_on(async { store.read(&raw(), history).await?.collect().await }).unwrap();
     let counts = check_whole(&found);
-    for note in acknowledged.iter().flatten() {
-        assert!(
-            counts.contains_key(note.as_str()),
-            "{note} was acknowledged and is lost"
-        );
-    }
+    let acknowledged: BTreeSet<Mark> = acknowledged.into_iter().flatten().collect();
     println!(
         "{crashes} crashes, {} writes acknowledged, {} refused, {} stored",
-        acknowledged.iter().map(BTreeSet::len).sum::<usize>(),
+        acknowledged.len(),
         refused.into_inner(),
         counts.len() - 1
     );
+    let lost: Vec<&Mark> = acknowledged
+        .iter()
+        .filter(|mark| !counts.contains_key(mark))
+        .collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     // What was refused was said not to be written, and is not there.
-    let known = acknowledged.iter().map(BTreeSet::len).sum::<usize>() + 1;
+    let known = acknowledged.len() + 1;
     assert_eq!(counts.len(), known, "a write that was refused is there");
 }
 
-/// How often each note is there: of a whole write twice.
-fn check_whole(rows: &[String]) -> BTreeMap<&str, usize> {
+/// How many rows of each write are there: all of them, once.
+fn check_whole(rows: &Rows) -> BTreeMap<Mark, usize> {
     let mut counts = BTreeMap::new();
-    for row in rows {
-        *counts.entry(row.split_once(' ').unwrap().1).or_insert(0) += 1;
+    let mut ids = BTreeSet::new();
+    for batch in rows.batches() {
+        let [own, writers, numbers] = ["id", "writer", "batch"]
+            .map(|name| batch.column_by_name(name).unwrap().as_primitive());
+        let (own, writers, numbers): (&Int64Array, &Int64Array, &Int64Array) =
+            (own, writers, numbers);
+        for row in 0..batch.num_rows() {
+            *counts
+                .entry((writers.value(row), numbers.value(row)))
+                .or_insert(0) += 1;
+            assert!(ids.insert(own.value(row)), "a sample is there twice");
+        }
     }
-    for (note, count) in &counts {
-        let expected = if *note == "start" { 1 } else { 2 };
-        assert_eq!(*count, expected, "rows of {note}");
+    for (mark, count) in &counts {
+        assert_eq!(*count, ROWS, "rows of write {mark:?}");
     }
     counts
 }

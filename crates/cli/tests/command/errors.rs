@@ -44,7 +44,7 @@ fn a_store_that_this_build_lacks() {
     let folder = Folder::empty();
     folder.write(
         "metaxy.toml",
-        "project = \"p\"\nfeatures = [\"f.toml\"]\n[stores.dev]\ntype = \"metaxy.ext.postgresql.PostgreSQLMetadataStore\"\nconnection_string = \"postgresql://localhost/x\"\n",
+        "project = \"p\"\nfeatures = [\"f.toml\"]\n[stores.dev]\ntype = \"metaxy.ext.clickhouse.ClickHouseMetadataStore\"\nconnection_string = \"clickhouse://localhost/x\"\n",
     );
     folder.write("f.toml", "[[feature]]\nkey = \"a\"\nid_columns = [\"x\"]\n");
     let error = folder.fails(&["status"], 1);
@@ -53,12 +53,13 @@ fn a_store_that_this_build_lacks() {
         "{error}"
     );
     assert!(
-        error.contains("hint: enable the Cargo feature `postgres` of metaxy-store"),
+        error.contains("hint: this store of the Python package has no counterpart here"),
         "{error}"
     );
     let stores = folder.ok(&["list", "stores"]);
     assert!(
-        stores.contains("cannot be opened: enable the Cargo feature `postgres`"),
+        stores
+            .contains("cannot be opened: this store of the Python package has no counterpart here"),
         "{stores}"
     );
     // What needs no store works.
