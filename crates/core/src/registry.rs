@@ -309,12 +309,12 @@ impl Registry {
         let known = self.0.keys().copied();
         error.with_hint(if let Some(feature) = own_feature(name) {
             format!("enable the Cargo feature `{feature}` of metaxy-store, and build again")
+        } else if name.starts_with("metaxy.") && is_foreign(name) {
+            "this store of the Python package has no counterpart here".to_owned()
         } else if let Some(near) = nearest(name, known) {
             format!("did you mean `{near}`?")
         } else if let Some(near) = nearest(name, OWN.iter().map(|(own, ..)| *own)) {
             format!("did you mean `{near}`? It needs the Cargo feature `{near}` of metaxy-store")
-        } else if name.starts_with("metaxy.") && is_foreign(name) {
-            "this store of the Python package has no counterpart here".to_owned()
         } else {
             "a backend of another crate needs `use that_crate as _;` in the program".to_owned()
         })
