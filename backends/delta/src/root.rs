@@ -154,8 +154,15 @@ pub(crate) fn relative(layout: Layout, feature: &FeatureKey) -> String {
 
 /// The scheme of an address and the Cargo feature it needs, if this build lacks it.
 pub(crate) fn missing_feature(root: &str) -> Option<(&'static str, &'static str)> {
+    missing_of(&SCHEMES, root)
+}
+
+fn missing_of(
+    schemes: &[(&'static str, &'static str, bool)],
+    root: &str,
+) -> Option<(&'static str, &'static str)> {
     let (given, _) = root.split_once("://")?;
-    let lacks = SCHEMES
+    let lacks = schemes
         .iter()
         .find(|(scheme, _, has)| given.eq_ignore_ascii_case(scheme) && !has);
     lacks.map(|(scheme, feature, _)| (*scheme, *feature))
@@ -270,6 +277,14 @@ mod tests {
         let key = FeatureKey::new("video/face-crop").unwrap();
         assert_eq!(relative(Layout::Nested, &key), "video/face-crop.delta");
         assert_eq!(relative(Layout::Flat, &key), "video__face_crop.delta");
+    }
+
+    #[test]
+    fn addresses_of_clouds_that_a_build_lacks_are_told() {
+        let built = [("s3", "s3", true), ("gs", "gcs", false)];
+        assert_eq!(missing_of(&built, "GS://bucket/x"), Some(("gs", "gcs")));
+        assert_eq!(missing_of(&built, "s3://bucket/x"), None);
+        assert_eq!(missing_of(&built, "/gs/x"), None);
     }
 
     #[test]

@@ -593,7 +593,10 @@ fn options_are_checked_and_secrets_hidden() {
             toml::toml! { root_path = "x" [delta_write_options] target_file_sise = 5 },
             "target_file_size",
         ),
-        (toml::toml! { root_path = "gs://x" }, "`gcs`"),
+        (
+            toml::toml! { root_path = "x" retry_timeout = "soon" },
+            "retry_timeout",
+        ),
     ];
     for (table, expected) in wrong {
         let error = open(table).unwrap_err();
