@@ -284,22 +284,30 @@ pub(crate) async fn names(session: &mut Session, names: &Names) -> Result<Vec<St
     Ok(found)
 }
 
+/// A table of metaxy's, or `None` if the name is free.
+///
 /// # Errors
-/// [`ErrorKind::Unsupported`] if the name is somebody else's: another kind of relation, or a table without a column of the system.
-pub(crate) async fn refuse_taken(
+/// [`ErrorKind::Unsupported`] if something else has the name. Others may be making the table meanwhile: then it is there at the second look.
+pub(crate) async fn table_or_free(
     session: &mut Session,
     names: &Names,
     name: &str,
     feature: &FeatureKey,
-) -> Result<(), Failure> {
+) -> Result<Option<Table>, Failure> {
+    if let Some(found) = table(session, names, name).await? {
+        return Ok(Some(found));
+    }
     let sql = format!(
         "SELECT 1 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
         literal_text(&names.schema),
         literal_text(name)
     );
-    match session.value(&sql).await? {
-        None => Ok(()),
-        Some(_) => Err(not_ours(name, feature).into()),
+    if session.value(&sql).await?.is_none() {
+        return Ok(None);
+    }
+    match table(session, names, name).await? {
+        Some(found) => Ok(Some(found)),
+        None => Err(not_ours(name, feature).into()),
     }
 }
 

@@ -98,7 +98,6 @@ pub(crate) async fn fit_table(
             if !place.create {
                 return Err(may_not_make_table(feature, &sql).into());
             }
-            catalog::refuse_taken(session, names, name, feature).await?;
             make_schema(session, names).await?;
             statements.push(sql);
         }

@@ -86,11 +86,11 @@ async fn prepare(
 ) -> Result<(Staged, PreparedAppend), Failure> {
     let (feature, create, times) = (append.table.clone(), append.create, append.times);
     let name = names.table(&feature);
-    let stored = catalog::table(session, names, &name).await?;
-    match &stored {
-        Some(stored) if times != Times::Keep => catalog::require_ours(stored, &name, &feature)?,
-        Some(_) => {}
-        None => catalog::refuse_taken(session, names, &name, &feature).await?,
+    let stored = catalog::table_or_free(session, names, &name, &feature).await?;
+    if let Some(stored) = &stored
+        && times != Times::Keep
+    {
+        catalog::require_ours(stored, &name, &feature)?;
     }
     let created_given = append
         .rows
@@ -160,7 +160,7 @@ async fn put(
     names: &Names,
     place: &Staged,
 ) -> Result<Option<(String, String)>, Failure> {
-    let stored = catalog::table(session, names, &place.name).await?;
+    let stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
     fit_table(session, names, place, stored.as_ref()).await?;
     let final_stamp = match (&stored, place.stamped) {
         (Some(stored), Some(stamp)) => {
@@ -365,12 +365,11 @@ pub(crate) async fn found(
     name: &str,
     feature: &FeatureKey,
 ) -> Result<Option<Table>, Failure> {
-    let Some(table) = catalog::table(session, names, name).await? else {
-        catalog::refuse_taken(session, names, name, feature).await?;
-        return Ok(None);
-    };
-    catalog::require_ours(&table, name, feature)?;
-    Ok(Some(table))
+    let found = catalog::table_or_free(session, names, name, feature).await?;
+    if let Some(table) = &found {
+        catalog::require_ours(table, name, feature)?;
+    }
+    Ok(found)
 }
 
 /// Removes a table; returns whether there was one.

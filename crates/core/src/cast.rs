@@ -1,14 +1,19 @@
 //! Casts in which nothing is lost.
 
-use arrow::array::{Array, ArrayRef, UInt64Array};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, UInt64Array};
 use arrow::compute::{CastOptions, cast_with_options, take};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{
+    DataType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimeUnit,
+};
 use arrow::error::ArrowError;
 
 /// The values with another type: one that the type cannot hold is an error, not a null.
 ///
 /// Lists that are a part of longer ones may become lists of a fixed length, too: Arrow's own cast takes the items of such a part from the
-/// beginning of the whole.
+/// beginning of the whole. Times of day are counted with care: Arrow's own cast also counts what lies under a null, and wraps.
 ///
 /// # Errors
 /// Arrow's, for two types of which none becomes the other, and for a value that does not fit.
@@ -21,7 +26,22 @@ pub fn cast_whole(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Arrow
         let rows = UInt64Array::from_iter_values(0..array.len() as u64);
         return cast_with_options(&take(array, &rows, None)?, target, &options);
     }
-    cast_with_options(array, target, &options)
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    Ok(match (array.data_type(), target) {
+        (DataType::Time32(Second), DataType::Time32(Millisecond)) => Arc::new(
+            array
+                .as_primitive::<Time32SecondType>()
+                .try_unary::<_, Time32MillisecondType, ArrowError>(|time| {
+                    time.mul_checked(1_000)
+                })?,
+        ),
+        (DataType::Time64(Microsecond), DataType::Time64(Nanosecond)) => Arc::new(
+            array
+                .as_primitive::<Time64MicrosecondType>()
+                .try_unary::<_, Time64NanosecondType, ArrowError>(|time| time.mul_checked(1_000))?,
+        ),
+        _ => cast_with_options(array, target, &options)?,
+    })
 }
 
 /// Whether the type, or one that it is made of, is a list of a fixed length.
@@ -43,10 +63,11 @@ fn has_fixed_lists(data_type: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{FixedSizeListArray, Int32Array, ListArray, StructArray};
-    use arrow::buffer::OffsetBuffer;
+    use arrow::array::{
+        FixedSizeListArray, Int32Array, ListArray, StructArray, Time64MicrosecondArray,
+        Time64NanosecondArray,
+    };
+    use arrow::buffer::{NullBuffer, OffsetBuffer};
     use arrow::datatypes::{Field, Int32Type};
 
     use super::*;
@@ -113,6 +134,21 @@ mod tests {
         let expected = ListArray::new(wanted.clone(), offsets, pairs, None).slice(1, 1);
         let cast = cast_whole(&last, &DataType::List(wanted)).unwrap();
         assert_eq!(cast.as_ref(), &expected as &dyn Array);
+    }
+
+    #[test]
+    fn what_lies_under_a_null_is_no_time() {
+        let times = |second: bool| -> ArrayRef {
+            let nulls = NullBuffer::from(vec![true, second]);
+            Arc::new(Time64MicrosecondArray::new(
+                vec![7, i64::MAX].into(),
+                Some(nulls),
+            ))
+        };
+        let target = DataType::Time64(TimeUnit::Nanosecond);
+        let expected: ArrayRef = Arc::new(Time64NanosecondArray::from(vec![Some(7_000), None]));
+        assert_eq!(&cast_whole(&times(false), &target).unwrap(), &expected);
+        assert!(cast_whole(&times(true), &target).is_err());
     }
 
     #[test]
