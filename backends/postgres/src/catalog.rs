@@ -191,23 +191,35 @@ async fn members(
     Ok(found)
 }
 
-/// One row of each feature version, the newest where rows have stamps.
+/// One row of each feature version, the newest where rows have stamps, and one without a stamp, if there is any.
 fn samples(table: &str, list: &[String], versioned: bool, stamped: bool) -> String {
     let list = list.join(", ");
-    let newest = match stamped {
-        true => format!(" ORDER BY {} DESC NULLS LAST", stamp("t")),
-        false => String::new(),
+    let some =
+        |condition: &str| format!("(SELECT {list} FROM {table} AS t WHERE {condition} LIMIT 1)");
+    // In this form the index by feature version and stamp gives the row.
+    let newest = |condition: &str| {
+        let stamp = stamp("t");
+        match stamped {
+            true => format!(
+                "({} UNION ALL {})",
+                some(&format!(
+                    "{condition} AND {stamp} IS NOT NULL ORDER BY {stamp} DESC"
+                )),
+                some(&format!("{condition} AND {stamp} IS NULL"))
+            ),
+            false => some(condition),
+        }
     };
     if !versioned {
-        return format!("SELECT {list} FROM {table} AS t{newest} LIMIT 1");
+        return newest("TRUE");
     }
     let version = quote(columns::FEATURE_VERSION);
     format!(
         "WITH RECURSIVE versions AS ((SELECT MIN(t.{version}) AS v FROM {table} AS t) UNION ALL \
          SELECT (SELECT MIN(t.{version}) FROM {table} AS t WHERE t.{version} > versions.v) FROM versions WHERE versions.v IS NOT NULL) \
-         SELECT s.* FROM versions CROSS JOIN LATERAL (SELECT {list} FROM {table} AS t WHERE t.{version} = versions.v{newest} LIMIT 1) AS s \
-         WHERE versions.v IS NOT NULL UNION ALL \
-         (SELECT {list} FROM {table} AS t WHERE t.{version} IS NULL LIMIT 1)"
+         SELECT s.* FROM versions CROSS JOIN LATERAL {} AS s WHERE versions.v IS NOT NULL UNION ALL {}",
+        newest(&format!("t.{version} = versions.v")),
+        some(&format!("t.{version} IS NULL"))
     )
 }
 

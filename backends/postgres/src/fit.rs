@@ -78,13 +78,14 @@ pub(crate) fn missing(
         .collect()
 }
 
-/// Makes the table, or adds what it lacks: columns, notes of their types, indexes.
+/// Makes the table, or adds what it lacks: columns, notes of their types, indexes. Returns the statements that are better run when the rows
+/// are there: an index of many rows is made in less time than they take to be put into it one by one.
 pub(crate) async fn fit_table(
     session: &mut Session,
     names: &Names,
     place: &Staged,
     stored: Option<&Table>,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let Staged {
         feature,
         name,
@@ -127,16 +128,18 @@ pub(crate) async fn fit_table(
             ));
         }
     }
-    let may_index = stored.is_none_or(|stored| stored.is_owner);
-    if may_index {
-        let none = BTreeSet::new();
-        let known = stored.map_or(&none, |stored| &stored.indexes);
-        statements.extend(indexes(names, place, known));
+    let mut afterwards = Vec::new();
+    match stored {
+        None => afterwards = indexes(names, place, &BTreeSet::new()),
+        Some(stored) if stored.is_owner => {
+            statements.extend(indexes(names, place, &stored.indexes));
+        }
+        Some(_) => {}
     }
     if !statements.is_empty() {
         session.run(&statements.join("; ")).await?;
     }
-    Ok(())
+    Ok(afterwards)
 }
 
 /// The field with the members of both, if it is a struct.

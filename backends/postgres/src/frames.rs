@@ -73,7 +73,15 @@ pub(crate) struct Loading<'a> {
 impl<'a> Loading<'a> {
     pub(crate) async fn begin(session: &'a mut Session, position: usize) -> Result<Self, Failure> {
         let name = quote(&names::frame(position));
-        let sql = format!("COPY pg_temp.{name} FROM STDIN (FORMAT binary)");
+        Self::begin_into(session, &format!("pg_temp.{name}")).await
+    }
+
+    /// Into a table with these columns, such as `"a" ("id", "note")`.
+    pub(crate) async fn begin_into(
+        session: &'a mut Session,
+        target: &str,
+    ) -> Result<Self, Failure> {
+        let sql = format!("COPY {target} FROM STDIN (FORMAT binary)");
         let copy = session.connection()?.copy_in_raw(&sql).await?;
         Ok(Self {
             copy,

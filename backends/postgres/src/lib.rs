@@ -27,7 +27,8 @@
 //!
 //! # Many writers
 //!
-//! An append copies its rows into temporary tables first, and nobody waits for that. Then it waits for its turn (an advisory lock per
+//! An append first takes its rows from who produces them, and nobody waits for that: up to 64 MiB are held in memory, more are copied
+//! into temporary tables. Then it waits for its turn (an advisory lock per
 //! table, for the rest of the transaction), stamps the rows after all that is visible, and puts them into the tables, all in one
 //! transaction. If the answer to a commit is lost, the server is asked what became of the transaction: a write that was committed is not
 //! reported as failed, and one that was not is not reported as done.
@@ -53,6 +54,7 @@ mod commit;
 mod config;
 mod decode;
 mod dialect;
+mod direct;
 mod encode;
 mod error;
 mod fit;

@@ -1,7 +1,7 @@
 //! Appends and deletes: one transaction each.
 //!
-//! The rows of an append are first copied into temporary tables, for which nobody has to wait. Then the tables are locked against other
-//! writers, and the rows stamped and put into them, each table with one statement.
+//! The rows of an append are first taken from who produces them, for which nobody has to wait: few are held here, many are copied into
+//! temporary tables. Then the tables are locked against other writers, and the rows stamped and put into them, each table with one statement.
 
 use arrow::datatypes::{Field, SchemaRef};
 use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
@@ -15,15 +15,15 @@ use crate::backend::Shared;
 use crate::catalog::{self, Table, cast_of};
 use crate::commit::{self, Mark};
 use crate::dialect::PostgresDialect;
+use crate::direct;
 use crate::error::Failure;
 use crate::fit::{create_table, fit_table, fitting_columns, has_stamps, missing};
-use crate::frames::{self, Loading};
 use crate::names::Names;
 use crate::order::{self, Placed};
 use crate::rights;
 use crate::session::Session;
 
-/// Rows that wait in a temporary table.
+/// Rows that wait for their turn: held here, or in a temporary table.
 pub(crate) struct Staged {
     pub(crate) feature: FeatureKey,
     /// The name of the table that they go to.
@@ -35,9 +35,11 @@ pub(crate) struct Staged {
     pub(crate) id_columns: Vec<String>,
     pub(crate) times: Times,
     /// The stamp that the rows have, if it may have to be a later one.
-    stamped: Option<Micros>,
+    pub(crate) stamped: Option<Micros>,
+    /// Whether there was no such table.
+    pub(crate) is_new: bool,
     /// Whether the rows came with times of creation.
-    created_given: bool,
+    pub(crate) created_given: bool,
     pub(crate) create: bool,
 }
 
@@ -56,16 +58,18 @@ pub(crate) async fn append(shared: &Shared, appends: Vec<Append>) -> Result<Appe
     }
     let mut appended = Appended::default();
     let mut staged = Vec::new();
+    let mut room = direct::ROOM;
     for (place, mut rows) in prepared {
-        appended.rows += stage(&mut session, &place, &mut rows).await?;
-        staged.push(place);
+        let rows = direct::gather(&mut session, &place, &mut rows, &mut room).await?;
+        staged.push((place, rows));
     }
     commit::loaded(&mut session, shared).await?;
-    let tables = staged.iter().map(|place| place.name.as_str());
+    let tables = staged.iter().map(|(place, _)| place.name.as_str());
     commit::lock(&mut session, &names, tables).await?;
     let mut mark = None;
-    for place in &staged {
-        let found = put(&mut session, &names, place).await?;
+    for (place, rows) in &staged {
+        let (rows, found) = put(&mut session, &names, place, rows).await?;
+        appended.rows += rows;
         mark = mark.or(found);
     }
     let transaction = session.value("SELECT txid_current()").await?;
@@ -129,6 +133,7 @@ async fn prepare(
         id_columns: prepared.id_columns().to_vec(),
         times,
         stamped,
+        is_new: stored.is_none(),
         created_given,
         create,
         feature,
@@ -136,32 +141,26 @@ async fn prepare(
     Ok((staged, prepared))
 }
 
-/// Copies the rows into the temporary table; returns how many there are.
-async fn stage(
-    session: &mut Session,
-    place: &Staged,
-    rows: &mut PreparedAppend,
-) -> Result<u64, Failure> {
-    frames::create(session, place.position, &place.schema).await?;
-    let mut loading = Loading::begin(session, place.position).await?;
-    let with_feature = |failure: Failure| match failure {
-        Failure::Other(error) => Failure::Other(error.with_context("feature", &place.feature)),
-        failure => failure,
-    };
-    while let Some(batch) = rows.next().await? {
-        loading.push(&batch).await.map_err(with_feature)?;
+impl Staged {
+    /// A failure with the feature that it is about.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Other(error) => Failure::Other(error.with_context("feature", &self.feature)),
+            failure => failure,
+        }
     }
-    loading.finish().await
 }
 
-/// Makes the table what it has to be, and puts the rows into it. Gives the table and a condition by which its rows are known again.
+/// Makes the table what it has to be, and puts the rows into it. Gives how many they are, and the table and a condition by which they are
+/// known again.
 async fn put(
     session: &mut Session,
     names: &Names,
     place: &Staged,
-) -> Result<Option<(String, String)>, Failure> {
+    rows: &direct::Rows,
+) -> Result<(u64, Option<(String, String)>), Failure> {
     let stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
-    fit_table(session, names, place, stored.as_ref()).await?;
+    let afterwards = fit_table(session, names, place, stored.as_ref()).await?;
     let final_stamp = match (&stored, place.stamped) {
         (Some(stored), Some(stamp)) => {
             let latest = latest_stamp(session, names, place, stored).await?;
@@ -170,18 +169,31 @@ async fn put(
         (None, stamp) => stamp,
         (Some(_), None) => None,
     };
-    let placed = Placed {
-        names,
-        place,
-        values: values(place, stored.as_ref(), final_stamp),
-        may_tie: place.stamped.is_none() && stored.is_some(),
+    let rows = match rows {
+        direct::Rows::Held(rows) if direct::fits(place, stored.as_ref()) => {
+            direct::put(session, names, place, rows, final_stamp).await?
+        }
+        rows => {
+            if let direct::Rows::Held(rows) = rows {
+                direct::stage(session, place, rows, None).await?;
+            }
+            let placed = Placed {
+                names,
+                place,
+                values: values(place, stored.as_ref(), final_stamp),
+                may_tie: place.stamped.is_none() && stored.is_some(),
+            };
+            order::put(session, &placed).await?
+        }
     };
-    let rows = order::put(session, &placed).await?;
+    if !afterwards.is_empty() {
+        session.run(&afterwards.join("; ")).await?;
+    }
     if stored.as_ref().is_none_or(|stored| stored.is_owner) {
         analyze(session, names, place, rows).await?;
     }
     if rows == 0 {
-        return Ok(None);
+        return Ok((0, None));
     }
     let known = match final_stamp {
         Some(stamp) if has_stamps(&place.schema) => {
@@ -193,7 +205,7 @@ async fn put(
         }
         _ => "TRUE".into(),
     };
-    Ok(Some((place.name.clone(), known)))
+    Ok((rows, Some((place.name.clone(), known))))
 }
 
 /// Rows from which on the server is told of a write: it does so by itself, but not at once, and plans of large tables need it.
