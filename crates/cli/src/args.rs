@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod graph;
+
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
+
+pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
@@ -60,6 +64,8 @@ pub(crate) enum Command {
     Push(Push),
     /// Write a lock file: the features of other projects that this one depends on, as the store has them now.
     Lock(Lock),
+    /// Draw the graph of features.
+    Graph(Graph),
 }
 
 #[derive(Debug, Args)]
