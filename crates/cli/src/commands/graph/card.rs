@@ -64,7 +64,7 @@ impl Card {
         let fields = fields.map(|field| {
             let code = match field.code_version.as_str() {
                 INITIAL_CODE_VERSION => String::new(),
-                code => cut(code, CODE),
+                code => format!("code {}", cut(code, CODE)),
             };
             (cut(&field.key, FIELD), code)
         });

@@ -23,7 +23,7 @@ pub(crate) fn page(view: &View, with_fields: bool, direction: Direction) -> Stri
         "title" => escaped(&view.title()),
         "about" => about(view),
         "styles" => format!("{STYLES}{PAGE_STYLES}"),
-        "tip" => tip("tip"),
+        "tip" => tip("tip") + &tip("tip-on"),
         "wide" => drawing(view, &wide, "tip"),
         "wide.width" => wide.width.to_string(),
         "wide.height" => wide.height.to_string(),

@@ -51,12 +51,8 @@ pub(crate) struct Place {
     pub(crate) start: i64,
     /// How much of the cross axis it takes.
     pub(crate) size: i64,
-}
-
-impl Place {
-    pub(crate) fn middle(&self) -> i64 {
-        self.start + self.size / 2
-    }
+    /// Where lines meet it: the same in all places that a straight line joins.
+    pub(crate) middle: i64,
 }
 
 /// Arranges nodes of these sizes along the cross axis; edges lead from upstream to dependent and make no cycle.
@@ -75,6 +71,7 @@ pub(crate) fn arrange(sizes: &[i64], edges: &[(usize, usize)], spacing: Spacing)
             layer: net.layer_of[v],
             start: starts[v] - least,
             size: net.sizes[v],
+            middle: (middles[v] - 1).div_euclid(2) - least,
         })
         .collect();
     let width = places.iter().map(|place| place.start + place.size).max();

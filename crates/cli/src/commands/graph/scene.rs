@@ -6,13 +6,19 @@ use super::card::Card;
 use super::layout::{Arrangement, Spacing, arrange, components, shelves};
 use super::view::View;
 
-/// Between layers.
-const LAYER_GAP: i64 = 76;
+/// Between layers, and how much more where lines have a long way to go across.
+const LAYER_GAP: i64 = 72;
+const MORE_GAP: i64 = 120;
 /// Between parts that do not hang together.
 const PART_GAP: i64 = 44;
-const SPACING: Spacing = Spacing {
+const WITH_FIELDS: Spacing = Spacing {
     nodes: 22,
     lines: 14,
+    room: None,
+};
+const SLIM: Spacing = Spacing {
+    nodes: 12,
+    lines: 9,
     room: None,
 };
 
@@ -52,9 +58,10 @@ impl Scene {
     pub(crate) fn new(view: &View, with_fields: bool, direction: Direction) -> Self {
         let cards = Card::all(view, with_fields);
         let pairs = view.pairs();
+        let spacing = if with_fields { WITH_FIELDS } else { SLIM };
         let mut parts: Vec<Part> = components(cards.len(), &pairs)
             .into_iter()
-            .map(|nodes| Part::new(nodes, &pairs, &cards, direction))
+            .map(|nodes| Part::new(nodes, &pairs, &cards, spacing, direction))
             .collect();
         // Large parts first; features that hang on nothing end up side by side.
         parts.sort_by_key(|part| std::cmp::Reverse(part.nodes.len()));
@@ -123,6 +130,7 @@ impl Part {
         nodes: Vec<usize>,
         pairs: &[(usize, usize)],
         cards: &[Card],
+        spacing: Spacing,
         direction: Direction,
     ) -> Self {
         let sizes = |node: usize| match direction {
@@ -137,7 +145,7 @@ impl Part {
             .collect();
         let ends: Vec<(usize, usize)> = edges.iter().map(|(_, ends)| *ends).collect();
         let across: Vec<i64> = nodes.iter().map(|&node| sizes(node).1).collect();
-        let found = arrange(&across, &ends, SPACING);
+        let found = arrange(&across, &ends, spacing);
         let layers = Layers::new(&found, |node| sizes(nodes[node]).0);
         let boxes = (0..nodes.len()).map(|node| {
             let place = found.places[node];
@@ -199,11 +207,11 @@ impl Layers {
             let nodes = layer.iter().filter(|&&place| !found.places[place].is_line);
             let size = nodes.map(|&node| size(node)).max().unwrap_or_default();
             spans.push((at, at + size));
-            at += size + LAYER_GAP;
+            at += size + gap_below(found, layer);
         }
         Self {
+            length: spans.last().map_or(0, |(_, end)| *end),
             spans,
-            length: (at - LAYER_GAP).max(0),
         }
     }
 
@@ -214,13 +222,21 @@ impl Layers {
             let place = found.places[place];
             let (start, end) = self.spans[place.layer];
             let start = if at == 0 { leaves } else { start };
-            points.push((start, place.middle()));
+            points.push((start, place.middle));
             if at + 1 < route.len() {
-                points.push((end, place.middle()));
+                points.push((end, place.middle));
             }
         }
         points
     }
+}
+
+/// The gap below a layer: wider where lines lead far away, so that they do not stand up straight.
+fn gap_below(found: &Arrangement, layer: &[usize]) -> i64 {
+    let ways = found.routes.iter().flat_map(|route| route.windows(2));
+    let ways = ways.filter(|way| layer.contains(&way[0]));
+    let far = ways.map(|way| (found.places[way[0]].middle - found.places[way[1]].middle).abs());
+    LAYER_GAP + (far.max().unwrap_or_default() / 10).min(MORE_GAP)
 }
 
 fn curve(points: &[(i64, i64)], (x, y): (i64, i64), direction: Direction) -> String {

@@ -14,6 +14,9 @@ const FIELDS: usize = 10;
 /// At most so many characters of a text in a box.
 const TEXT: usize = 60;
 
+/// More features than these are not squeezed into more layers: nobody could follow the lines.
+const MANY: usize = 40;
+
 /// The view in lines of at most `columns` characters.
 pub(crate) fn drawing(view: &View, with_fields: bool, columns: usize, style: Style) -> String {
     let room = i64::try_from(columns).unwrap_or(i64::MAX);
@@ -169,8 +172,11 @@ impl Part {
             .collect();
         let widths: Vec<i64> = nodes.iter().map(|&node| boxes[node].width).collect();
         // Room for lines beside the boxes is tried for as well.
-        let rooms = [None, Some(room), Some(room * 3 / 4), Some(room / 2)];
-        let found = rooms.into_iter().find_map(|limit| {
+        let rooms = match nodes.len() <= MANY {
+            true => &[None, Some(room), Some(room * 3 / 4), Some(room / 2)][..],
+            false => &[None],
+        };
+        let found = rooms.iter().find_map(|&limit| {
             let spacing = Spacing {
                 nodes: 2,
                 lines: 1,
@@ -229,7 +235,7 @@ impl Part {
                 .collect();
             if !to.is_empty() {
                 let place = &self.found.places[place];
-                wires.push(Wire::new(place.node, place.middle(), to));
+                wires.push(Wire::new(place.node, place.middle, to));
             }
         }
         wires
@@ -249,17 +255,17 @@ impl Part {
         let (left, right) = (place.start + 2, place.start + place.size - 3);
         if let [_] = others[..] {
             // Straight down, if that meets the box.
-            return match (left..=right).contains(&source.middle()) {
-                true => source.middle(),
-                false => place.middle(),
+            return match (left..=right).contains(&source.middle) {
+                true => source.middle,
+                false => place.middle,
             };
         }
-        others.sort_by_key(|&other| self.found.places[other].middle());
+        others.sort_by_key(|&other| self.found.places[other].middle);
         let at = others.iter().position(|&other| other == above);
         let (at, count) = (at.unwrap_or_default(), others.len());
         let [at, count] = [at, count].map(|n| i64::try_from(n).unwrap_or_default());
         let step = ((place.size - 4) / count).clamp(1, 6);
-        let port = place.middle() + (2 * at - (count - 1)) * step / 2;
+        let port = place.middle + (2 * at - (count - 1)) * step / 2;
         port.clamp(left.min(right), right.max(left))
     }
 
@@ -275,7 +281,7 @@ impl Part {
                     own.draw(canvas, owner, (x + place.start, top));
                     if !is_last && self.leaves(place.node, place.layer) {
                         let bottom = top + own.height - 1;
-                        canvas.down(owner, x + place.middle(), bottom, top + height);
+                        canvas.down(owner, x + place.middle, bottom, top + height);
                     }
                 }
             }

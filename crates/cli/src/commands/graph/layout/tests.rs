@@ -131,7 +131,7 @@ fn a_chain_is_straight_and_so_is_what_passes_it() {
         &[(0, 1), (1, 2), (2, 3), (0, 3)],
         spacing(),
     );
-    let middles: Vec<i64> = (0..3).map(|node| found.places[node].middle()).collect();
+    let middles: Vec<i64> = (0..3).map(|node| found.places[node].middle).collect();
     assert!(
         middles
             .windows(2)

@@ -54,8 +54,18 @@
     camera.y = (height - scene.height * camera.k) / 2;
     show();
   }
+  // Everything, or so much of it that names can be read.
+  function begin() {
+    fit();
+    const least = 0.3;
+    if (camera.k >= least) return;
+    camera.k = least;
+    camera.x = 36;
+    camera.y = (stage.clientHeight - scene.height * least) / 2;
+    show();
+  }
   function reveal(at) {
-    const card = scene.cards[at], margin = 48;
+    const card = scene.cards[at], margin = 20;
     if (!card) return;
     if (camera.k < 0.55) zoom(0.8 / camera.k);
     const left = card.x * camera.k + camera.x, top = card.y * camera.k + camera.y;
@@ -191,11 +201,11 @@
     const { status, change } = feature;
     if (change) return [make('div', { class: `said ${change.tone}` }, change.words)];
     if (!status) return [];
-    const tone = ['stale', 'new', 'orphaned', 'missing', 'good'].find(tone => tones(feature).includes(tone)) || 'plain';
+    const tone = ['missing', 'stale', 'new', 'orphaned', 'good'].find(tone => tones(feature).includes(tone)) || 'plain';
     let said = words[status.category] || status.category;
     if (status.missing_upstream) said = `${said}: ${status.missing_upstream}`;
     if (status.store && status.store !== data.store) said += ` (in store ${status.store})`;
-    const count = (part, tone) => make('div', { class: status[part] > 0 ? `some ${tone}` : '' }, make('b', {}, number(status[part])), part);
+    const count = (part, tone) => make('div', { class: tone && status[part] > 0 ? `some ${tone}` : '' }, make('b', {}, number(status[part])), part);
     return [
       make('div', { class: `said ${tone}` }, said),
       make('div', { class: 'counts' }, count('samples', ''), count('new', 'new'), count('stale', 'stale'), count('orphaned', 'orphaned')),
@@ -284,7 +294,7 @@
     state.field = state.feature >= 0 && hash.get('field') || '';
     if (hash.has('fields')) setFields(hash.get('fields') === 'yes');
     draw();
-    fit();
+    begin();
     if (state.feature >= 0) reveal(state.feature);
   }
 
@@ -302,15 +312,20 @@
   // ---- Above the graph
 
   function summary() {
-    const names = { new: 'new', stale: 'stale', orphaned: 'orphaned', missing: 'missing', good: 'up to date' };
+    const names = { new: 'new', stale: 'stale', orphaned: 'orphaned', missing: 'never written', good: 'up to date' };
     const changes = { good: 'added', stale: 'changed', new: 'affected', orphaned: 'removed' };
     const isDiff = features.some(feature => feature.change);
     const labels = isDiff ? changes : names;
     for (const [tone, label] of Object.entries(labels)) {
-      const count = features.filter(feature => tones(feature).includes(tone)).length;
-      if (!count) continue;
+      const those = features.filter(feature => tones(feature).includes(tone));
+      if (!those.length) continue;
+      // Of what has samples that need work, the samples are told, otherwise the features.
+      const part = !isDiff && ['new', 'stale', 'orphaned'].includes(tone) ? tone : null;
+      const samples = those.reduce((sum, feature) => sum + (part ? feature.status[part] : 0), 0);
+      const of = `${number(those.length)} feature${those.length === 1 ? '' : 's'}`;
       $('tones').append(make('button', { type: 'button', class: tone, 'data-tone': tone, 'aria-pressed': 'false',
-        click: () => { state.tone = state.tone === tone ? '' : tone; draw(); keep(); } }, `${count} ${label}`));
+        title: part ? `${number(samples)} ${label} in ${of}` : `${of} ${label}`,
+        click: () => { state.tone = state.tone === tone ? '' : tone; draw(); keep(); } }, `${number(part ? samples : those.length)} ${label}`));
     }
   }
 
