@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod graph;
+mod history;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use metaxy_core::clock::Micros;
 use crate::frames::Format;
 
 pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
+pub(crate) use history::{DiffFormat, Form, GraphDiff, History};
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
@@ -66,6 +68,10 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Draw the graph of features.
     Graph(Graph),
+    /// Show what has changed between two graphs: the one pushed last and the current one, or any two that were pushed.
+    GraphDiff(GraphDiff),
+    /// Show the graphs that were pushed to the store, or the versions of a feature.
+    History(History),
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 mod delete;
 mod demo;
 mod graph;
+mod graph_diff;
+mod history;
 mod init;
 mod list;
 mod lock;
@@ -48,6 +50,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Graph(args) => graph::run(&project, &args, &screen).await,
+        Command::GraphDiff(args) => graph_diff::run(&project, &args, &screen).await,
+        Command::History(args) => history::run(&project, &args, &screen).await,
         Command::Init(_) | Command::Demo(_) => Ok(()),
     }
 }
