@@ -19,6 +19,7 @@ use std::path::Path;
 use metaxy_core::store::{MetadataStore, StatusOptions};
 use metaxy_core::{Access, Error, ErrorKind, FeatureKey, Result};
 
+pub(crate) use canvas::Ink;
 pub(crate) use document::{parents, plain};
 pub(crate) use scene::Direction;
 use view::{Focus, Standing, View};

@@ -36,7 +36,11 @@ impl MetadataStore {
             let versions = versions.as_string::<i32>();
             for (row, number) in numbers(batch.column(1))?.into_iter().enumerate() {
                 // Rows that some other program wrote without a version belong to none.
-                let version = if versions.is_valid(row) { versions.value(row) } else { "" };
+                let version = if versions.is_valid(row) {
+                    versions.value(row)
+                } else {
+                    ""
+                };
                 *rows.entry(version.to_owned()).or_default() += number;
             }
         }
@@ -61,7 +65,10 @@ impl MetadataStore {
         let Some(schema) = self.feature_schema(feature).await? else {
             return Ok(0);
         };
-        if id_columns.iter().any(|id| schema.field_with_name(id).is_err()) {
+        if id_columns
+            .iter()
+            .any(|id| schema.field_with_name(id).is_err())
+        {
             return Ok(0);
         }
         let ids = |scope: &ReadScope| -> Result<Relation> {

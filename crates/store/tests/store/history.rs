@@ -165,7 +165,11 @@ fn samples_are_counted_by_version() {
     assert_eq!(samples(old, None), 0, "there is no table");
     assert!(block_on(first.rows_by_version(&faces)).unwrap().is_empty());
 
-    write(&first, "video/raw", raw(&[(1, "a", "f"), (2, "a", "f"), (3, "a", "f")]));
+    write(
+        &first,
+        "video/raw",
+        raw(&[(1, "a", "f"), (2, "a", "f"), (3, "a", "f")]),
+    );
     let fill = |store: &MetadataStore, filter: Expr| {
         let options = ResolveOptions::default().with_global_filters([filter]);
         let increment = block_on(store.resolve_update(&faces, options)).unwrap();
@@ -190,5 +194,8 @@ fn samples_are_counted_by_version() {
     assert_eq!(samples(old, Some(new)), 1);
     let other = ["nothing".to_owned()];
     let none = block_on(first.samples_of_version(&faces, &other, old, None)).unwrap();
-    assert_eq!(none, 0, "nothing can be stored under columns that are not there");
+    assert_eq!(
+        none, 0,
+        "nothing can be stored under columns that are not there"
+    );
 }

@@ -7,7 +7,7 @@ use crate::screen::Style;
 
 /// How text is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Plain,
     Bold,
     Dim,
@@ -15,7 +15,7 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    pub(super) fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         let code = match self {
             Self::Plain | Self::Tone(Tone::Plain) => return text.to_owned(),
             Self::Bold => "1",

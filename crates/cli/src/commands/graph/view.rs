@@ -211,6 +211,19 @@ impl View {
         Ok(view)
     }
 
+    /// Adds the features that are not there yet.
+    pub(crate) fn add(&mut self, features: impl IntoIterator<Item = Feature>) {
+        for feature in features {
+            match self.features.iter_mut().find(|own| own.key == feature.key) {
+                // One that is only referred to is known now.
+                Some(own) if own.definition.is_none() => *own = feature,
+                Some(_) => {}
+                None => self.features.push(feature),
+            }
+        }
+        self.edges = self.dependencies();
+    }
+
     fn dependencies(&self) -> Vec<Edge> {
         let at: HashMap<&FeatureKey, usize> = self
             .features

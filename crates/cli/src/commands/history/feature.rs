@@ -86,7 +86,9 @@ async fn versions(
     let mut rows: BTreeMap<String, u64> = store.rows_by_version(feature).await?;
     let mut versions: Vec<Version> = Vec::new();
     for row in history.iter().filter(|row| row.feature_key == *feature) {
-        let known = versions.iter().position(|known| known.version == row.feature_version);
+        let known = versions
+            .iter()
+            .position(|known| known.version == row.feature_version);
         let at = known.unwrap_or(versions.len());
         if known.is_none() {
             let definition = row.definition().ok();
@@ -175,5 +177,8 @@ fn listing(versions: &[Version]) -> Listing {
         .number("graphs", all().map(|version| version.graphs.len() as u64))
         .number("rows", all().map(|version| version.rows))
         .number("samples", all().map(|version| version.samples))
-        .text("", all().map(|version| if version.is_current { "current" } else { "" }))
+        .text(
+            "",
+            all().map(|version| if version.is_current { "current" } else { "" }),
+        )
 }

@@ -119,7 +119,11 @@ fn pushes(history: &[PushedFeature], project: Option<&str>) -> Vec<Push> {
 
 impl Push {
     fn document(&self) -> Value {
-        let keys = |keys: &[FeatureKey]| keys.iter().map(|key| key.as_str().into()).collect::<Value>();
+        let keys = |keys: &[FeatureKey]| {
+            keys.iter()
+                .map(|key| Value::from(key.as_str()))
+                .collect::<Value>()
+        };
         let changes = self.changes.as_ref().map(|changes| {
             json!({
                 "added": keys(&changes.added),
@@ -163,7 +167,10 @@ impl Changes {
                 Some(_) => {}
             }
         }
-        let removed = before.features.keys().filter(|key| !after.features.contains_key(*key));
+        let removed = before
+            .features
+            .keys()
+            .filter(|key| !after.features.contains_key(*key));
         changes.removed.extend(removed.cloned());
         changes
     }
@@ -197,7 +204,11 @@ fn listing(pushes: &[Push]) -> Listing {
         .number("features", all().map(|push| push.features.len() as u64))
         .text(
             "compared with the push before",
-            all().map(|push| push.changes.as_ref().map_or_else(|| "first".to_owned(), Changes::words)),
+            all().map(|push| {
+                push.changes
+                    .as_ref()
+                    .map_or_else(|| "first".to_owned(), Changes::words)
+            }),
         );
     let listing = match all().any(|push| !push.tags().is_empty()) {
         true => listing.text("tags", all().map(Push::tags)),
