@@ -138,8 +138,7 @@ fn the_panel_tells_all_of_a_feature() {
         "words",
         "code 7",
         seen["version"].as_str().unwrap(),
-        // Nothing can be said before there are transcripts.
-        "upstream",
+        "Never written",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -78,9 +78,10 @@
 
   // ---- What is found and chosen
 
+  const texts = value => value && typeof value === 'object' ? Object.entries(value).flatMap(([key, inner]) => [key, ...texts(inner)]) : [String(value ?? '')];
   const haystacks = features.map(feature => [
     feature.feature, feature.project, feature.description, feature.version, feature.code_version,
-    ...(feature.id_columns || []), JSON.stringify(feature.metadata || ''),
+    ...(feature.id_columns || []), ...texts(feature.metadata),
     ...feature.fields.flatMap(field => [field.field, field.code_version, field.version]),
     feature.status ? feature.status.category.replaceAll('_', ' ') : '', feature.change ? feature.change.words : '',
   ].join('\n').toLowerCase());
@@ -391,7 +392,7 @@
     }
   });
 
-  // The feature next to the chosen one: of those one step away, or of all, the nearest in that direction.
+  // The feature next to the chosen one: left and right of those one step away, up and down of the column or of all.
   function go(key) {
     if (!features.length) return;
     const cards = scene.cards;
@@ -406,7 +407,7 @@
       const column = others.filter(at => cards[at].x === here.x && (middle(cards[at]).y - from.y) * sign > 0);
       others = column.length ? column : others.filter(at => (middle(cards[at]).y - from.y) * sign > 0);
     }
-    const far = at => { const to = middle(cards[at]); return side ? Math.abs(to.y - from.y) : Math.abs(to.y - from.y) + 3 * Math.abs(to.x - from.x); };
+    const far = at => { const to = middle(cards[at]); return side ? 1e4 * Math.abs(here.x - cards[at].x) + Math.abs(to.y - from.y) : Math.abs(to.y - from.y) + 3 * Math.abs(to.x - from.x); };
     const next = others.reduce((best, at) => best === null || far(at) < far(best) ? at : best, null);
     if (next !== null) choose(next);
   }
