@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use metaxy_core::spec::INITIAL_CODE_VERSION;
 
+use super::card::cut;
 use super::scene::Direction;
 use super::view::{Tone, View};
-use crate::screen::short;
+
+/// At most so many characters of a code version are shown.
+const CODE: usize = 20;
 
 /// The view as a flowchart.
 pub(crate) fn flowchart(view: &View, with_fields: bool, direction: Direction) -> String {
@@ -38,7 +41,7 @@ pub(crate) fn flowchart(view: &View, with_fields: bool, direction: Direction) ->
                     .iter()
                     .map(|field| match field.code_version.as_str() {
                         INITIAL_CODE_VERSION => escaped(&field.key),
-                        code => format!("{} ({})", escaped(&field.key), escaped(short_code(code))),
+                        code => format!("{} ({})", escaped(&field.key), escaped(&cut(code, CODE))),
                     }),
             );
         }
@@ -73,14 +76,6 @@ const STYLES: [(Tone, &str); 5] = [
         "stroke:#7d8796,stroke-width:2px,stroke-dasharray:4 4",
     ),
 ];
-
-/// The start of a code version that is as long as a hash.
-fn short_code(code: &str) -> &str {
-    match code.is_ascii() && code.len() > 20 {
-        true => short(code),
-        false => code,
-    }
-}
 
 /// Text in a label: what has a meaning there is written as a number.
 fn escaped(text: &str) -> String {

@@ -15,6 +15,8 @@ pub(super) fn view(difference: &Difference) -> Result<View> {
     let mut view = View::new(&to.graph, &all, what)?;
     let before = View::new(&from.graph, &all, String::new())?;
     view.add(before.features);
+    // The words say both versions.
+    view.version = None;
     view.store = difference.counted.then(|| difference.store.clone());
     for feature in &mut view.features {
         let change = difference

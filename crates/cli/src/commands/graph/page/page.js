@@ -33,6 +33,8 @@
 
   const state = { q: '', tone: '', feature: -1, field: '' };
   const camera = { x: 0, y: 0, k: 1 };
+  // Whether a person has moved it.
+  let held = false;
 
   // ---- The camera
 
@@ -57,7 +59,7 @@
   // Everything, or so much of it that names can be read.
   function begin() {
     fit();
-    const least = 0.3;
+    const least = 0.4;
     if (camera.k >= least) return;
     camera.k = least;
     camera.x = 36;
@@ -344,7 +346,7 @@
     if (!last) return;
     const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
     if (!moved && pointers.size === 1 && Math.hypot(dx, dy) < 4) return;
-    if (!moved) { moved = true; stage.setPointerCapture(event.pointerId); }
+    if (!moved) { moved = held = true; stage.setPointerCapture(event.pointerId); }
     if (pointers.size === 2) {
       const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
       const { left, top } = stage.getBoundingClientRect();
@@ -371,6 +373,7 @@
   stage.addEventListener('wheel', event => {
     event.preventDefault();
     const { left, top } = stage.getBoundingClientRect();
+    held = true;
     const step = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
     if (event.shiftKey) { camera.x -= step; show(); return; }
     zoom(Math.exp(-step * (event.ctrlKey ? 0.01 : 0.0018)), event.clientX - left, event.clientY - top);
@@ -439,7 +442,7 @@
   $('fields').addEventListener('click', () => { setFields(!scene.fields); keep(); });
   $('help').addEventListener('click', () => help($('keys').hidden));
   window.addEventListener('hashchange', restore);
-  window.addEventListener('resize', () => state.feature < 0 && fit());
+  window.addEventListener('resize', () => held || state.feature >= 0 || begin());
 
   summary();
   $('nothing').hidden = features.length > 0;
