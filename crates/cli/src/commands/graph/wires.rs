@@ -77,3 +77,42 @@ pub(super) fn route(wires: &mut [Wire]) -> i64 {
     let last = wires.iter().filter_map(|wire| wire.row).max();
     last.map_or(1, |last| last + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(wires: &[(i64, &[i64])]) -> (Vec<Option<i64>>, i64) {
+        let wires = wires.iter().enumerate();
+        let mut wires: Vec<Wire> = wires
+            .map(|(owner, (from, to))| Wire::new(owner, *from, to.to_vec()))
+            .collect();
+        let height = route(&mut wires);
+        (wires.iter().map(|wire| wire.row).collect(), height)
+    }
+
+    #[test]
+    fn wires_beside_each_other_share_a_row() {
+        assert_eq!(rows(&[(5, &[5])]), (vec![None], 1));
+        assert_eq!(
+            rows(&[(5, &[2, 9]), (20, &[18])]),
+            (vec![Some(0), Some(0)], 1)
+        );
+        assert_eq!(
+            rows(&[(5, &[2, 9]), (20, &[10])]),
+            (vec![Some(0), Some(1)], 2)
+        );
+    }
+
+    #[test]
+    fn a_wire_turns_before_another_comes_down_in_its_column() {
+        // The first goes down where the second starts.
+        assert_eq!(
+            rows(&[(5, &[20]), (20, &[30])]),
+            (vec![Some(1), Some(0)], 2)
+        );
+        // In a ring both cannot be right, and it ends all the same.
+        let (rows, height) = rows(&[(5, &[20]), (20, &[5])]);
+        assert_eq!((rows[0] == rows[1], height), (false, 2));
+    }
+}
