@@ -10,6 +10,11 @@ use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
 
+mod format;
+
+use format::samples_format;
+pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
+
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
 #[command(name = "metaxy", version, arg_required_else_help = true)]
@@ -42,7 +47,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Show on the files of a folder what Metaxy saves. The folder is only read.
     Demo(Demo),
-    /// List the features or the stores of the project.
+    /// List the features or the stores of the project, or the types of stores.
     List(List),
     /// Show how features stand and what is to be done.
     Status(Status),
@@ -67,6 +72,8 @@ pub(crate) struct Init {
     /// The folder of the project.
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +88,8 @@ pub(crate) struct Demo {
     /// The most files taken.
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub(crate) max_files: usize,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -97,13 +106,8 @@ pub(crate) enum Listed {
     Features,
     /// Stores, their types and fallbacks.
     Stores,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListFormat {
-    /// Print a frame for scripts instead of a table: ndjson, json, csv, tsv or parquet.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    /// Types of stores: those of this build, and those that it lacks.
+    Backends,
 }
 
 #[derive(Debug, Args)]
@@ -125,9 +129,9 @@ pub(crate) struct Output {
     /// first of them.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it.
+    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it; or plain, for people.
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<Layout>,
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +143,7 @@ pub(crate) struct Resolve {
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
     /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
     pub(crate) samples_format: Option<Format>,
     /// Which rows: new, stale, orphaned, or all. Rows of several parts get a column `metaxy_part`, which `metaxy write`
     /// drops. [default: new,stale; a terminal shows all]
@@ -179,12 +183,15 @@ pub(crate) struct Write {
     /// The samples; `-` is standard input. What `metaxy resolve` gave can be written as it is, or with columns added.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it. Standard input is NDJSON by default.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    /// The format of the samples (ndjson, json, csv, tsv or parquet), where their file's extension does not say it. Standard
+    /// input is NDJSON by default.
+    #[arg(long, value_name = "FORMAT", value_parser = samples_format)]
+    pub(crate) samples_format: Option<Format>,
     /// Mark the rows with this run of an orchestrator.
     #[arg(long, value_name = "ID")]
     pub(crate) materialization_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -239,7 +246,7 @@ pub(crate) struct Delete {
     #[arg(long, value_name = "FILE", requires = "orphaned")]
     pub(crate) samples: Option<PathBuf>,
     /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
     pub(crate) samples_format: Option<Format>,
     /// Remove the rows for good. Without it they are marked, and writing a sample again brings it back.
     #[arg(long)]
@@ -247,6 +254,8 @@ pub(crate) struct Delete {
     /// Do not ask.
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +287,8 @@ pub(crate) struct Push {
     /// Note something with it, such as commit=4f1c. May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub(crate) tags: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -285,6 +296,8 @@ pub(crate) struct Lock {
     /// The file. [default: `metaxy_lock_path`, or metaxy.lock beside the configuration]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 fn moment(text: &str) -> Result<Micros, String> {
@@ -335,6 +348,30 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command that does something, by the words that call it.
+    fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+        if command.get_subcommands().next().is_none() {
+            found.push(name.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            leaves(sub, &format!("{name} {}", sub.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_section_in_the_documentation() {
+        let page = include_str!("../../../docs/command.md");
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), "metaxy", &mut commands);
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            let start = format!("\n## `{command}");
+            let listed =
+                page.contains(&format!("{start}`\n")) || page.contains(&format!("{start} "));
+            assert!(listed, "docs/command.md has no section for `{command}`");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod write;
 
 use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cli, Command, Global, List, Listed};
 use crate::project::Project;
 use crate::screen::Screen;
 
@@ -30,6 +30,10 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
             without_store("demo", &cli.global)?;
             return demo::run(args, &screen).await;
         }
+        Command::List(List {
+            what: Listed::Backends,
+            format,
+        }) => return list::backends()?.show(&screen, format.frame()),
         _ => {}
     }
     let project = Project::load(cli.global)?;

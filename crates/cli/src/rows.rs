@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use futures::stream;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, columns};
 
-use crate::args::Output;
+use crate::args::{Layout, Output};
 use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
 use crate::screen::Screen;
 
@@ -30,11 +30,24 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    pub(crate) fn choose(output: Output, screen: &Screen) -> Self {
+    pub(crate) fn choose(output: Output, screen: &Screen) -> Result<Self> {
+        let format = match output.format {
+            Some(Layout::Frame(format)) => Some(format),
+            Some(Layout::Plain) | None => None,
+        };
+        let plain = output.format == Some(Layout::Plain);
         match output.output {
-            Some(path) => Self::File(path, output.format),
-            None if screen.terminal && output.format.is_none() => Self::Screen,
-            None => Self::File(PathBuf::from("-"), output.format),
+            Some(path) if plain => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("'{}' cannot be written as plain", path.display()),
+            )
+            .with_hint(format!(
+                "plain is for people to look at; a file takes {}",
+                Format::names(", ")
+            ))),
+            Some(path) => Ok(Self::File(path, format)),
+            None if plain || screen.terminal && format.is_none() => Ok(Self::Screen),
+            None => Ok(Self::File(PathBuf::from("-"), format)),
         }
     }
 

@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use metaxy_core::{Error, ErrorKind, Result};
+use serde_json::Value;
+
+use crate::args::View;
 
 /// Whether the user's environment lets a terminal show colours (<https://no-color.org>).
 pub(crate) fn colours_wanted() -> bool {
@@ -20,6 +23,8 @@ pub(crate) struct Screen {
     /// How many characters a line of the terminal has; `None` where lines may be of any length.
     pub(crate) width: Option<usize>,
     pub(crate) style: Style,
+    /// Words for people are left out, because a document follows.
+    pub(crate) quiet: bool,
 }
 
 impl Screen {
@@ -30,7 +35,21 @@ impl Screen {
             terminal,
             width: terminal.then_some(width.max(40)),
             style: Style::new(terminal && colours_wanted()),
+            quiet: false,
         }
+    }
+
+    /// The same screen as `view` has it: of a document nothing but the document is shown.
+    pub(crate) fn viewed(self, view: View) -> Self {
+        Self {
+            quiet: view == View::Json,
+            ..self
+        }
+    }
+
+    /// One JSON document, even on a quiet screen.
+    pub(crate) fn document(&self, document: &Value) -> Result<()> {
+        print(&format!("{document:#}\n"))
     }
 
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {
@@ -61,11 +80,18 @@ impl Screen {
     }
 
     pub(crate) fn text(&self, text: &str) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
+        match self.quiet {
+            true => Ok(()),
+            false => print(text),
         }
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,9 @@ use metaxy_core::{
     col,
 };
 
-use crate::args::Delete;
+use serde_json::json;
+
+use crate::args::{Delete, View};
 use crate::project::{Project, feature, filters};
 use crate::rows::count as count_rows;
 use crate::screen::{Screen, confirmed, count};
@@ -30,8 +32,18 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
         true => count(work.samples, "row"),
         false => count(work.samples, "sample"),
     };
+    let told = |deleted: u64, words: String| match args.format.view {
+        View::Plain => screen.line(words),
+        View::Json => screen.document(&json!({
+            "feature": feature.as_str(),
+            "store": store.name(),
+            "hard": args.hard,
+            "matched": work.samples,
+            "deleted": deleted,
+        })),
+    };
     if work.samples == 0 {
-        return screen.line(format_args!("{feature}: {rows} match; nothing was deleted"));
+        return told(0, format!("{feature}: {rows} match; nothing was deleted"));
     }
     if !args.yes {
         let name = store.name();
@@ -40,29 +52,17 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
             false => format!("mark {rows} of {feature} in store {name} as deleted"),
         };
         if !confirmed(&what)? {
-            return screen.line("Nothing was deleted.");
+            return told(0, "Nothing was deleted.".to_owned());
         }
     }
-    let deleted = match work.target {
-        Target::Rows(rows) => store.delete_rows(&feature, rows).await?,
-        Target::Matching(deletes) => {
-            let mut deleted = 0;
-            for filters in deletes {
-                let options = match args.hard {
-                    true => DeleteOptions::hard(),
-                    false => DeleteOptions::soft(),
-                };
-                deleted += store
-                    .delete(&feature, options.with_filters(filters))
-                    .await?;
-            }
-            deleted
-        }
-    };
-    screen.line(match args.hard {
-        true => format!("{feature}: {} removed for good", count(deleted, "row")),
-        false => format!("{feature}: {} deleted", count(deleted, "sample")),
-    })
+    let deleted = work.target.delete(&store, &feature, args.hard).await?;
+    told(
+        deleted,
+        match args.hard {
+            true => format!("{feature}: {} removed for good", count(deleted, "row")),
+            false => format!("{feature}: {} deleted", count(deleted, "sample")),
+        },
+    )
 }
 
 /// What is to be deleted.
@@ -76,6 +76,25 @@ enum Target {
     Rows(Rows),
     /// All samples that the filters of one of the deletes let through.
     Matching(Vec<Vec<Expr>>),
+}
+
+impl Target {
+    /// Deletes; returns how many rows were marked or removed.
+    async fn delete(self, store: &MetadataStore, feature: &FeatureKey, hard: bool) -> Result<u64> {
+        let deletes = match self {
+            Self::Rows(rows) => return store.delete_rows(feature, rows).await,
+            Self::Matching(deletes) => deletes,
+        };
+        let mut deleted = 0;
+        for filters in deletes {
+            let options = match hard {
+                true => DeleteOptions::hard(),
+                false => DeleteOptions::soft(),
+            };
+            deleted += store.delete(feature, options.with_filters(filters)).await?;
+        }
+        Ok(deleted)
+    }
 }
 
 /// How many rows a delete with these filters meets.

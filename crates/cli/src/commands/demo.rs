@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use metaxy_core::store::StatusOptions;
 use metaxy_core::{Access, Result};
+use serde_json::{Map, Value, json};
 
 use super::status;
-use crate::args::Demo;
+use crate::args::{Demo, View};
 use crate::demo::files::work::{ChangeOptions, CopyOptions, WorkCopy};
 use crate::demo::folder::DemoFolder;
 use crate::demo::pipeline::{DERIVED, Pipeline, Run};
@@ -20,10 +21,12 @@ const NAMED: usize = 10;
 
 pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
     let started = Instant::now();
+    let view = args.format.view;
+    let screen = &screen.viewed(view);
     if let Some(work) = &args.work
         && let Some(folder) = DemoFolder::existing(work)?
     {
-        return again(&folder, screen).await;
+        return again(&folder, screen, view).await;
     }
     let options = CopyOptions::default().with_max_files(args.max_files);
     let (mut folder, copy) = DemoFolder::create(&args.folder, args.work.as_deref(), &options)?;
@@ -66,11 +69,14 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
         "All of it is in {} ({seconds:.1} s). Delete the folder when you are done.",
         folder.path.display()
     ))?;
-    next(&folder, screen)
+    next(&folder, screen)?;
+    report(view, screen, || {
+        document(&folder, Some(&first), &runs, Some(agree))
+    })
 }
 
 /// What the user's own edits in the folder of an earlier demonstration made stale.
-async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
+async fn again(folder: &DemoFolder, screen: &Screen, view: View) -> Result<()> {
     let pipeline = open(folder).await?;
     let run = pipeline.run().await?;
     let changed = &run.changed;
@@ -86,7 +92,8 @@ async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
             count(run.files, "file"),
             folder.files().display()
         ))?;
-        return next(folder, screen);
+        next(folder, screen)?;
+        return report(view, screen, || document(folder, None, &[], None));
     }
     screen.heading("Since the last run")?;
     for (what, files) in lists {
@@ -98,9 +105,50 @@ async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
         }
     }
     screen.blank()?;
-    tell(&[("your edits".to_owned(), run)], screen)?;
+    let runs = [("your edits".to_owned(), run)];
+    tell(&runs, screen)?;
     stand(&pipeline, screen).await?;
-    next(folder, screen)
+    next(folder, screen)?;
+    report(view, screen, || document(folder, None, &runs, None))
+}
+
+fn report(view: View, screen: &Screen, document: impl FnOnce() -> Value) -> Result<()> {
+    match view {
+        View::Plain => Ok(()),
+        View::Json => screen.document(&document()),
+    }
+}
+
+/// `checked`: how many results were computed again from scratch and came out alike.
+fn document(
+    folder: &DemoFolder,
+    first: Option<&Run>,
+    runs: &[(String, Run)],
+    checked: Option<u64>,
+) -> Value {
+    let runs = runs.iter().map(|(what, run)| run_document(what, run));
+    json!({
+        "folder": folder.path.display().to_string(),
+        "config_file": folder.config_file().display().to_string(),
+        "first_run": first.map(|run| run_document("the copy", run)),
+        "runs": runs.collect::<Vec<_>>(),
+        "checked_results": checked,
+    })
+}
+
+fn run_document(after: &str, run: &Run) -> Value {
+    let derived = DERIVED.iter().zip(run.derived);
+    let by_feature: Map<String, Value> = derived
+        .map(|(feature, counts)| ((*feature).to_owned(), (counts.new + counts.stale).into()))
+        .collect();
+    json!({
+        "after": after,
+        "files": run.files,
+        "computed": run.computed(),
+        "computed_by_feature": by_feature,
+        "computed_by_file": run.by_file(),
+        "computed_from_scratch": run.everything(),
+    })
 }
 
 async fn open(folder: &DemoFolder) -> Result<Pipeline> {

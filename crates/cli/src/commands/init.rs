@@ -6,7 +6,9 @@ use std::path::Path;
 
 use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::args::Init;
+use serde_json::json;
+
+use crate::args::{Init, View};
 use crate::screen::{Screen, program, shell_word};
 
 /// The files of a new project; `{project}` stands for its name.
@@ -40,6 +42,15 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
     };
     for (path, content) in FILES {
         write(&folder.join(path), &content.replace("{project}", &project))?;
+    }
+    let view = args.format.view;
+    if view == View::Json {
+        let files: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        return screen.document(&json!({
+            "project": project,
+            "folder": folder.display().to_string(),
+            "files": files,
+        }));
     }
     screen.line(format_args!(
         "Project {project} starts in {}:",

@@ -24,7 +24,7 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
     options.keep = args.keep;
     options.older_than = args.older_than;
     options.retention = args.retention;
-    let format = args.format.format;
+    let format = args.format.frame();
     let show = |report: &MaintainReport, tense: Tense| match format {
         Some(_) => listing(report).show(screen, format),
         None => tell(report, tense, screen),

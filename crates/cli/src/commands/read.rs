@@ -14,7 +14,7 @@ const SHOWN: u64 = 20;
 pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
     let feature = feature(&store, &args.feature)?;
-    let destination = Destination::choose(args.output, screen);
+    let destination = Destination::choose(args.output, screen)?;
     let mut options = ReadOptions::default()
         .with_filters(filters(&args.filters)?)
         .with_feature_history(args.with_feature_history || args.feature_version.is_some())

@@ -7,7 +7,9 @@ use metaxy_core::plan::Part;
 use metaxy_core::store::{Counts, LazyIncrement};
 use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
 
-use crate::args::{self, Resolve};
+use serde_json::json;
+
+use crate::args::{self, Layout, Resolve};
 use crate::frames::Format;
 use crate::listing::Listing;
 use crate::preview::Preview;
@@ -24,14 +26,27 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     let mut options = ResolveOptions::default()
         .with_global_filters(filters(&args.filters)?)
         .with_staleness_predicates(filters(&args.stale_if)?);
+    let format = args.output.format;
+    let destination = Destination::choose(args.output, screen)?;
     let samples = args.samples.as_deref();
     options.samples = samples_of(&store, &feature, samples, args.samples_format).await?;
     let increment = store.resolve_lazy(&feature, options).await?;
     if args.count {
         let counts = increment.counts().await?;
-        return count_of(counts).show(screen, args.output.format);
+        return match format {
+            Some(Layout::Frame(Format::Json)) => screen.document(&json!({
+                "feature": feature.as_str(),
+                "version": store.graph().feature_version(&feature)?,
+                "store": store.name(),
+                "new": counts.new,
+                "stale": counts.stale,
+                "orphaned": counts.orphaned,
+            })),
+            Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
+            Some(Layout::Plain) | None => count_of(counts).show(screen, None),
+        };
     }
-    match Destination::choose(args.output, screen) {
+    match destination {
         Destination::Screen => {
             let parts = chosen(&args.parts, &[Part::New, Part::Stale, Part::Orphaned]);
             show(project, &store, &feature, increment, &parts, screen).await

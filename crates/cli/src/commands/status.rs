@@ -22,9 +22,9 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     for feature in &features {
         statuses.push(store.status(feature, options.clone()).await?);
     }
-    listing(&statuses, store.name()).show(screen, args.format.format)?;
+    listing(&statuses, store.name()).show(screen, args.format.frame())?;
     if screen.terminal
-        && args.format.format.is_none()
+        && args.format.frame().is_none()
         && let Some(command) = statuses
             .iter()
             .find_map(|status| next(status, &project.command()))

@@ -251,7 +251,7 @@ impl Items {
             Some(b'{') => {
                 return Err(self
                     .broken("this is an object, not an array of objects")
-                    .with_hint("if there is one object per line, use --format ndjson"));
+                    .with_hint("if there is one object per line, use --samples-format ndjson"));
             }
             Some(_) => return Err(self.broken("this is no array of objects")),
         }
@@ -340,7 +340,7 @@ fn parse(file: &str, place: Place, bytes: &[u8]) -> Result<Row> {
             Err(
                 invalid(file, message).with_hint(match (place, start.first()) {
                     (Place::Line(_), Some(b'[')) => {
-                        "if the file is one array of objects, use --format json"
+                        "if the file is one array of objects, use --samples-format json"
                     }
                     (Place::Line(_), Some(b'{')) => "NDJSON has one whole object per line",
                     _ => "each row is an object such as {\"id\": 1}",

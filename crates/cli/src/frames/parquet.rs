@@ -25,7 +25,7 @@ pub(super) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
     let (name, file) = source.into_file()?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| {
         invalid(&name, format!("this is no whole Parquet file: {e}"))
-            .with_hint("name its format with --format")
+            .with_hint("name its format with --samples-format")
     })?;
     let own = metadata.schema().clone();
     let mut fields = Vec::with_capacity(own.fields().len());

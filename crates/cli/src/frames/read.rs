@@ -155,7 +155,7 @@ pub fn open_reader(
 /// As [`open_reader`].
 pub fn open_reader_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FrameReader> {
     let path = path.as_ref();
-    let format = Format::choose(options.format, path, None)?;
+    let format = Format::choose(options.format, path, None, super::READ_FLAG)?;
     read(Source::open(path)?, format, options)
 }
 

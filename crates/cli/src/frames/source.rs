@@ -80,7 +80,7 @@ impl Source {
             text.consume(3);
         } else if start.starts_with(b"PAR1") {
             return Err(invalid(&self.name, "this is a Parquet file, not text")
-                .with_hint("use --format parquet"));
+                .with_hint("use --samples-format parquet"));
         } else if start.starts_with(&[0x1f, 0x8b]) {
             return Err(invalid(&self.name, "the file is compressed")
                 .with_hint("unpack it on the way, such as `gzip -dc FILE | metaxy … -`"));

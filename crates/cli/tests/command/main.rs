@@ -7,6 +7,8 @@
 )]
 
 mod demo;
+mod documented;
+mod documents;
 mod errors;
 mod externals;
 mod formats;
