@@ -11,9 +11,11 @@ use metaxy_core::clock::Micros;
 use crate::frames::Format;
 
 mod format;
+mod status;
 
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
+pub(crate) use status::Status;
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
@@ -108,18 +110,6 @@ pub(crate) enum Listed {
     Stores,
     /// Types of stores: those of this build, and those that it lacks.
     Backends,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The features. [default: all]
-    #[arg(value_name = "FEATURE")]
-    pub(crate) features: Vec<String>,
-    /// Count only samples for which this holds, in every feature. May be repeated.
-    #[arg(long = "filter", value_name = "SQL")]
-    pub(crate) filters: Vec<String>,
-    #[command(flatten)]
-    pub(crate) format: ListFormat,
 }
 
 /// Where rows go.

@@ -12,14 +12,41 @@ mod resolve;
 pub(crate) mod status;
 mod write;
 
+use std::process::ExitCode;
+
 use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::args::{Cli, Command, Global, List, Listed};
 use crate::project::Project;
 use crate::screen::Screen;
 
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// A condition that was to be checked does not hold.
+    NotInSync,
+}
+
+impl Outcome {
+    pub(crate) fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::NotInSync => 3,
+        })
+    }
+}
+
 /// Does what was typed.
-pub(crate) async fn run(cli: Cli) -> Result<()> {
+pub(crate) async fn run(cli: Cli) -> Result<Outcome> {
+    if let Command::Status(args) = cli.command {
+        let project = Project::load(cli.global)?;
+        return status::run(&project, &args, &Screen::stdout()).await;
+    }
+    other(cli).await.map(|()| Outcome::Done)
+}
+
+async fn other(cli: Cli) -> Result<()> {
     let screen = Screen::stdout();
     match cli.command {
         Command::Init(args) => {
@@ -39,7 +66,6 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
     let project = Project::load(cli.global)?;
     match cli.command {
         Command::List(args) => list::run(&project, &args, &screen).await,
-        Command::Status(args) => status::run(&project, &args, &screen).await,
         Command::Resolve(args) => resolve::run(&project, args, &screen).await,
         Command::Write(args) => write::run(&project, args, &screen).await,
         Command::Read(args) => read::run(&project, args, &screen).await,
@@ -47,7 +73,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Maintain(args) => maintain::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
-        Command::Init(_) | Command::Demo(_) => Ok(()),
+        Command::Init(_) | Command::Demo(_) | Command::Status(_) => Ok(()),
     }
 }
 

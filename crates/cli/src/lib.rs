@@ -66,7 +66,7 @@ where
         .build()
         .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
     match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.code(),
         Err(error) => {
             report::error(&error);
             ExitCode::FAILURE

@@ -146,7 +146,8 @@ impl Listing {
         grid
     }
 
-    fn frame(&self, format: Format) -> Result<RecordBatch> {
+    /// What scripts get.
+    pub(crate) fn frame(&self, format: Format) -> Result<RecordBatch> {
         let lists = !matches!(format, Format::Csv | Format::Tsv);
         let columns = self
             .columns

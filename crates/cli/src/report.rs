@@ -1,6 +1,7 @@
 //! How an error is told.
 
 use std::error::Error as _;
+use std::fmt::Display;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stderr};
 
@@ -13,6 +14,11 @@ pub(crate) fn error(error: &Error) {
     let style = Style::new(stderr().is_terminal() && colours_wanted());
     // Nobody is left to be told if this fails.
     let _ = stderr().write_all(text(error, style).as_bytes());
+}
+
+/// Writes a line to standard error that is no error.
+pub(crate) fn note(text: impl Display) {
+    let _ = stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 fn text(error: &Error, style: Style) -> String {

@@ -1,5 +1,6 @@
 //! Rows of features on their way from and to files.
 
+mod first;
 mod hints;
 mod ids;
 mod parts;
@@ -18,6 +19,7 @@ use crate::args::{Layout, Output};
 use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
 use crate::screen::Screen;
 
+pub(crate) use first::{FirstRows, Tally};
 pub(crate) use ids::with_ids;
 pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};
 

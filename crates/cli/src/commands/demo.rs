@@ -298,7 +298,7 @@ async fn stand(pipeline: &Pipeline, screen: &Screen) -> Result<()> {
     for feature in store.graph().topological() {
         statuses.push(store.status(&feature, StatusOptions::default()).await?);
     }
-    status::listing(&statuses, store.name()).show(screen, None)?;
+    status::listing(&statuses, store.name(), false).show(screen, None)?;
     screen.blank()
 }
 

@@ -29,6 +29,7 @@ mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod values;
 mod write;
 
 use std::fmt;
@@ -38,6 +39,7 @@ use std::str::FromStr;
 use metaxy_core::{Error, ErrorKind, Result};
 
 pub use read::{FrameReader, ReadOptions, open_reader, open_reader_with};
+pub(crate) use values::values;
 pub use write::{Finished, FrameWriter};
 
 /// The most rows a reader puts into one batch.

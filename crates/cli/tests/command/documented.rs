@@ -58,16 +58,13 @@ fn shape(value: &Value) -> Shape {
             members
                 .iter()
                 .map(|(name, value)| {
-                    let named = [
-                        "tags",
-                        "computed_by_feature",
-                        "metadata",
-                        "rename",
-                        "filters",
-                    ];
-                    let below = match (named.contains(&name.as_str()), value) {
-                        (true, Value::Object(members)) => {
+                    let below = match (name.as_str(), value) {
+                        ("tags" | "computed_by_feature", Value::Object(members)) => {
                             Shape::Named(Box::new(together(members.values().map(shape))))
+                        }
+                        // Rows have the user's columns.
+                        ("new" | "stale" | "orphaned" | "rows", Value::Array(_)) => {
+                            Shape::Array(Box::new(Shape::Unknown))
                         }
                         _ => shape(value),
                     };

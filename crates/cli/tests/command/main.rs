@@ -14,5 +14,6 @@ mod externals;
 mod formats;
 mod maintain;
 mod pushed;
+mod status;
 mod support;
 mod tour;
