@@ -10,9 +10,11 @@ use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
 
+mod describe;
 mod format;
 mod status;
 
+pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
 pub(crate) use status::Status;
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Push(Push),
     /// Write a lock file: the features of other projects that this one depends on, as the store has them now.
     Lock(Lock),
+    /// Describe a feature, or the graph as a whole.
+    Describe(Describe),
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod delete;
 mod demo;
+mod describe;
 mod init;
 mod list;
 mod lock;
@@ -73,6 +74,7 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Maintain(args) => maintain::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
+        Command::Describe(args) => describe::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) | Command::Status(_) => Ok(()),
     }
 }

@@ -29,6 +29,7 @@ mod project;
 mod report;
 mod rows;
 mod screen;
+mod versions;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! Lists that people read as a table and scripts as a frame.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -214,6 +215,26 @@ fn list_array(lists: &[Vec<String>]) -> ListArray {
         builder.append_value(list.iter().map(Some));
     }
     builder.finish()
+}
+
+/// Names and what they stand for, one per line.
+#[derive(Debug, Default)]
+pub(crate) struct Facts(Vec<(String, String)>);
+
+impl Facts {
+    pub(crate) fn add(&mut self, name: &str, value: impl Display) {
+        self.0.push((name.to_owned(), value.to_string()));
+    }
+
+    pub(crate) fn show(&self, screen: &Screen) -> Result<()> {
+        let names = self.0.iter().map(|(name, _)| name.chars().count());
+        let width = names.max().unwrap_or_default();
+        for (name, value) in &self.0 {
+            let gap = " ".repeat(width - name.chars().count());
+            screen.line(format_args!("{}{gap}   {value}", screen.style.dim(name)))?;
+        }
+        Ok(())
+    }
 }
 
 /// A table of cells.

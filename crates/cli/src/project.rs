@@ -54,6 +54,19 @@ impl Project {
         format!("{}{}", program(), self.arguments)
     }
 
+    /// The project that an argument names.
+    pub(crate) fn asked_for(&self) -> Option<&str> {
+        let origin = self.config.origin("project");
+        let argument = origin.is_some_and(|origin| *origin == Origin::Argument);
+        self.config.project().filter(|_| argument)
+    }
+
+    /// The store without a graph: for what was pushed to it.
+    pub(crate) fn store(&self, access: Access) -> Result<MetadataStore> {
+        let name = Some(self.store_name());
+        MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)
+    }
+
     /// The name of the store.
     pub(crate) fn store_name(&self) -> &str {
         self.store
@@ -113,7 +126,7 @@ impl Project {
         if let Some(graph) = self.locked_graph()? {
             return MetadataStore::from_config(&self.config, name, access, &graph);
         }
-        let store = MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)?;
+        let store = self.store(access)?;
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use chrono::{DateTime, SecondsFormat};
+use metaxy_core::clock::Micros;
 use metaxy_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
@@ -153,6 +155,14 @@ pub(crate) fn confirmed(what: &str) -> Result<bool> {
 /// `1 sample`, `2 samples`.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A moment as RFC 3339 in UTC.
+pub(crate) fn moment(at: Micros) -> String {
+    match DateTime::from_timestamp_micros(at) {
+        Some(moment) => moment.to_rfc3339_opts(SecondsFormat::Micros, true),
+        None => at.to_string(),
+    }
 }
 
 /// The start of a version, which is enough to tell it from others by eye.

@@ -59,9 +59,10 @@ fn shape(value: &Value) -> Shape {
                 .iter()
                 .map(|(name, value)| {
                     let below = match (name.as_str(), value) {
-                        ("tags" | "computed_by_feature", Value::Object(members)) => {
-                            Shape::Named(Box::new(together(members.values().map(shape))))
-                        }
+                        (
+                            "tags" | "computed_by_feature" | "rename" | "metadata",
+                            Value::Object(members),
+                        ) => Shape::Named(Box::new(together(members.values().map(shape)))),
                         // Rows have the user's columns.
                         ("new" | "stale" | "orphaned" | "rows", Value::Array(_)) => {
                             Shape::Array(Box::new(Shape::Unknown))

@@ -6,13 +6,13 @@ use crate::documented::assert_shape;
 use crate::support::{Folder, RAW};
 
 /// The document that a run prints.
-fn document(folder: &Folder, args: &[&str], input: &str) -> Value {
+pub(crate) fn document(folder: &Folder, args: &[&str], input: &str) -> Value {
     let text = folder.ok_with(&[args, &["--format", "json"]].concat(), input);
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{args:?}: {e}: {text}"))
 }
 
 /// The document that a run prints, checked against the section of its command.
-fn documented(folder: &Folder, command: &str, args: &[&str], input: &str) -> Value {
+pub(crate) fn documented(folder: &Folder, command: &str, args: &[&str], input: &str) -> Value {
     let document = document(folder, args, input);
     assert_shape(command, 0, &document);
     document

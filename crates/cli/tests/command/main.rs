@@ -7,6 +7,7 @@
 )]
 
 mod demo;
+mod describe;
 mod documented;
 mod documents;
 mod errors;

@@ -3,6 +3,7 @@
 mod buffered;
 mod builder;
 mod copy;
+mod count;
 mod delete;
 mod diff;
 mod increment;

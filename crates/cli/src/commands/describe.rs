@@ -1,0 +1,17 @@
+//! `metaxy describe`.
+
+mod feature;
+mod graph;
+
+use metaxy_core::Result;
+
+use crate::args::{Describe, Described};
+use crate::project::Project;
+use crate::screen::Screen;
+
+pub(super) async fn run(project: &Project, args: Describe, screen: &Screen) -> Result<()> {
+    match args.what() {
+        Described::Feature(args) => feature::run(project, &args, screen).await,
+        Described::Graph(args) => graph::run(project, &args, screen).await,
+    }
+}
