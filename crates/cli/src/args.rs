@@ -12,11 +12,15 @@ use crate::frames::Format;
 
 mod describe;
 mod format;
+mod metadata;
 mod status;
 
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
+pub(crate) use metadata::{
+    Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
+};
 pub(crate) use status::Status;
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
@@ -71,6 +75,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Describe a feature, or the graph as a whole.
     Describe(Describe),
+    /// Copy, delete, rebase or drop what stores have of whole features.
+    Metadata(Metadata),
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod init;
 mod list;
 mod lock;
 mod maintain;
+mod metadata;
 mod push;
 mod read;
 mod resolve;
@@ -40,11 +41,18 @@ impl Outcome {
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli) -> Result<Outcome> {
-    if let Command::Status(args) = cli.command {
-        let project = Project::load(cli.global)?;
-        return status::run(&project, &args, &Screen::stdout()).await;
+    let screen = Screen::stdout();
+    match cli.command {
+        Command::Status(args) => {
+            let project = Project::load(cli.global)?;
+            status::run(&project, &args, &screen).await
+        }
+        Command::Metadata(args) => {
+            let project = Project::load(cli.global)?;
+            metadata::run(&project, args, &screen).await
+        }
+        _ => other(cli).await.map(|()| Outcome::Done),
     }
-    other(cli).await.map(|()| Outcome::Done)
 }
 
 async fn other(cli: Cli) -> Result<()> {
@@ -75,7 +83,7 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Describe(args) => describe::run(&project, args, &screen).await,
-        Command::Init(_) | Command::Demo(_) | Command::Status(_) => Ok(()),
+        Command::Init(_) | Command::Demo(_) | Command::Status(_) | Command::Metadata(_) => Ok(()),
     }
 }
 

@@ -114,7 +114,17 @@ impl Project {
     /// The store with the project's graph, and with what other projects have pushed in place of external features, as far as the
     /// configuration (`sync`, `extra_features`, `locked`) wants it.
     pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
-        let store = self.open_unsynced(access).await?;
+        self.open_named(None, access).await
+    }
+
+    /// As [`Project::open`], another store than the project's if one is named.
+    pub(crate) async fn open_named(
+        &self,
+        name: Option<&str>,
+        access: Access,
+    ) -> Result<MetadataStore> {
+        let store = self.unsynced(name.unwrap_or_else(|| self.store_name()), access);
+        let store = store.await?;
         let synced = store.sync_from_config(&self.config).await?;
         Ok(store.with_graph(synced.graph))
     }
@@ -122,11 +132,20 @@ impl Project {
     /// The store with the project's graph: the defined one with what its lock file adds, or where no feature files are named the
     /// one that was last pushed to the store or to one it falls back to.
     pub(crate) async fn open_unsynced(&self, access: Access) -> Result<MetadataStore> {
-        let name = Some(self.store_name());
+        self.unsynced(self.store_name(), access).await
+    }
+
+    /// Another store, to read what it has of the features of `store`.
+    pub(crate) fn sibling(&self, name: &str, store: &MetadataStore) -> Result<MetadataStore> {
+        MetadataStore::from_config(&self.config, Some(name), Access::Read, store.graph())
+    }
+
+    async fn unsynced(&self, name: &str, access: Access) -> Result<MetadataStore> {
         if let Some(graph) = self.locked_graph()? {
-            return MetadataStore::from_config(&self.config, name, access, &graph);
+            return MetadataStore::from_config(&self.config, Some(name), access, &graph);
         }
-        let store = self.store(access)?;
+        let empty = self.empty_graph()?;
+        let store = MetadataStore::from_config(&self.config, Some(name), access, &empty)?;
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use chrono::{DateTime, SecondsFormat};
 use metaxy_core::clock::Micros;
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_core::{Error, ErrorKind, Result, blocking};
 use serde_json::Value;
 
 use crate::args::View;
@@ -133,7 +133,7 @@ impl Style {
 }
 
 /// Asks whether to do `what`.
-pub(crate) fn confirmed(what: &str) -> Result<bool> {
+pub(crate) async fn confirmed(what: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -144,10 +144,14 @@ pub(crate) fn confirmed(what: &str) -> Result<bool> {
     let mut screen = io::stderr();
     write!(screen, "This will {what}. Go on? [y/N] ")?;
     screen.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    // On a thread of its own, so that an interrupt is heard meanwhile.
+    let answer = blocking::run("terminal", || {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer)
+    });
     Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
+        answer.await?.trim().to_ascii_lowercase().as_str(),
         "y" | "yes"
     ))
 }

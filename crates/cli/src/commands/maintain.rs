@@ -42,7 +42,7 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
             0 => String::new(),
             rows => format!("remove {} and ", count(rows, "superseded row")),
         };
-        if !confirmed(&format!("{rows}put store {} in order", store.name()))? {
+        if !confirmed(&format!("{rows}put store {} in order", store.name())).await? {
             return screen.line("Nothing was done.");
         }
     }

@@ -14,6 +14,7 @@ mod errors;
 mod externals;
 mod formats;
 mod maintain;
+mod metadata;
 mod pushed;
 mod status;
 mod support;

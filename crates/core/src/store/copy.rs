@@ -108,7 +108,7 @@ impl MetadataStore {
         options: CopyOptions,
     ) -> Result<CopyReport> {
         self.require_write("be copied into")?;
-        self.check_source(source)?;
+        self.can_copy_from(source)?;
         let features = self.features_to_copy(&options)?;
         let mut report = CopyReport::default();
         for feature in features {
@@ -169,7 +169,11 @@ impl MetadataStore {
         Ok(appended.rows)
     }
 
-    fn check_source(&self, source: &MetadataStore) -> Result<()> {
+    /// Whether `source` can be copied into this store; [`copy_from`](Self::copy_from) asks this first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if `source` is this store; [`ErrorKind::HashMismatch`] if it hashes otherwise.
+    pub fn can_copy_from(&self, source: &MetadataStore) -> Result<()> {
         let backends = [&self.inner.backend, &source.inner.backend];
         let [here, there] = backends.map(|backend| Arc::as_ptr(backend).cast::<()>());
         // One configuration names a store once; a store that was never named says nothing by its name.
