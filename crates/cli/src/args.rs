@@ -10,11 +10,13 @@ use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
 
+mod config;
 mod describe;
 mod format;
 mod metadata;
 mod status;
 
+pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Describe(Describe),
     /// Copy, delete, rebase or drop what stores have of whole features.
     Metadata(Metadata),
+    /// Show the configuration.
+    Config(ConfigArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! What is done for each command.
 
+mod config;
 mod delete;
 mod demo;
 mod describe;
@@ -82,6 +83,7 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Maintain(args) => maintain::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
+        Command::Config(args) => config::run(&project, &args, &screen),
         Command::Describe(args) => describe::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) | Command::Status(_) | Command::Metadata(_) => Ok(()),
     }

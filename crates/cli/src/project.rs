@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use glob::Pattern;
-use metaxy_core::config::{ConfigLoader, ConfigOverrides, Origin};
+use metaxy_core::config::{ConfigLoader, ConfigOverrides, Entry, Origin};
 use metaxy_core::system::LockFile;
 use metaxy_core::toml_features::read_features;
 use metaxy_core::{
@@ -52,6 +52,18 @@ impl Project {
     /// How to run this program again on the same project and store.
     pub(crate) fn command(&self) -> String {
         format!("{}{}", program(), self.arguments)
+    }
+
+    /// Every setting that has a value, as this run takes it: `--store` too.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.config.entries().cloned().collect();
+        if let Some(store) = &self.store
+            && let Some(entry) = entries.iter_mut().find(|entry| entry.path == "store")
+        {
+            entry.value = toml::Value::from(store.as_str()).to_string();
+            entry.origin = Origin::Argument;
+        }
+        entries
     }
 
     /// The project that an argument names.

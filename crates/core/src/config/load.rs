@@ -8,9 +8,10 @@ use toml::Value;
 
 use super::Config;
 use super::env::{self, Environment};
-use super::interpolate::interpolate;
+use super::interpolate::{interpolate, references};
 use super::origin::Origin;
 use super::overrides::ConfigOverrides;
+use super::redact::is_secret_key;
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -109,9 +110,10 @@ impl ConfigLoader {
 
         check_keys(&mut tree)?;
         drop_incomplete_stores(&mut tree);
+        let secrets = secrets_of(&tree, &environment);
         let unset = interpolate_tree(&mut tree, &environment)?;
         let settings = Settings::read(&tree, &start_dir, unset)?;
-        Ok(Config::new(settings, &tree, files))
+        Ok(Config::new(settings, &tree, files, &secrets))
     }
 }
 
@@ -325,6 +327,21 @@ fn interpolate_tree(
         Some(unset) => Err(unset.error()),
         None => Ok(in_stores),
     }
+}
+
+/// What the variables hold that files refer to and whose names are those of secrets.
+fn secrets_of(tree: &Table, environment: &Environment) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for node in tree.values() {
+        node.strings(&mut |text| {
+            let names = references(text).filter(|name| is_secret_key(name));
+            let values = names.filter_map(|name| environment.get(name));
+            secrets.extend(values.filter(|value| !value.is_empty()).map(str::to_owned));
+        });
+    }
+    // Where one holds another, the longer one goes first.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
 }
 
 fn collect(unset: &mut Vec<Unset>) -> impl FnMut(&str, String, &Origin) {
