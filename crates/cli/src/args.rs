@@ -12,12 +12,14 @@ use crate::frames::Format;
 
 mod config;
 mod describe;
+mod explain;
 mod format;
 mod metadata;
 mod status;
 
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
+pub(crate) use explain::Explain;
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
 pub(crate) use metadata::{
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     Metadata(Metadata),
     /// Show the configuration.
     Config(ConfigArgs),
+    /// Show the plan of a resolve, and what it becomes in the store's engine.
+    Explain(Explain),
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod config;
 mod delete;
 mod demo;
 mod describe;
+mod explain;
 mod init;
 mod list;
 mod lock;
@@ -84,6 +85,7 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Config(args) => config::run(&project, &args, &screen),
+        Command::Explain(args) => explain::run(&project, args, &screen).await,
         Command::Describe(args) => describe::run(&project, args, &screen).await,
         Command::Init(_) | Command::Demo(_) | Command::Status(_) | Command::Metadata(_) => Ok(()),
     }

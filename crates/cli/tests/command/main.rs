@@ -12,6 +12,7 @@ mod describe;
 mod documented;
 mod documents;
 mod errors;
+mod explain;
 mod externals;
 mod formats;
 mod maintain;
