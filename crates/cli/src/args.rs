@@ -15,6 +15,7 @@ mod describe;
 mod explain;
 mod format;
 mod metadata;
+mod shell;
 mod status;
 
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
@@ -25,6 +26,7 @@ pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
 pub(crate) use metadata::{
     Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
 };
+pub(crate) use shell::{Completions, ManPages};
 pub(crate) use status::Status;
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
@@ -85,6 +87,10 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     /// Show the plan of a resolve, and what it becomes in the store's engine.
     Explain(Explain),
+    /// Print a script with which a shell completes what is typed.
+    Completions(Completions),
+    /// Write the man pages.
+    Man(ManPages),
 }
 
 #[derive(Debug, Args)]

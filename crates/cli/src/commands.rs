@@ -13,6 +13,7 @@ mod metadata;
 mod push;
 mod read;
 mod resolve;
+mod shell;
 pub(crate) mod status;
 mod write;
 
@@ -68,6 +69,8 @@ async fn other(cli: Cli) -> Result<()> {
             without_store("demo", &cli.global)?;
             return demo::run(args, &screen).await;
         }
+        Command::Completions(args) => return shell::completions(&args, &screen),
+        Command::Man(args) => return shell::man(&args, &screen),
         Command::List(List {
             what: Listed::Backends,
             format,
@@ -87,7 +90,13 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Config(args) => config::run(&project, &args, &screen),
         Command::Explain(args) => explain::run(&project, args, &screen).await,
         Command::Describe(args) => describe::run(&project, args, &screen).await,
-        Command::Init(_) | Command::Demo(_) | Command::Status(_) | Command::Metadata(_) => Ok(()),
+        // Done above.
+        Command::Init(_)
+        | Command::Demo(_)
+        | Command::Status(_)
+        | Command::Metadata(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(()),
     }
 }
 

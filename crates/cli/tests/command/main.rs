@@ -18,6 +18,7 @@ mod formats;
 mod maintain;
 mod metadata;
 mod pushed;
+mod shell;
 mod status;
 mod support;
 mod tour;
