@@ -14,12 +14,13 @@ mod write;
 
 use metaxy_core::{Error, ErrorKind, Result};
 
+use crate::Features;
 use crate::args::{Cli, Command, Global};
 use crate::project::Project;
 use crate::screen::Screen;
 
-/// Does what was typed.
-pub(crate) async fn run(cli: Cli) -> Result<()> {
+/// Does what was typed. `features` are those of the program itself.
+pub(crate) async fn run(cli: Cli, features: Option<Features>) -> Result<()> {
     let screen = Screen::stdout();
     match cli.command {
         Command::Init(args) => {
@@ -32,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         }
         _ => {}
     }
-    let project = Project::load(cli.global)?;
+    let project = Project::load(cli.global)?.with_features(features)?;
     match cli.command {
         Command::List(args) => list::run(&project, &args, &screen).await,
         Command::Status(args) => status::run(&project, &args, &screen).await,

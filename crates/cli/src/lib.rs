@@ -9,6 +9,8 @@
 //! }
 //! ```
 //!
+//! One that brings features, such as structs with `#[derive(Feature)]`, hands them over with [`run_with`].
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | `args` | what can be typed |
@@ -34,7 +36,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use metaxy_core::{Error, ErrorKind};
+use metaxy_core::{Error, ErrorKind, FeatureGraph, Result};
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
@@ -52,6 +54,47 @@ pub fn run<A>(args: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
 {
+    run_command(args, None)
+}
+
+/// As [`run`], for a program with features of its own: those of the graph that `features` makes, and of the feature files that the
+/// configuration names beside them. What was pushed to a store does not matter then, but for external features.
+///
+/// ```no_run
+/// use metaxy_store::prelude::*;
+///
+/// fn features() -> Result<FeatureGraph> {
+///     let raw = FeatureSpec::new("video/raw", ["video_id"])?;
+///     FeatureGraph::from_definitions([FeatureDefinition::new(raw, "films")])
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     metaxy_cli::run_with(std::env::args_os(), features)
+/// }
+/// ```
+///
+/// With the Cargo feature `derive` of `metaxy-store`, `FeatureGraph::from_inventory` takes the place of `features`: the graph of all structs
+/// of the program that are features. `examples/custom-binary` is such a program.
+///
+/// `features` is called by commands that work on a project, and its error is told as any other. The graph's versions are cut as the
+/// configuration says. A graph without features, when no file defines one either, is an error: whoever declared them was not linked.
+pub fn run_with<A>(
+    args: impl IntoIterator<Item = A>,
+    features: impl FnOnce() -> Result<FeatureGraph> + 'static,
+) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    run_command(args, Some(Box::new(features)))
+}
+
+/// What makes the graph of the program's own features.
+type Features = Box<dyn FnOnce() -> Result<FeatureGraph>>;
+
+fn run_command<A>(args: impl IntoIterator<Item = A>, features: Option<Features>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
     let command = match args::Cli::try_parse_from(args) {
         Ok(command) => command,
         Err(error) => {
@@ -65,7 +108,7 @@ where
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
-    match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
+    match runtime.and_then(|runtime| runtime.block_on(commands::run(command, features))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::error(&error);

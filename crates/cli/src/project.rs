@@ -10,6 +10,7 @@ use metaxy_core::{
     Access, Config, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, MetadataStore, Result,
 };
 
+use crate::Features;
 use crate::args::Global;
 use crate::screen::{program, shell_word};
 
@@ -19,6 +20,8 @@ pub(crate) struct Project {
     store: Option<String>,
     /// The arguments that led here, for a shell.
     arguments: String,
+    /// The features of the program itself.
+    own: Option<FeatureGraph>,
 }
 
 impl Project {
@@ -37,7 +40,17 @@ impl Project {
             config: loader.load()?,
             store: global.store,
             arguments,
+            own: None,
         })
+    }
+
+    /// Adds the features of the program itself.
+    pub(crate) fn with_features(mut self, features: Option<Features>) -> Result<Self> {
+        if let Some(features) = features {
+            let length = self.config.hash_truncation_length();
+            self.own = Some(features()?.with_truncation_length(length)?);
+        }
+        Ok(self)
     }
 
     /// The project of a configuration, with its default store.
@@ -46,6 +59,7 @@ impl Project {
             config,
             store: None,
             arguments: String::new(),
+            own: None,
         }
     }
 
@@ -61,10 +75,13 @@ impl Project {
             .unwrap_or_else(|| self.config.default_store())
     }
 
-    /// The graph that the project's feature files define; `None` if it names none.
+    /// The graph that the program itself and the project's feature files define; `None` if there are neither.
     pub(crate) fn defined_graph(&self) -> Result<Option<FeatureGraph>> {
         if self.config.features().is_empty() {
-            return Ok(None);
+            return match &self.own {
+                Some(own) if own.is_empty() => Err(no_own_features()),
+                own => Ok(own.clone()),
+            };
         }
         let files = self.config.feature_files()?;
         if files.is_empty() {
@@ -85,8 +102,19 @@ impl Project {
             .iter()
             .map(|file| Pattern::escape(&file.to_string_lossy()));
         let definitions = read_features(base, files, self.config.project())?;
-        let mut graph = self.empty_graph()?;
+        let mut graph = match &self.own {
+            Some(own) => own.clone(),
+            None => self.empty_graph()?,
+        };
         for definition in definitions {
+            let key = definition.key();
+            if self.own.as_ref().is_some_and(|own| own.contains(key)) {
+                return Err(Error::new(
+                    ErrorKind::InvalidDefinition,
+                    format!("feature `{key}` is defined by this program and by a feature file"),
+                )
+                .with_hint("remove one of them"));
+            }
             graph.add(definition)?;
         }
         Ok(Some(graph))
@@ -168,6 +196,14 @@ impl Project {
         )
         .with_hint("name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are")
     }
+}
+
+fn no_own_features() -> Error {
+    Error::new(
+        ErrorKind::InvalidDefinition,
+        "this program declares no features, and the configuration names no feature files",
+    )
+    .with_hint("features of a library that nothing names are not linked: write `use the_library as _;` in the program")
 }
 
 fn arguments(global: &Global) -> String {
