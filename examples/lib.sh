@@ -3,10 +3,20 @@
 # It copies the example into a temporary folder and goes there, so that the checkout stays as it is. METAXY names the command, if it is
 # not the `metaxy` on the path.
 
-METAXY=${METAXY:-metaxy}
+here=$(cd "$(dirname "$0")" && pwd)
+
+fail() {
+    printf '%s: %s\n' "$(basename "$here")" "$*" >&2
+    exit 1
+}
+
+# The command with its path, as folders change.
+named=${METAXY:-metaxy}
+METAXY=$(command -v "$named") ||
+    fail "there is no command \"$named\": put it on the path, or name it, as in METAXY=target/debug/metaxy"
 case $METAXY in
     /*) ;;
-    */*) METAXY=$PWD/$METAXY ;;
+    *) METAXY=$PWD/$METAXY ;;
 esac
 export METAXY
 
@@ -20,7 +30,6 @@ if (set -o pipefail) 2>/dev/null; then
     set -o pipefail
 fi
 
-here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -51,9 +60,4 @@ expect() {
 todo() {
     metaxy resolve "$@" --count --format csv |
         awk -F, 'NR > 1 { printf "%s%s %s", comma, $2, $1; comma = ", " }'
-}
-
-fail() {
-    printf '%s: %s\n' "$(basename "$here")" "$*" >&2
-    exit 1
 }

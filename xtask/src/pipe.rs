@@ -1,9 +1,9 @@
 //! `cargo xtask pipe`: how long a step of a pipeline takes in a shell, and how much memory its processes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,7 @@ fields = { text = { code_version = "1", deps = [{ feature = "video/raw", fields 
 "#;
 
 const RAW: &str = "video/raw";
+const SAMPLES: &str = "raw.ndjson";
 const TRANSCRIPT: &str = "video/transcript";
 
 /// The step adds a member to each object.
@@ -63,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     for rows in &arguments.rows {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let project = Project::new(&metaxy, folder.path())?;
+        project.make_samples(*rows)?;
         let start = Instant::now();
         let peak = project.write_raw(*rows)?;
         report(*rows, "write", start.elapsed(), &[("write", peak)]);
@@ -115,13 +117,17 @@ impl<'a> Project<'a> {
         Ok(Self { metaxy, folder })
     }
 
-    /// Writes the samples of the root feature, as they are made.
+    /// Makes the samples of the root feature.
+    fn make_samples(&self, rows: u64) -> Result<(), String> {
+        let path = self.folder.join(SAMPLES);
+        let made = File::create(&path).and_then(|file| samples(rows, file));
+        made.map_err(|e| about(&path, &e))
+    }
+
+    /// Writes them.
     fn write_raw(&self, rows: u64) -> Result<Option<f64>, String> {
-        let mut write = self.start(self.metaxy, &["write", RAW, "-"], Stdio::piped())?;
-        let input = write.child.stdin.take().ok_or("a process has no input")?;
-        let samples = samples(rows, input);
+        let write = self.start(self.metaxy, &["write", RAW, SAMPLES], Stdio::null())?;
         let (said, peak) = write.finish()?;
-        samples.map_err(|e| format!("the samples cannot be written: {e}"))?;
         expect(&said, &format!("{RAW}: {rows} rows written"))?;
         Ok(peak)
     }
@@ -165,16 +171,16 @@ impl<'a> Project<'a> {
     }
 }
 
-fn samples(rows: u64, input: ChildStdin) -> std::io::Result<()> {
-    let mut input = BufWriter::new(input);
+fn samples(rows: u64, file: File) -> std::io::Result<()> {
+    let mut file = BufWriter::new(file);
     for row in 0..rows {
         writeln!(
-            input,
+            file,
             r#"{{"video_id":{row},"path":"videos/{:03}/{row}.mp4","metaxy_provenance_by_field":{{"audio":"a{row:015x}","frames":"f{row:015x}"}}}}"#,
             row % 1_000
         )?;
     }
-    input.flush()
+    file.flush()
 }
 
 fn output(of: &mut Watched) -> Result<Stdio, String> {
@@ -235,4 +241,43 @@ fn check(name: &str, status: ExitStatus) -> Result<(), String> {
 
 fn about(path: &Path, why: &std::io::Error) -> String {
     format!("{}: {why}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Result<(String, Option<f64>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project::new(Path::new("metaxy"), folder.path()).unwrap();
+        let process = project.start(Path::new("sh"), &["-c", script], Stdio::null());
+        process.unwrap().finish()
+    }
+
+    #[test]
+    fn what_a_process_prints_and_its_memory_are_known() {
+        let (said, peak) = sh("ls; sleep 0.2").unwrap();
+        assert_eq!(said, "features.toml\nmetaxy.toml\n");
+        assert_eq!(peak.is_some(), cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn a_process_that_fails_is_told() {
+        let why = sh("exit 3").unwrap_err();
+        assert_eq!(why, "-c exit 3 failed: exit status: 3");
+    }
+
+    #[test]
+    fn samples_are_one_object_per_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SAMPLES);
+        samples(3, File::create(&path).unwrap()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let ids: Vec<_> = text
+            .lines()
+            .map(|line| metaxy_store::json::Json::parse(line).unwrap())
+            .map(|row| row.get("video_id").unwrap().to_compact())
+            .collect();
+        assert_eq!(ids, ["0", "1", "2"]);
+    }
 }
