@@ -220,7 +220,7 @@ pub(crate) struct Read {
     #[arg(long = "filter", value_name = "SQL")]
     pub(crate) filters: Vec<String>,
     /// At most this many rows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) limit: Option<u64>,
     /// The latest row of each sample over all versions of the feature.
     #[arg(long)]
@@ -228,7 +228,7 @@ pub(crate) struct Read {
     /// Every row of each sample.
     #[arg(long)]
     pub(crate) with_sample_history: bool,
-    /// Rows of this version of the feature instead of the current one.
+    /// Rows of this version of the feature, or of the one that starts like this, instead of the current one.
     #[arg(long, value_name = "VERSION")]
     pub(crate) feature_version: Option<String>,
     /// Soft-deleted samples as well.
@@ -278,7 +278,7 @@ pub(crate) struct Maintain {
     #[arg(value_name = "FEATURE")]
     pub(crate) features: Vec<String>,
     /// Remove all but the latest N rows of each sample and feature version. Samples stay as they are read now.
-    #[arg(long, value_name = "N", conflicts_with = "older_than")]
+    #[arg(long, value_name = "N", conflicts_with = "older_than", value_parser = positive)]
     pub(crate) keep: Option<NonZeroU64>,
     /// Remove rows that later ones replaced and that are older than this, such as 30d, 12h or 90m.
     #[arg(long, value_name = "AGE", value_parser = age)]
@@ -344,6 +344,16 @@ fn age(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs)
         .ok_or_else(|| "it is longer than any time that can be told".to_owned())
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    let number = text.parse();
+    number.map_err(|_| "write a whole number".to_owned())
+}
+
+fn positive(text: &str) -> Result<NonZeroU64, String> {
+    let number = text.parse();
+    number.map_err(|_| "write a whole number, 1 or more".to_owned())
 }
 
 fn tag(text: &str) -> Result<(String, String), String> {

@@ -35,7 +35,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use metaxy_core::{Error, ErrorKind};
+use clap::error::ErrorKind;
+use metaxy_core::Error;
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
@@ -56,16 +57,26 @@ where
     let command = match args::Cli::try_parse_from(args) {
         Ok(command) => command,
         Err(error) => {
-            // Help goes to standard output and is a success.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let code = ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            match error.kind() {
+                // Help that was asked for goes to standard output.
+                ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    let _ = error.print();
+                }
+                _ => report::arguments(&error),
+            }
+            return code;
         }
     };
     log();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
+        .map_err(|e| {
+            Error::new(metaxy_core::ErrorKind::Io, "cannot start the runtime").with_source(e)
+        });
     match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
         Ok(outcome) => outcome.code(),
         Err(error) => {

@@ -1,9 +1,11 @@
 //! The configuration, the graph and the store that a command works on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
 use metaxy_core::config::{ConfigLoader, ConfigOverrides, Entry, Origin};
+use metaxy_core::error::nearest;
 use metaxy_core::system::LockFile;
 use metaxy_core::toml_features::read_features;
 use metaxy_core::{
@@ -158,6 +160,7 @@ impl Project {
         }
         let empty = self.empty_graph()?;
         let store = MetadataStore::from_config(&self.config, Some(name), access, &empty)?;
+        let mut pushed = BTreeSet::new();
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {
@@ -167,11 +170,13 @@ impl Project {
                 );
                 return Ok(store.with_graph(graph));
             }
+            let snapshots = next.snapshots(None).await?;
+            pushed.extend(snapshots.into_iter().map(|snapshot| snapshot.project));
             let mut fallbacks: Vec<_> = next.fallbacks().collect();
             fallbacks.reverse();
             pending.extend(fallbacks);
         }
-        Err(self.no_features(&store))
+        Err(self.no_features(&store, &pushed))
     }
 
     /// The graph with the external features of the lock file, if there is one.
@@ -198,19 +203,32 @@ impl Project {
         FeatureGraph::new().with_truncation_length(self.config.hash_truncation_length())
     }
 
-    fn no_features(&self, store: &MetadataStore) -> Error {
+    /// `pushed`: the projects of which a graph was pushed.
+    fn no_features(&self, store: &MetadataStore, pushed: &BTreeSet<String>) -> Error {
         let of = match self.config.project() {
             Some(project) => format!(" of project {project:?}"),
             None => String::new(),
         };
-        Error::new(
+        let projects = || pushed.iter().map(String::as_str);
+        let near = self
+            .config
+            .project()
+            .and_then(|project| nearest(project, projects()));
+        let error = Error::new(
             ErrorKind::InvalidConfig,
             format!(
                 "there are no features: the configuration names no feature files, and no graph{of} was pushed to store {:?}",
                 store.name()
             ),
-        )
-        .with_hint("name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are")
+        );
+        error.with_hint(match (near, pushed.is_empty()) {
+            (Some(near), _) => format!("did you mean the project {near:?}?"),
+            (None, false) => format!(
+                "name the files, as in features = [\"features/*.toml\"]; graphs were pushed of {}",
+                projects().collect::<Vec<_>>().join(", ")
+            ),
+            (None, true) => "name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are".to_owned(),
+        })
     }
 }
 

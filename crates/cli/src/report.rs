@@ -16,6 +16,38 @@ pub(crate) fn error(error: &Error) {
     let _ = stderr().write_all(text(error, style).as_bytes());
 }
 
+/// Writes what is wrong with the arguments to standard error.
+pub(crate) fn arguments(error: &clap::Error) {
+    let style = Style::new(stderr().is_terminal() && colours_wanted());
+    let text = argument_text(&error.render().to_string(), style);
+    let _ = stderr().write_all(text.as_bytes());
+}
+
+/// The words of the parser in the form of all other errors: hints last.
+fn argument_text(told: &str, style: Style) -> String {
+    const HELP: &str = "For more information, try '--help'.";
+    let mut text = String::new();
+    let mut hints = Vec::new();
+    for line in told.trim_end().lines() {
+        if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
+            hints.push(tip);
+        } else if line == HELP {
+            hints.push("--help shows what can be typed");
+        } else if let Some(problem) = line.strip_prefix("error: ") {
+            let _ = writeln!(text, "{} {problem}", style.red("error:"));
+        } else if !line.is_empty() || !text.ends_with("\n\n") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let mut text = text.trim_end().to_owned();
+    text.push('\n');
+    for hint in hints {
+        let _ = writeln!(text, "{} {hint}", style.cyan("hint:"));
+    }
+    text
+}
+
 /// Writes a line to standard error that is no error.
 pub(crate) fn note(text: impl Display) {
     let _ = stderr().write_all(format!("{text}\n").as_bytes());

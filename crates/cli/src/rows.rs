@@ -13,6 +13,7 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::stream;
+use metaxy_core::error::nearest;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, columns};
 
 use crate::args::{Layout, Output};
@@ -93,6 +94,7 @@ impl Incoming {
         let reader = open_reader_with(path, &options)?;
         let schema = reader.schema();
         let about = |e: Error| e.with_context("file", path.display());
+        require_ids(store, feature, &schema).map_err(about)?;
         require_versions(store, feature, &schema).map_err(about)?;
         let rows = Frame::new(schema, stream::iter(reader));
         Ok(Self::without_parts(rows))
@@ -131,6 +133,33 @@ impl Incoming {
         });
         Self { rows, orphaned }
     }
+}
+
+/// Says early, and in terms of files, that samples come without what identifies them.
+fn require_ids(store: &MetadataStore, feature: &FeatureKey, schema: &SchemaRef) -> Result<()> {
+    let ids = store.graph().require(feature)?.spec.id_columns();
+    // Where nothing is known of a feature, an empty file has no columns at all.
+    let Some(missing) = ids.iter().find(|id| schema.field_with_name(id).is_err()) else {
+        return Ok(());
+    };
+    // Which upstream columns identify a sample is the store's to say.
+    let own = store.graph().plan(feature)?.is_root();
+    if !own || schema.fields().is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::InvalidFrame,
+        format!("the samples of feature {feature} have no ID column {missing:?}"),
+    );
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let others = names
+        .iter()
+        .copied()
+        .filter(|name| !ids.iter().any(|id| id == name));
+    Err(match nearest(missing, others) {
+        Some(near) => error.with_hint(format!("rename the column {near:?}, if that is it")),
+        None => error.with_hint(format!("the columns are {}", names.join(", "))),
+    })
 }
 
 /// Says early, and in terms of files, that samples come without versions.

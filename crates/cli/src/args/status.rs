@@ -1,10 +1,10 @@
 //! The arguments of `metaxy status`.
 
-use std::num::NonZeroUsize;
+use std::num::NonZeroU64;
 
 use clap::Args;
 
-use super::ListFormat;
+use super::{ListFormat, positive};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -24,8 +24,8 @@ pub(crate) struct Status {
     #[arg(long)]
     pub(crate) progress: bool,
     /// Show the first N rows of each part.
-    #[arg(long, value_name = "N")]
-    pub(crate) preview: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) preview: Option<NonZeroU64>,
     /// Look at this store alone: samples that only a fallback store has do not count.
     #[arg(long, alias = "no-allow-fallback-stores")]
     pub(crate) no_fallback: bool,

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use metaxy_core::config::{ConfigLoader, ConfigOverrides, Environment};
 use metaxy_core::{Error, ErrorKind, Result};
 
 use serde_json::json;
@@ -34,6 +35,16 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
             )
             .with_hint("a project is there: try `metaxy status`, or name another folder"));
         }
+    }
+    // What the configuration would refuse later is refused before anything is written.
+    let given = project.map(|name| ConfigOverrides::new().with_project(name));
+    if let Some(given) = given {
+        let environment = Environment::empty();
+        let loader = ConfigLoader::new().without_file();
+        loader
+            .with_environment(environment)
+            .with_overrides(given)
+            .load()?;
     }
     fs::create_dir_all(folder).map_err(|e| failed("create", folder, e))?;
     let project = match project {
@@ -106,6 +117,7 @@ fn failed(doing: &str, path: &Path, source: std::io::Error) -> Error {
         format!("cannot {doing} '{}': {source}", path.display()),
     )
     .with_source(source)
+    .with_hint("name another folder, or make this one writable")
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     for feature in &features {
         let status = store.status(feature, options.clone()).await?;
         if let Some(most) = args.preview {
-            previews.push(Preview::of(&store, &status, &options, most.get()).await?);
+            let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+            previews.push(Preview::of(&store, &status, &options, most).await?);
         }
         statuses.push(status);
     }

@@ -343,6 +343,9 @@ fn parse(file: &str, place: Place, bytes: &[u8]) -> Result<Row> {
                         "if the file is one array of objects, use --samples-format json"
                     }
                     (Place::Line(_), Some(b'{')) => "NDJSON has one whole object per line",
+                    (Place::Line(1), _) => {
+                        "each line is an object such as {\"id\": 1}; other formats need --samples-format"
+                    }
                     _ => "each row is an object such as {\"id\": 1}",
                 }),
             )

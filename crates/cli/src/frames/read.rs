@@ -155,6 +155,10 @@ pub fn open_reader(
 /// As [`open_reader`].
 pub fn open_reader_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FrameReader> {
     let path = path.as_ref();
+    if path.is_dir() {
+        // Its name has no extension that tells a format, which is not what is wrong with it.
+        Source::open(path)?;
+    }
     let format = Format::choose(options.format, path, None, super::READ_FLAG)?;
     read(Source::open(path)?, format, options)
 }

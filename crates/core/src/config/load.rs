@@ -15,6 +15,7 @@ use super::redact::is_secret_key;
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
 use crate::error::{Error, ErrorKind, Result};
+use crate::toml_features::{TOML_HINT, not_toml};
 
 /// Loads a [`Config`]. Without further word: the process's environment, and the file found by walking up from the
 /// working directory.
@@ -260,23 +261,17 @@ fn parse(path: &Path) -> Result<toml::Table> {
         let made = Error::new(ErrorKind::Io, message).with_source(error);
         match path.is_dir() {
             true => made.with_hint("name a file, not a directory"),
-            false => made,
+            false => made.with_hint("check the path; `metaxy init` writes a configuration"),
         }
     })?;
     text.parse::<toml::Table>().map_err(|error| {
         // The error itself is left out: it quotes the line, which may hold a secret.
-        let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = text.get(..at).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let what = not_toml(&text, &error);
         Error::new(
             ErrorKind::InvalidConfig,
-            format!(
-                "{} is not valid TOML: line {line}, column {column}: {}",
-                path.display(),
-                error.message().trim()
-            ),
+            format!("{} is {what}", path.display()),
         )
+        .with_hint(TOML_HINT)
     })
 }
 

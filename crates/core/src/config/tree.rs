@@ -244,7 +244,8 @@ pub(super) fn as_table<'n>(node: &'n mut Node, path: &str) -> Result<&'n mut Tab
         Content::Table(table) => Ok(table),
         _ => Err(node
             .origin
-            .invalid(path, format_args!("must be a table, found {found}"))),
+            .invalid(path, format_args!("must be a table, found {found}"))
+            .with_hint(format!("write it as a table: [{path}]"))),
     }
 }
 
