@@ -23,8 +23,10 @@ mod args;
 mod commands;
 pub mod demo;
 pub mod frames;
+mod interrupt;
 mod listing;
 mod preview;
+mod progress;
 mod project;
 mod report;
 mod rows;
@@ -41,15 +43,20 @@ use metaxy_core::Error;
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
 
+use crate::interrupt::unless_interrupted;
+
 /// The variable that says what is logged, such as `info` or `metaxy_sqlite=debug`. Default: warnings.
 pub const LOG_VARIABLE: &str = "METAXY_LOG";
 
 /// Does what `args` say, the first of which is the program's name.
 ///
-/// Results go to standard output; errors, hints and logs to standard error. The exit code is 0 for success, 1 for a failure
-/// and 2 for arguments that make no sense. A reader of standard output that goes away early is no failure.
+/// Results go to standard output; errors, hints, progress and logs to standard error. The exit code is 0 for success, 1 for a
+/// failure, 2 for arguments that make no sense and 3 for features that are not in sync, where that was asked for. A reader of
+/// standard output that goes away early is no failure. After Ctrl-C it is 130 (after a request to terminate 143), with nothing
+/// half-written.
 ///
-/// It blocks until all is done, and is not to be called from asynchronous code.
+/// It blocks until all is done, and is not to be called from asynchronous code. From then on it is the process's to hear those
+/// signals.
 pub fn run<A>(args: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
@@ -77,9 +84,19 @@ where
         .map_err(|e| {
             Error::new(metaxy_core::ErrorKind::Io, "cannot start the runtime").with_source(e)
         });
-    match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
-        Ok(outcome) => outcome.code(),
-        Err(error) => {
+    let done = runtime.map(|runtime| {
+        let done = runtime.block_on(unless_interrupted(commands::run(command)));
+        // What still runs on its threads is not waited for.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
+        Ok(Ok(Ok(outcome))) => outcome.code(),
+        Ok(Err(signal)) => {
+            report::note("interrupted: what was not finished is not there");
+            ExitCode::from(signal.code())
+        }
+        Ok(Ok(Err(error))) | Err(error) => {
             report::error(&error);
             ExitCode::FAILURE
         }

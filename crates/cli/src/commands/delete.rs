@@ -10,6 +10,7 @@ use metaxy_core::{
 use serde_json::json;
 
 use crate::args::{Delete, View};
+use crate::progress::{Progress, Total};
 use crate::project::{Project, feature, filters};
 use crate::screen::{Screen, confirmed, count};
 
@@ -58,7 +59,9 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
             return told(0, "Nothing was deleted.".to_owned());
         }
     }
+    let progress = Progress::new(format!("deleting of {feature}"), Total::Unknown);
     let deleted = work.target.delete(&store, &feature, args.hard).await?;
+    drop(progress);
     told(
         deleted,
         match args.hard {

@@ -13,6 +13,7 @@ use crate::demo::files::work::{ChangeOptions, CopyOptions, WorkCopy};
 use crate::demo::folder::DemoFolder;
 use crate::demo::pipeline::{DERIVED, Pipeline, Run};
 use crate::listing::{Grid, Listing};
+use crate::progress::{Progress, Total};
 use crate::project::Project;
 use crate::screen::{Screen, count, program, shell_word};
 
@@ -29,11 +30,13 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
         return again(&folder, screen, view).await;
     }
     let options = CopyOptions::default().with_max_files(args.max_files);
+    let progress = Progress::new("copying files", Total::Unknown);
     let (mut folder, copy) = DemoFolder::create(&args.folder, args.work.as_deref(), &options)?;
+    drop(progress);
     let pipeline = open(&folder).await?;
     introduce(&args.folder, &copy, screen)?;
 
-    let first = pipeline.run().await?;
+    let first = busy("computing everything", pipeline.run()).await?;
     screen.heading("The first run: everything is new")?;
     screen.line(format_args!(
         "{} indexed, {} computed and written.",
@@ -52,12 +55,13 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
         for change in &made {
             screen.line(format_args!("  {change}"))?;
         }
-        runs.push((what(made.len()), pipeline.run().await?));
+        let run = busy("computing what is stale", pipeline.run()).await?;
+        runs.push((what(made.len()), run));
     }
     screen.blank()?;
     tell(&runs, screen)?;
 
-    let agree = pipeline.check().await?;
+    let agree = busy("computing everything again", pipeline.check()).await?;
     screen.line(format_args!(
         "Checked: all {agree} results were computed again from scratch, and are what the store has."
     ))?;
@@ -78,7 +82,7 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
 /// What the user's own edits in the folder of an earlier demonstration made stale.
 async fn again(folder: &DemoFolder, screen: &Screen, view: View) -> Result<()> {
     let pipeline = open(folder).await?;
-    let run = pipeline.run().await?;
+    let run = busy("computing what is stale", pipeline.run()).await?;
     let changed = &run.changed;
     let lists = [
         ("new", &changed.new),
@@ -149,6 +153,12 @@ fn run_document(after: &str, run: &Run) -> Value {
         "computed_by_file": run.by_file(),
         "computed_from_scratch": run.everything(),
     })
+}
+
+/// Does `work`, and meanwhile shows on a terminal that it does.
+async fn busy<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let _progress = Progress::new(what, Total::Unknown);
+    work.await
 }
 
 async fn open(folder: &DemoFolder) -> Result<Pipeline> {

@@ -7,6 +7,7 @@ use metaxy_core::{Access, MaintainOptions, MaintainReport, Result};
 
 use crate::args::Maintain;
 use crate::listing::Listing;
+use crate::progress::{Progress, Total};
 use crate::project::{Project, feature};
 use crate::screen::{Screen, confirmed, count};
 
@@ -46,7 +47,12 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
             return screen.line("Nothing was done.");
         }
     }
+    let progress = Progress::new(
+        format!("putting store {} in order", store.name()),
+        Total::Unknown,
+    );
     let report = store.maintain(options.with_dry_run(false)).await?;
+    drop(progress);
     show(&report, Tense::Did)
 }
 

@@ -4,6 +4,7 @@ use metaxy_core::{Access, Result, WriteOptions};
 use serde_json::json;
 
 use crate::args::{View, Write};
+use crate::progress::Progress;
 use crate::project::{Project, feature};
 use crate::rows::Incoming;
 use crate::screen::{Screen, count, shell_word};
@@ -17,7 +18,10 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     if let Some(id) = args.materialization_id {
         options = options.with_materialization_id(id);
     }
-    let written = store.write_with(&feature, incoming.rows, options).await?;
+    let progress = Progress::new(format!("writing {feature}"), incoming.total.clone());
+    let rows = progress.watch(incoming.rows);
+    let written = store.write_with(&feature, rows, options).await?;
+    drop(progress);
     if args.format.view == View::Json {
         return screen.document(&json!({
             "feature": feature.as_str(),

@@ -15,6 +15,7 @@ mod errors;
 mod explain;
 mod externals;
 mod formats;
+mod interrupted;
 mod maintain;
 mod metadata;
 mod pushed;

@@ -27,7 +27,7 @@ use arrow::datatypes::SchemaRef;
 
 pub use buffered::{BufferOptions, BufferedWriter};
 pub use builder::StoreBuilder;
-pub use copy::{CopyOptions, CopyReport};
+pub use copy::{CopyOptions, CopyReport, RowWatcher};
 pub use delete::DeleteOptions;
 pub use increment::{Counts, Increment, LazyIncrement};
 pub use maintain::{MaintainOptions, MaintainReport};

@@ -1,11 +1,13 @@
 //! `metaxy metadata copy`.
 
+use metaxy_core::store::RowWatcher;
 use metaxy_core::{Access, CopyOptions, ErrorKind, FeatureKey, MetadataStore, ReadOptions, Result};
 use serde_json::json;
 
 use super::{agreed, selected};
 use crate::args::{Copy, View};
 use crate::listing::Listing;
+use crate::progress::{Progress, Total};
 use crate::project::{Project, filters};
 use crate::screen::{Screen, count};
 
@@ -32,6 +34,12 @@ pub(super) async fn run(project: &Project, args: Copy, screen: &Screen) -> Resul
     let what = format!("copy {} from store {there} to {here}", count(rows, "row"));
     let copied = match rows > 0 && agreed(args.consent, &what).await? {
         true => {
+            let progress = Progress::new("copying", Total::Rows(rows));
+            let counting = progress.clone();
+            let options = options.with_watcher(RowWatcher::new(move |feature, rows| {
+                counting.now(format!("copying {feature}"));
+                counting.add(rows);
+            }));
             let present = found.iter().filter(|(_, rows)| *rows > 0);
             let options = options.with_features(present.map(|(feature, _)| feature.clone()));
             Some(to.copy_from(&from, options).await?)

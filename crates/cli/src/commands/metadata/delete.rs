@@ -7,6 +7,7 @@ use super::{agreed, selected};
 use crate::args::{DeleteMany, View};
 use crate::commands::delete::affected;
 use crate::listing::Listing;
+use crate::progress::{Progress, Total};
 use crate::project::{Project, filters};
 use crate::screen::{Screen, count};
 
@@ -52,12 +53,16 @@ pub(super) async fn run(project: &Project, args: DeleteMany, screen: &Screen) ->
     };
     let agreed = rows > 0 && agreed(args.consent, &what).await?;
     let mut deleted = Vec::with_capacity(matched.len());
+    let progress = Progress::new("deleting", Total::Rows(rows));
     for (feature, rows) in &matched {
+        progress.now(format!("deleting {feature}"));
         deleted.push(match agreed && *rows > 0 {
             true => store.delete(feature, options.clone()).await?,
             false => 0,
         });
+        progress.add(*rows);
     }
+    drop(progress);
     let all: u64 = deleted.iter().sum();
     if args.format.view == View::Json {
         let features = matched.iter().zip(&deleted).map(|((feature, rows), deleted)| {

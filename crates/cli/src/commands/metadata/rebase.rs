@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::agreed;
 use crate::args::{Rebase, View};
+use crate::progress::{Progress, Total};
 use crate::project::{Project, feature, filters};
 use crate::rows;
 use crate::screen::{Screen, count, short};
@@ -39,6 +40,8 @@ pub(super) async fn run(project: &Project, args: Rebase, screen: &Screen) -> Res
     let rebased = match args.consent.dry_run {
         true => rows::count(carried).await?,
         false if samples > 0 && agreed(args.consent, &what).await? => {
+            let progress = Progress::new(format!("rebasing {feature}"), Total::Rows(samples));
+            let carried = progress.watch(carried);
             let keep = WriteOptions::default().with_preserve_feature_version(true);
             store.write_with(&feature, carried, keep).await?.rows
         }
