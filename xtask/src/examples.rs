@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use crate::root;
-use crate::stages::{cargo, target_directory, without_package};
+use crate::stages::{target_directory, without_package};
+use crate::{command, root};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let target = target_directory()?;
     let metaxy = match &arguments.metaxy {
         Some(program) => std::path::absolute(program).map_err(|e| about(program, &e))?,
-        None => build(&target)?,
+        None => command::build(false)?,
     };
     let mut failed = 0;
     for example in &examples {
@@ -61,25 +61,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     }
     println!("{} passed, {failed} failed", examples.len() - failed);
     Ok(failed == 0)
-}
-
-/// Builds the command as most people have it.
-fn build(target: &Path) -> Result<PathBuf, String> {
-    let mut command = cargo();
-    command.args(["build", "--quiet", "--package", "metaxy-cli"]);
-    let status = command
-        .status()
-        .map_err(|e| format!("cargo cannot be started: {e}"))?;
-    match status.success() {
-        true => Ok(program(target)),
-        false => Err("the command cannot be built".into()),
-    }
-}
-
-/// Where a debug build puts the command.
-pub(crate) fn program(target: &Path) -> PathBuf {
-    let name = format!("metaxy{}", std::env::consts::EXE_SUFFIX);
-    target.join("debug").join(name)
 }
 
 struct Example {

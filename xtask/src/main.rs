@@ -1,6 +1,7 @@
 //! What a developer of this workspace repeats: `cargo xtask bench`, `cargo xtask examples`, `cargo xtask test` and so on.
 
 mod bench;
+mod command;
 mod examples;
 mod fuzz;
 mod golden;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::command;
 use crate::memory::peak_mib;
-use crate::stages::{cargo, target_directory};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -58,7 +58,7 @@ const STEP: &str = r#"{ sub(/}$/, ",\"length\":" length($0) "}"); print }"#;
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let metaxy = match &arguments.metaxy {
         Some(program) => std::path::absolute(program).map_err(|e| about(program, &e))?,
-        None => build()?,
+        None => command::build(true)?,
     };
     println!("     rows  what                      seconds  peak memory in MiB");
     for rows in &arguments.rows {
@@ -86,20 +86,6 @@ fn report(rows: u64, what: &str, took: Duration, peaks: &[(&str, Option<f64>)]) 
         .collect();
     let seconds = took.as_secs_f64();
     println!("{rows:>9}  {what:<24} {seconds:>8.1}  {}", peaks.join(", "));
-}
-
-/// Builds the command, optimised.
-fn build() -> Result<PathBuf, String> {
-    let mut command = cargo();
-    command.args(["build", "--release", "--package", "metaxy-cli"]);
-    let status = command
-        .status()
-        .map_err(|e| format!("cargo cannot be started: {e}"))?;
-    if !status.success() {
-        return Err("the command cannot be built".into());
-    }
-    let name = format!("metaxy{}", std::env::consts::EXE_SUFFIX);
-    Ok(target_directory()?.join("release").join(name))
 }
 
 /// A project in a folder of its own.

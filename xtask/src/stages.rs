@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{examples, fuzz, rebuild, root, servers};
+use crate::{command, examples, fuzz, rebuild, root, servers};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
@@ -203,7 +203,7 @@ impl Work {
                 if !Self::Cargo(words(COMMAND), None).run()? {
                     return Ok(false);
                 }
-                let metaxy = examples::program(&target_directory()?);
+                let metaxy = command::program(false)?;
                 examples::run(&examples::Arguments::with(metaxy))
             }
             Self::Cargo(arguments, variable) => {
