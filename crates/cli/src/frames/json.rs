@@ -253,7 +253,11 @@ impl Items {
                     .broken("this is an object, not an array of objects")
                     .with_hint("if there is one object per line, use --samples-format ndjson"));
             }
-            Some(_) => return Err(self.broken("this is no array of objects")),
+            Some(_) => {
+                return Err(self
+                    .broken("this is no array of objects")
+                    .with_hint("a JSON file holds rows as in [{\"id\": 1}]"));
+            }
         }
         self.state = State::Inside;
         Ok(true)

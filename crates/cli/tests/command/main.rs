@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bad_inputs;
 mod config;
 mod demo;
 mod describe;
