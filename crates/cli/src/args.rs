@@ -14,6 +14,7 @@ mod config;
 mod describe;
 mod explain;
 mod format;
+mod mcp;
 mod metadata;
 mod shell;
 mod status;
@@ -23,6 +24,7 @@ pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 pub(crate) use explain::Explain;
 use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
+pub(crate) use mcp::Mcp;
 pub(crate) use metadata::{
     Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
 };
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Write the man pages.
     Man(ManPages),
+    /// Answer the questions of language models about the store, over the Model Context Protocol on standard input and output.
+    Mcp(Mcp),
 }
 
 #[derive(Debug, Args)]

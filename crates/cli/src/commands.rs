@@ -9,6 +9,7 @@ mod init;
 mod list;
 mod lock;
 mod maintain;
+mod mcp;
 mod metadata;
 mod push;
 mod read;
@@ -88,6 +89,7 @@ async fn other(cli: Cli) -> Result<()> {
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
         Command::Config(args) => config::run(&project, &args, &screen),
+        Command::Mcp(_) => mcp::run(project).await,
         Command::Explain(args) => explain::run(&project, args, &screen).await,
         Command::Describe(args) => describe::run(&project, args, &screen).await,
         // Done above.

@@ -16,6 +16,12 @@ pub(crate) fn error(error: &Error) {
     let _ = stderr().write_all(text(error, style).as_bytes());
 }
 
+/// The error, its causes and its hint, for somebody else than a terminal.
+#[cfg(feature = "mcp")]
+pub(crate) fn plain(error: &Error) -> String {
+    text(error, Style::new(false))
+}
+
 /// Writes what is wrong with the arguments to standard error.
 pub(crate) fn arguments(error: &clap::Error) {
     let style = Style::new(stderr().is_terminal() && colours_wanted());

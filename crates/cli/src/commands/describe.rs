@@ -5,6 +5,11 @@ mod graph;
 
 use metaxy_core::Result;
 
+#[cfg(feature = "mcp")]
+pub(super) use self::feature::FeatureFacts;
+#[cfg(feature = "mcp")]
+pub(super) use self::graph::document as graph_document;
+
 use crate::args::{Describe, Described};
 use crate::project::Project;
 use crate::screen::Screen;

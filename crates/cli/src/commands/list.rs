@@ -67,7 +67,8 @@ pub(super) fn backends() -> Result<Listing> {
         .maybe_text("summary", all().map(|d| some(d.summary)).chain(none())))
 }
 
-async fn features(project: &Project) -> Result<Listing> {
+/// The features of the project.
+pub(super) async fn features(project: &Project) -> Result<Listing> {
     // A graph that files define needs no store.
     let graph = match project.locked_graph()? {
         Some(graph) => graph,

@@ -4,7 +4,7 @@ use metaxy_core::plan::Part;
 use metaxy_core::store::{Counts, LazyIncrement};
 use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{self, Layout, Resolve};
 use crate::frames::Format;
@@ -31,14 +31,9 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     if args.count {
         let counts = increment.counts().await?;
         return match format {
-            Some(Layout::Frame(Format::Json)) => screen.document(&json!({
-                "feature": feature.as_str(),
-                "version": store.graph().feature_version(&feature)?,
-                "store": store.name(),
-                "new": counts.new,
-                "stale": counts.stale,
-                "orphaned": counts.orphaned,
-            })),
+            Some(Layout::Frame(Format::Json)) => {
+                screen.document(&counts_document(&store, &feature, counts)?)
+            }
             Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
             Some(Layout::Plain) | None => count_of(counts).show(screen, None),
         };
@@ -104,6 +99,22 @@ fn chosen(given: &[args::Part], otherwise: &[Part]) -> Vec<Part> {
     .filter(|(part, own)| given(*part, *own))
     .map(|(part, _)| part)
     .collect()
+}
+
+/// How many rows of a feature each part has.
+pub(super) fn counts_document(
+    store: &MetadataStore,
+    feature: &FeatureKey,
+    counts: Counts,
+) -> Result<Value> {
+    Ok(json!({
+        "feature": feature.as_str(),
+        "version": store.graph().feature_version(feature)?,
+        "store": store.name(),
+        "new": counts.new,
+        "stale": counts.stale,
+        "orphaned": counts.orphaned,
+    }))
 }
 
 fn count_of(counts: Counts) -> Listing {

@@ -18,6 +18,8 @@ mod externals;
 mod formats;
 mod interrupted;
 mod maintain;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod metadata;
 mod pushed;
 mod shell;

@@ -5,7 +5,7 @@ mod show;
 
 use metaxy_core::{Access, Result};
 
-use self::facts::FeatureFacts;
+pub(crate) use self::facts::FeatureFacts;
 use crate::args::{DescribeFeature, View};
 use crate::project::{Project, feature};
 use crate::screen::Screen;

@@ -47,7 +47,7 @@ async fn load(store: &MetadataStore, version: &str, project: Option<&str>) -> Re
     )
 }
 
-fn document(graph: &GraphDescription) -> Value {
+pub(crate) fn document(graph: &GraphDescription) -> Value {
     let projects = graph.projects.iter().map(|(name, project)| {
         json!({"project": name, "features": project.features, "version": project.version})
     });
