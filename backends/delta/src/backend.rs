@@ -12,11 +12,15 @@ use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::Plan;
 use metaxy_core::pump::Pump;
+use metaxy_core::threads::Threads;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::DeltaConfig;
 use crate::table::DeltaInner;
-use crate::{delete, file, maintain, prune, root, runtime, scan, tables, write};
+use crate::{delete, file, maintain, prune, root, scan, tables, write};
+
+/// Clients of object stores and the Delta kernel need several threads.
+pub(crate) static THREADS: Threads = Threads::new("Delta", "metaxy-delta");
 
 /// A store of Delta tables below one folder or address. Made by [`DeltaConfig::open`].
 #[derive(Clone)]
@@ -35,7 +39,7 @@ impl DeltaBackend {
         &self,
         work: impl FnOnce(Arc<DeltaInner>) -> F,
     ) -> Result<T> {
-        runtime::run(work(self.inner.clone())).await
+        THREADS.run(work(self.inner.clone())).await
     }
 
     fn require_write(&self) -> Result<()> {

@@ -39,7 +39,6 @@ mod maintain;
 mod prune;
 mod retry;
 mod root;
-mod runtime;
 mod scan;
 mod skip;
 mod snapshot;

@@ -12,9 +12,9 @@ use metaxy_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::backend::THREADS;
 use crate::error::{self, is_transient};
 use crate::retry::Backoff;
-use crate::runtime;
 use crate::snapshot::{DataFile, Metadata, Protocol, Snapshot};
 use crate::table::Table;
 
@@ -276,17 +276,18 @@ pub(crate) async fn checkpoint(table: &Table, version: Option<u64>) -> Result<()
     let (log, secrets) = (table.log.clone(), table.secrets().clone());
     let what = format!("write a checkpoint of {}", table.location);
     // deltalake writes it on the thread that asks, and waits for others there.
-    runtime::aside(async move {
-        let mut delta = DeltaTable::new(log);
-        let loaded = match version {
-            Some(version) => delta.load_version(version).await,
-            None => delta.load().await,
-        };
-        loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
-        let written = deltalake::checkpoints::create_checkpoint(&delta, None).await;
-        written.map_err(|e| error::delta(&e, &what, &secrets))
-    })
-    .await
+    THREADS
+        .aside(async move {
+            let mut delta = DeltaTable::new(log);
+            let loaded = match version {
+                Some(version) => delta.load_version(version).await,
+                None => delta.load().await,
+            };
+            loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
+            let written = deltalake::checkpoints::create_checkpoint(&delta, None).await;
+            written.map_err(|e| error::delta(&e, &what, &secrets))
+        })
+        .await
 }
 
 #[cfg(test)]

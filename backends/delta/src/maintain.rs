@@ -12,12 +12,12 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::json;
 
+use crate::backend::THREADS;
 use crate::delete::commit_if;
 use crate::error;
 use crate::file::{self, Staged, Staging};
 use crate::log::{Commit, add_action, checkpoint, remove_action};
 use crate::root::relative;
-use crate::runtime;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{AT_ONCE, DeltaInner, Table};
 
@@ -220,29 +220,30 @@ async fn run_vacuum(
 ) -> Result<Vec<String>> {
     let (log, secrets) = (table.log.clone(), table.secrets().clone());
     let what = format!("vacuum {}", table.location);
-    runtime::aside(async move {
-        let mut delta = DeltaTable::new(log);
-        let loaded = delta.load().await;
-        loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
-        let vacuum = delta
-            .vacuum()
-            .with_retention_period(retention)
-            .with_enforce_retention_duration(false)
-            .with_mode(VacuumMode::Full)
-            .with_dry_run(dry_run);
-        let (_, metrics) = vacuum
-            .await
-            .map_err(|e| error::delta(&e, &what, &secrets))?;
-        Ok(metrics.files_deleted)
-    })
-    .await
+    THREADS
+        .aside(async move {
+            let mut delta = DeltaTable::new(log);
+            let loaded = delta.load().await;
+            loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
+            let vacuum = delta
+                .vacuum()
+                .with_retention_period(retention)
+                .with_enforce_retention_duration(false)
+                .with_mode(VacuumMode::Full)
+                .with_dry_run(dry_run);
+            let (_, metrics) = vacuum
+                .await
+                .map_err(|e| error::delta(&e, &what, &secrets))?;
+            Ok(metrics.files_deleted)
+        })
+        .await
 }
 
 /// Removes commits that a checkpoint covers and that are older than the table's `delta.logRetentionDuration`. Failing is no harm.
 async fn clean_log(table: &Table) {
     let (log, secrets) = (table.log.clone(), table.secrets().clone());
     let what = format!("clean up the log of {}", table.location);
-    let outcome = runtime::aside(async move {
+    let outcome = THREADS.aside(async move {
         let mut delta = DeltaTable::new(log);
         let cleaned = match delta.load().await {
             Ok(()) => deltalake::checkpoints::cleanup_metadata(&delta, None).await,

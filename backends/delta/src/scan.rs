@@ -12,11 +12,12 @@ use metaxy_core::plan::{Plan, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use metaxy_polars::{ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source};
 
+use crate::backend::THREADS;
 use crate::convert::logical_values;
+use crate::file;
 use crate::skip::{may_compare, may_match};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::DeltaInner;
-use crate::{file, runtime};
 
 /// Runs a plan. All its scans of a table see one version.
 ///
@@ -134,7 +135,7 @@ impl Tables {
     fn contents(&self, table: &FeatureKey, files: &[&DataFile]) -> Result<Vec<ParquetFile>> {
         let table = self.inner.table(table)?;
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-        let read = runtime::run(async move {
+        let read = THREADS.run(async move {
             let contents = paths.iter().map(|path| file::bytes(&table, path));
             try_join_all(contents).await
         });

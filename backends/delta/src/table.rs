@@ -63,7 +63,7 @@ impl DeltaInner {
         }
     }
 
-    /// A feature's table as it is now; `None` if it has none. To be called on the store's own [runtime](crate::runtime).
+    /// A feature's table as it is now; `None` if it has none. To be called on the store's own [threads](crate::backend::THREADS).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if the table needs what this backend lacks, [`ErrorKind::Corrupt`] if its log cannot be read,

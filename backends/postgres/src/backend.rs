@@ -12,6 +12,7 @@ use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::Plan;
 use metaxy_core::pump::Pump;
+use metaxy_core::threads::Threads;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::PostgresConfig;
@@ -19,10 +20,13 @@ use crate::dialect::PostgresDialect;
 use crate::error::Failure;
 use crate::names::Names;
 use crate::session::{Session, Sessions};
-use crate::{catalog, maintain, query, runtime, write};
+use crate::{catalog, maintain, query, write};
 
 /// What the engine is called.
 pub(crate) const ENGINE: &str = "PostgreSQL";
+
+/// Connections belong to the runtime that they were opened on.
+pub(crate) static THREADS: Threads = Threads::new(ENGINE, "metaxy-postgres");
 
 /// A store in a PostgreSQL database. Made by [`PostgresConfig::open`].
 #[derive(Clone)]
@@ -58,7 +62,8 @@ impl PostgresBackend {
     {
         let shared = self.shared.clone();
         let work = work(shared.clone());
-        runtime::run(async move { work.await.map_err(|failure| shared.explain(failure, what)) })
+        THREADS
+            .run(async move { work.await.map_err(|failure| shared.explain(failure, what)) })
             .await
     }
 }

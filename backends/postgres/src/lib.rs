@@ -65,7 +65,6 @@ mod order;
 mod query;
 mod residue;
 mod rights;
-mod runtime;
 mod session;
 mod split;
 mod types;

@@ -14,14 +14,13 @@ use metaxy_core::{Error, ErrorKind, Frame, Result};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 use tokio::sync::Notify;
 
-use crate::backend::{ENGINE, Shared};
+use crate::backend::{ENGINE, Shared, THREADS};
 use crate::catalog::cast_of;
 use crate::decode::Decoder;
 use crate::dialect::PostgresDialect;
 use crate::error::Failure;
 use crate::frames::{self, Loading};
 use crate::residue::finished;
-use crate::runtime;
 use crate::session::Session;
 use crate::split::{Job, Split, split};
 use crate::types::kept;
@@ -34,7 +33,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
     let pump = Pump::of(&mut plan.frames);
     let schema = plan.relation.schema().clone();
     let shared = shared.clone();
-    let runtime = runtime::handle()?;
+    let runtime = THREADS.handle()?;
     blocking::stream(ENGINE, schema, pump, move |sink| {
         let given_up = Arc::new(Notify::new());
         let stop = given_up.clone();

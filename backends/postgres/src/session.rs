@@ -9,9 +9,9 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Row, ValueRef};
 use tokio::sync::OnceCell;
 
+use crate::backend::THREADS;
 use crate::config::PostgresConfig;
 use crate::error::Failure;
-use crate::runtime;
 
 /// The connections of a store, opened as they are needed.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Sessions {
 
     fn pool(&self, config: &PostgresConfig) -> Result<&PgPool, Failure> {
         // The pool looks after its connections on the runtime that it is made on.
-        let _guard = runtime::handle()?.enter();
+        let _guard = THREADS.handle()?.enter();
         Ok(self.pool.get_or_init(|| {
             let settings = settings(config);
             PgPoolOptions::new()

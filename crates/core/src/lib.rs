@@ -11,6 +11,7 @@
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
+//! | `nested`, `threads` (Cargo features) | what some backends share: nested columns as JSON, a runtime for asynchronous clients |
 
 pub mod append;
 pub mod backend;
@@ -41,6 +42,8 @@ pub mod spec;
 pub mod sql;
 pub mod store;
 pub mod system;
+#[cfg(feature = "threads")]
+pub mod threads;
 pub mod toml_features;
 #[cfg(feature = "typed")]
 pub mod typed;
