@@ -278,7 +278,7 @@ impl Backend for Limited {
     async fn query(&self, plan: Plan) -> Result<Frame> {
         let mut then = false;
         plan.relation
-            .scans(&mut |scan| then |= scan.as_of.is_some());
+            .scans(&mut |scan, _| then |= scan.as_of.is_some());
         if then && !self.does.as_of {
             return Err(self.refuse("read as of a time"));
         }

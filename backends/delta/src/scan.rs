@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::datatypes::DataType;
 use futures::executor::block_on;
 use futures::future::try_join_all;
+use metaxy_core::backend::table_is_gone;
 use metaxy_core::expr::{CompareOp, Expr, Value};
 use metaxy_core::plan::{Plan, Scan};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
@@ -25,7 +26,7 @@ use crate::table::DeltaInner;
 /// If a table's log cannot be read.
 pub(crate) async fn query(inner: &Arc<DeltaInner>, plan: Plan) -> Result<Frame> {
     let mut tables: Vec<FeatureKey> = Vec::new();
-    plan.relation.scans(&mut |scan| {
+    plan.relation.scans(&mut |scan, _| {
         if !tables.contains(&scan.table) {
             tables.push(scan.table.clone());
         }
@@ -59,14 +60,7 @@ impl Source for Tables {
         let mut table = ParquetTable::default();
         match self.snapshots.get(&scan.table) {
             Some(Some(snapshot)) => self.describe(&mut table, scan, snapshot, filters)?,
-            _ => {
-                let problem = format!(
-                    "the table of feature {} is gone: another process dropped it meanwhile",
-                    scan.table
-                );
-                return Err(Error::new(ErrorKind::TableNotFound, problem)
-                    .with_hint("try again, to be told what is there now"));
-            }
+            _ => return Err(table_is_gone(&scan.table)),
         }
         if !table.is_small() {
             self.is_large.store(true, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 use duckdb::{Connection, Statement};
+use metaxy_core::backend::table_is_gone;
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -92,20 +93,12 @@ fn look_up(
     let session = lease.session();
     let state = lease.state();
     let mut scans = Vec::new();
-    relation.scans(&mut |scan| scans.push(scan));
+    relation.scans(&mut |scan, _| scans.push(scan));
     let mut found = Vec::new();
     for scan in scans {
         let name = dialect.table_name(&scan.table);
         let Some(schema) = lease.cache().table(session, &name)? else {
-            return Err(Error::new(
-                ErrorKind::TableNotFound,
-                format!(
-                    "the table of feature {} is gone: somebody dropped it meanwhile",
-                    scan.table
-                ),
-            )
-            .with_hint("try again, to be told what is there now")
-            .into());
+            return Err(table_is_gone(&scan.table).into());
         };
         if hides_rowid(&schema) {
             dialect.rowid_hidden.insert(name.clone());

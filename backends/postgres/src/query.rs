@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
+use metaxy_core::backend::table_is_gone;
 use metaxy_core::blocking::{self, Sink};
-use metaxy_core::plan::{Node, Plan, Relation};
+use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{literal_text, quote, render};
 use metaxy_core::{Error, ErrorKind, Frame, Result};
@@ -98,7 +98,7 @@ async fn look_up(
     dialect: &mut PostgresDialect,
 ) -> Result<(), Failure> {
     let mut scans = Vec::new();
-    scanned(relation, &mut scans);
+    relation.scans(&mut |scan, schema| scans.push((scan, schema)));
     if scans.is_empty() {
         return Ok(());
     }
@@ -131,15 +131,7 @@ async fn look_up(
     for (scan, schema) in scans {
         let name = dialect.names.table(&scan.table);
         let Some(declared) = found.get(&name) else {
-            return Err(Error::new(
-                ErrorKind::TableNotFound,
-                format!(
-                    "the table of feature {} is gone: somebody dropped it meanwhile",
-                    scan.table
-                ),
-            )
-            .with_hint("try again, to be told what is there now")
-            .into());
+            return Err(table_is_gone(&scan.table).into());
         };
         let mut odd = false;
         let list = schema.fields().iter().map(|field| {
@@ -159,18 +151,6 @@ async fn look_up(
         }
     }
     Ok(())
-}
-
-fn scanned<'a>(
-    relation: &'a Relation,
-    found: &mut Vec<(&'a metaxy_core::plan::Scan, &'a SchemaRef)>,
-) {
-    if let Node::Scan(scan) = relation.node() {
-        found.push((scan, relation.schema()));
-    }
-    for input in relation.inputs() {
-        scanned(input, found);
-    }
 }
 
 /// The statement of a relation, whose columns have the types that they are read as.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::executor::block_on;
+use metaxy_core::backend::table_is_gone;
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -71,19 +72,11 @@ fn look_up(
     dialect: &mut SqliteDialect,
 ) -> Result<(), CatalogError> {
     let mut scans = Vec::new();
-    relation.scans(&mut |scan| scans.push(scan));
+    relation.scans(&mut |scan, _| scans.push(scan));
     for scan in scans {
         let name = dialect.table_name(&scan.table);
         if !catalog::has(connection, &name)? {
-            return Err(Error::new(
-                ErrorKind::TableNotFound,
-                format!(
-                    "the table of feature {} is gone: another process dropped it meanwhile",
-                    scan.table
-                ),
-            )
-            .with_hint("try again, to be told what is there now")
-            .into());
+            return Err(table_is_gone(&scan.table).into());
         }
         let (Some(version), Some(ids)) = (&scan.feature_version, &scan.latest_per) else {
             continue;

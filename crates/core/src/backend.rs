@@ -11,13 +11,23 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use crate::append::Append;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::hash::HashAlgorithm;
 use crate::key::FeatureKey;
 use crate::maintain::{Maintained, Maintenance, Prune};
 use crate::plan::Plan;
+
+/// What a query fails with that reads a table which was there when its plan was made, and is not any more.
+#[must_use]
+pub fn table_is_gone(table: &FeatureKey) -> Error {
+    Error::new(
+        ErrorKind::TableNotFound,
+        format!("the table of feature {table} is gone: somebody dropped it meanwhile"),
+    )
+    .with_hint("try again, to be told what is there now")
+}
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

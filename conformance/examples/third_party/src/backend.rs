@@ -163,7 +163,7 @@ impl Backend for FolderStore {
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
         let mut tables = BTreeSet::new();
-        plan.relation.scans(&mut |scan| {
+        plan.relation.scans(&mut |scan, _| {
             tables.insert(scan.table.clone());
         });
         let stored = self

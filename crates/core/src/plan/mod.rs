@@ -425,10 +425,10 @@ impl Relation {
         }
     }
 
-    /// Calls `visit` for every stored table that the relation reads.
-    pub fn scans<'a>(&'a self, visit: &mut impl FnMut(&'a Scan)) {
+    /// Calls `visit` for every stored table that the relation reads, with the columns that it reads of it.
+    pub fn scans<'a>(&'a self, visit: &mut impl FnMut(&'a Scan, &'a SchemaRef)) {
         if let Node::Scan(scan) = &*self.node {
-            visit(scan);
+            visit(scan, &self.schema);
         }
         for input in self.inputs() {
             input.scans(visit);
