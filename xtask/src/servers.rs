@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use metaxy_conformance::cluster::Cluster;
+use metaxy_store::hash::{HashAlgorithm, Hasher};
 
 /// The address of the database that belongs to a directory: made when it is first asked for, on a server that is started for this
 /// process unless there is one.
@@ -52,11 +53,9 @@ fn answers() -> Result<(), String> {
 
 /// A name that no other directory has, and no other process on a server that was there before.
 fn name(directory: &Path) -> String {
-    let text = format!("{}:{}", std::process::id(), directory.display());
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("metaxy_{hash:016x}")
+    let mut hasher = Hasher::new(HashAlgorithm::Xxhash64);
+    hasher.update(format!("{}:{}", std::process::id(), directory.display()).as_bytes());
+    format!("metaxy_{}", hasher.finish().as_str())
 }
 
 #[cfg(test)]

@@ -85,10 +85,7 @@ impl Shared {
 
     /// The dialect for one statement.
     pub(crate) async fn dialect(&self, session: &mut Session) -> Result<PostgresDialect, Failure> {
-        Ok(PostgresDialect {
-            names: self.names(session).await?,
-            ..PostgresDialect::default()
-        })
+        Ok(PostgresDialect::new(self.names(session).await?))
     }
 
     /// The server's errors with what was done, and where.

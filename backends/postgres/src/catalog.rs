@@ -213,14 +213,27 @@ fn samples(table: &str, list: &[String], versioned: bool, stamped: bool) -> Stri
     if !versioned {
         return newest("TRUE");
     }
-    let version = quote(columns::FEATURE_VERSION);
+    let version = column(columns::FEATURE_VERSION);
     format!(
-        "WITH RECURSIVE versions AS ((SELECT MIN(t.{version}) AS v FROM {table} AS t) UNION ALL \
-         SELECT (SELECT MIN(t.{version}) FROM {table} AS t WHERE t.{version} > versions.v) FROM versions WHERE versions.v IS NOT NULL) \
-         SELECT s.* FROM versions CROSS JOIN LATERAL {} AS s WHERE versions.v IS NOT NULL UNION ALL {}",
-        newest(&format!("t.{version} = versions.v")),
-        some(&format!("t.{version} IS NULL"))
+        "{} SELECT s.* FROM versions CROSS JOIN LATERAL {} AS s WHERE versions.v IS NOT NULL UNION ALL {}",
+        versions(table),
+        newest(&format!("{version} = versions.v")),
+        some(&format!("{version} IS NULL"))
     )
+}
+
+/// The beginning of a statement that knows the feature versions of a table as `versions.v`, and a null: one look at an index for each.
+pub(crate) fn versions(table: &str) -> String {
+    let version = column(columns::FEATURE_VERSION);
+    format!(
+        "WITH RECURSIVE versions AS ((SELECT MIN({version}) AS v FROM {table} AS t) UNION ALL \
+         SELECT (SELECT MIN({version}) FROM {table} AS t WHERE {version} > versions.v) FROM versions WHERE versions.v IS NOT NULL)"
+    )
+}
+
+/// The column of a table under the alias `t`.
+pub(crate) fn column(name: &str) -> String {
+    format!("t.{}", quote(name))
 }
 
 /// The stamp of a row of a table under an alias.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use metaxy_core::sql::{literal_text, quote};
+use metaxy_core::sql::literal_text;
 use metaxy_core::{Error, ErrorKind};
 
 use crate::backend::Shared;
@@ -164,9 +164,4 @@ async fn was_committed(
 fn epochless(number: &str) -> String {
     let number: u64 = number.parse().unwrap_or_default();
     (number & u64::from(u32::MAX)).to_string()
-}
-
-/// The column of a table under the alias `t`.
-pub(crate) fn column(name: &str) -> String {
-    format!("t.{}", quote(name))
 }

@@ -28,6 +28,16 @@ pub(crate) struct PostgresDialect {
     pub(crate) plain: BTreeSet<String>,
 }
 
+impl PostgresDialect {
+    /// The dialect for tables of these names.
+    pub(crate) fn new(names: Names) -> Self {
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+}
+
 impl Dialect for PostgresDialect {
     fn table(&self, table: &FeatureKey) -> String {
         let name = self.names.table(table);

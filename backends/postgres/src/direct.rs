@@ -11,17 +11,18 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
-use metaxy_core::append::{PreparedAppend, Times};
+use metaxy_core::Result;
+use metaxy_core::append::PreparedAppend;
 use metaxy_core::clock::Micros;
+use metaxy_core::frame::bytes_of;
 use metaxy_core::sql::quote;
-use metaxy_core::{Result, columns};
 
 use crate::catalog::{Table, cast_of};
 use crate::error::Failure;
 use crate::frames::{self, Loading};
 use crate::names::Names;
 use crate::session::Session;
-use crate::write::Staged;
+use crate::write::{Later, Staged};
 
 /// Bytes of rows that are held, of all tables of an append together.
 pub(crate) const ROOM: usize = 64 * 1024 * 1024;
@@ -48,7 +49,7 @@ pub(crate) async fn gather(
         false => None,
     };
     while let Some(batch) = rows.next().await? {
-        taken += size(&batch)?;
+        taken += bytes_of(&batch)?;
         let is_new = ids.as_mut().is_some_and(|ids| ids.are_new(&batch));
         held.push(batch);
         if !is_new || taken > *room {
@@ -107,10 +108,11 @@ pub(crate) async fn put(
         list.collect::<Vec<_>>().join(", ")
     );
     let mut loading = Loading::begin_into(session, &target).await?;
+    let other = place.restamped(stamp);
     for batch in rows {
-        let batch = match (place.stamped, stamp) {
-            (Some(old), Some(new)) if old != new => &restamped(place, batch, old, new)?,
-            _ => batch,
+        let batch = match other {
+            Some((old, new)) => &restamped(place, batch, old, new)?,
+            None => batch,
         };
         loading.push(batch).await.map_err(|f| place.explain(f))?;
     }
@@ -119,23 +121,15 @@ pub(crate) async fn put(
 
 /// The rows with the stamp `new` where they have `old`: they were stamped before it was seen what they come after.
 fn restamped(place: &Staged, batch: &RecordBatch, old: Micros, new: Micros) -> Result<RecordBatch> {
-    let all = |array: &ArrayRef| stamps(array, |_| Some(new));
-    let own = |array: &ArrayRef| {
-        stamps(array, |stamp| {
-            stamp.map(|stamp| if stamp == old { new } else { stamp })
-        })
-    };
     let fields = batch.schema_ref().fields().iter().zip(batch.columns());
-    let columns = fields.map(
-        |(field, array)| match (place.times, field.name().as_str()) {
-            (Times::Write(_), columns::UPDATED_AT) | (Times::Tombstone(_), columns::DELETED_AT) => {
-                all(array)
-            }
-            (Times::Write(_), columns::CREATED_AT) if place.created_given => own(array),
-            (Times::Write(_), columns::CREATED_AT) => all(array),
-            _ => array.clone(),
-        },
-    );
+    let columns = fields.map(|(field, array)| match place.later(field.name()) {
+        Some(Later::All) => stamps(array, |_| Some(new)),
+        Some(Later::Own) => stamps(array, |stamp| match stamp {
+            Some(stamp) if stamp == old => Some(new),
+            stamp => stamp,
+        }),
+        None => array.clone(),
+    });
     Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
 }
 
@@ -147,13 +141,6 @@ fn stamps(array: &ArrayRef, other: impl Fn(Option<Micros>) -> Option<Micros>) ->
     let times = array.as_primitive::<TimestampMicrosecondType>().iter();
     let times: TimestampMicrosecondArray = times.map(other).collect();
     Arc::new(times.with_timezone_opt(zone.clone()))
-}
-
-/// The bytes of a batch, also where it is a part of a larger one.
-fn size(batch: &RecordBatch) -> Result<usize> {
-    let columns = batch.columns().iter();
-    let sizes = columns.map(|column| Ok(column.to_data().get_slice_memory_size()?));
-    sizes.sum()
 }
 
 /// The IDs of rows so far, each as its hash.

@@ -6,13 +6,12 @@ use metaxy_core::sql::{literal_text, prune as prune_sql};
 
 use crate::backend::Shared;
 use crate::catalog;
-use crate::commit;
 use crate::dialect::PostgresDialect;
 use crate::error::Failure;
 use crate::names::Names;
 use crate::rights;
 use crate::session::Session;
-use crate::write::found;
+use crate::write::{found, removed};
 
 /// Removes superseded rows of a table, or counts them.
 pub(crate) async fn prune(
@@ -27,10 +26,7 @@ pub(crate) async fn prune(
         session.release();
         return Ok(0);
     };
-    let dialect = PostgresDialect {
-        names: names.clone(),
-        ..PostgresDialect::default()
-    };
+    let dialect = PostgresDialect::new(names.clone());
     let Some(sql) = prune_sql(feature, &table.schema, prune, &dialect)? else {
         session.release();
         return Ok(0);
@@ -41,12 +37,7 @@ pub(crate) async fn prune(
         return Ok(rows.and_then(|rows| rows.parse().ok()).unwrap_or_default());
     }
     rights::require_delete(&mut session, &names, &name, feature).await?;
-    commit::begin(&mut session).await?;
-    commit::lock(&mut session, &names, [name.as_str()]).await?;
-    let removed = session.run(&sql.delete).await?;
-    session.run("COMMIT").await?;
-    session.release();
-    Ok(removed)
+    removed(session, &names, &name, &sql.delete).await
 }
 
 /// Gives the room of removed rows back, and renews the statistics that plans are made with, table by table. Tables that the role does

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{filter, nullif};
-use metaxy_core::hash::Hasher;
+use metaxy_core::hash::{CommonText, HashBatch};
 use metaxy_core::plan::{Label, Nulls};
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -117,8 +117,8 @@ struct Hashes<'a> {
 }
 
 /// What a hash is made of.
-enum Source<'a> {
-    Text(&'a [u8]),
+enum Source {
+    Text(CommonText),
     Column(StringArray),
 }
 
@@ -140,7 +140,7 @@ impl<'a> Hashes<'a> {
         for part in &hash.parts {
             let (array, null) = match part {
                 Piece::Text(text) => {
-                    sources.push(Source::Text(text.as_bytes()));
+                    sources.push(Source::Text(CommonText::new(text)));
                     continue;
                 }
                 Piece::Column(name, null) => (column(self.batch, name)?.clone(), null),
@@ -158,33 +158,48 @@ impl<'a> Hashes<'a> {
     }
 }
 
+/// The hashes of rows, a few rows at a time; null where `nulls` says so.
 fn hashed(
     hash: &Hashing,
-    sources: &[Source<'_>],
+    sources: &[Source],
     nulls: Option<NullBuffer>,
     rows: usize,
 ) -> Result<ArrayRef> {
-    let mut hasher = Hasher::new(hash.spec.algorithm);
+    let mut batch = HashBatch::new(hash.spec.algorithm, hash.spec.length);
     let longest = hash.spec.length.min(hash.spec.algorithm.text_length());
     let mut values: Vec<u8> = Vec::with_capacity(rows * longest);
     let mut offsets = Vec::with_capacity(rows + 1);
     offsets.push(0_i32);
-    for row in 0..rows {
-        if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-            for source in sources {
-                match source {
-                    Source::Text(text) => hasher.update(text),
+    let is_valid = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+    let mut valid = Vec::with_capacity(HashBatch::ROWS);
+    for start in (0..rows).step_by(HashBatch::ROWS) {
+        let few = start..rows.min(start + HashBatch::ROWS);
+        valid.clear();
+        valid.extend(few.clone().filter(is_valid));
+        let texts = batch.rows(valid.len());
+        for source in sources {
+            match source {
+                Source::Text(text) => text.push_to(texts),
+                Source::Column(column) => {
                     // Arrow allows any bytes below a null.
-                    Source::Column(texts) if texts.is_valid(row) => {
-                        hasher.update(texts.value(row).as_bytes());
+                    for (text, row) in texts.iter_mut().zip(&valid) {
+                        if column.is_valid(*row) {
+                            text.push(column.value(*row).as_bytes());
+                        }
                     }
-                    Source::Column(_) => {}
                 }
             }
-            values.extend_from_slice(hasher.finish().truncated(hash.spec.length).as_bytes());
         }
-        // A batch is small enough.
-        offsets.push(values.len() as i32);
+        let mut done = batch.finish();
+        for row in few {
+            if is_valid(&row)
+                && let Some(hash) = done.next()
+            {
+                values.extend_from_slice(hash.as_bytes());
+            }
+            // A batch is small enough.
+            offsets.push(values.len() as i32);
+        }
     }
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     Ok(Arc::new(StringArray::try_new(

@@ -3,7 +3,7 @@
 //! The rows of an append are first taken from who produces them, for which nobody has to wait: few are held here, many are copied into
 //! temporary tables. Then the tables are locked against other writers, and the rows stamped and put into them, each table with one statement.
 
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
 use metaxy_core::backend::Appended;
 use metaxy_core::clock::Micros;
@@ -141,7 +141,31 @@ async fn prepare(
     Ok((staged, prepared))
 }
 
+/// Which times of a column become later ones.
+pub(crate) enum Later {
+    All,
+    /// Those that are the write's own stamp.
+    Own,
+}
+
 impl Staged {
+    /// The stamp that the rows have and the one that they get, if that is another.
+    pub(crate) fn restamped(&self, stamp: Option<Micros>) -> Option<(Micros, Micros)> {
+        self.stamped.zip(stamp).filter(|(old, new)| old != new)
+    }
+
+    /// What becomes of a column where the rows get a later stamp than they have.
+    pub(crate) fn later(&self, column: &str) -> Option<Later> {
+        match (self.times, column) {
+            (Times::Write(_), columns::UPDATED_AT) | (Times::Tombstone(_), columns::DELETED_AT) => {
+                Some(Later::All)
+            }
+            (Times::Write(_), columns::CREATED_AT) if self.created_given => Some(Later::Own),
+            (Times::Write(_), columns::CREATED_AT) => Some(Later::All),
+            _ => None,
+        }
+    }
+
     /// A failure with the feature that it is about.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         match failure {
@@ -197,7 +221,7 @@ async fn put(
     }
     let known = match final_stamp {
         Some(stamp) if has_stamps(&place.schema) => {
-            let time = commit::column(match place.times {
+            let time = catalog::column(match place.times {
                 Times::Tombstone(_) => columns::DELETED_AT,
                 _ => columns::UPDATED_AT,
             });
@@ -257,13 +281,20 @@ pub(crate) fn instant(micros: Micros) -> String {
 
 /// What is put into each column, of the temporary table under the alias `x`.
 fn values(place: &Staged, stored: Option<&Table>, final_stamp: Option<Micros>) -> Vec<String> {
+    let restamped = place.restamped(final_stamp);
     let fields = place.schema.fields().iter().enumerate();
     fields
         .map(|(i, field)| {
             let given = format!("x.{}", metaxy_core::sql::column_at(i));
-            let value = match (place.stamped, final_stamp) {
-                (Some(old), Some(new)) if old != new => restamped(place, field, &given, old, new),
-                _ => given,
+            let later = place.later(field.name()).zip(restamped);
+            let value = match later {
+                Some((Later::All, (_, new))) => instant(new),
+                Some((Later::Own, (old, new))) => format!(
+                    "CASE WHEN {given} = {} THEN {} ELSE {given} END",
+                    instant(old),
+                    instant(new)
+                ),
+                None => given,
             };
             let position = stored.and_then(|s| s.schema.index_of(field.name()).ok());
             let declared = position.and_then(|at| stored.map(|s| s.declared[at].as_str()));
@@ -273,22 +304,6 @@ fn values(place: &Staged, stored: Option<&Table>, final_stamp: Option<Micros>) -
             }
         })
         .collect()
-}
-
-/// A time of a row that was stamped before what it comes after was seen.
-fn restamped(place: &Staged, field: &Field, given: &str, old: Micros, new: Micros) -> String {
-    let is = |name: &str| field.name() == name;
-    match place.times {
-        Times::Write(_) if is(columns::UPDATED_AT) => instant(new),
-        Times::Write(_) if is(columns::CREATED_AT) && !place.created_given => instant(new),
-        Times::Write(_) if is(columns::CREATED_AT) => format!(
-            "CASE WHEN {given} = {} THEN {} ELSE {given} END",
-            instant(old),
-            instant(new)
-        ),
-        Times::Tombstone(_) if is(columns::DELETED_AT) => instant(new),
-        _ => given.to_owned(),
-    }
 }
 
 /// The greatest stamp of the table, as far as it has the columns: by the index, if it has that.
@@ -306,8 +321,8 @@ async fn latest_stamp(
     };
     let stamp = match (has(columns::UPDATED_AT), has(columns::DELETED_AT)) {
         (true, true) => catalog::stamp("t"),
-        (true, false) => commit::column(columns::UPDATED_AT),
-        (false, true) => commit::column(columns::DELETED_AT),
+        (true, false) => catalog::column(columns::UPDATED_AT),
+        (false, true) => catalog::column(columns::DELETED_AT),
         (false, false) => return Ok(None),
     };
     let table = names.qualified(&place.name);
@@ -315,12 +330,11 @@ async fn latest_stamp(
     let sql = match stored.schema.field_with_name(columns::FEATURE_VERSION) {
         Err(_) => greatest,
         Ok(_) => {
-            let version = commit::column(columns::FEATURE_VERSION);
+            let version = catalog::column(columns::FEATURE_VERSION);
             format!(
-                "WITH RECURSIVE versions AS ((SELECT MIN({version}) AS v FROM {table} AS t) UNION ALL \
-                 SELECT (SELECT MIN({version}) FROM {table} AS t WHERE {version} > versions.v) FROM versions WHERE versions.v IS NOT NULL) \
-                 SELECT GREATEST((SELECT MAX((SELECT MAX({stamp}) FROM {table} AS t WHERE {version} = versions.v)) FROM versions), \
-                 ({greatest} WHERE {version} IS NULL))"
+                "{} SELECT GREATEST((SELECT MAX((SELECT MAX({stamp}) FROM {table} AS t WHERE {version} = versions.v)) FROM versions), \
+                 ({greatest} WHERE {version} IS NULL))",
+                catalog::versions(&table)
             )
         }
     };
@@ -347,10 +361,7 @@ pub(crate) async fn delete(
     rights::require_delete(&mut session, &names, &name, feature).await?;
     let mut sql = format!("DELETE FROM {}", names.qualified(&name));
     if let Some(filter) = filter {
-        let dialect = PostgresDialect {
-            names: names.clone(),
-            ..PostgresDialect::default()
-        };
+        let dialect = PostgresDialect::new(names.clone());
         let sql_of = |column: &str| -> Result<String> {
             let at = table.schema.index_of(column)?;
             let cast = cast_of(table.schema.field(at), &table.declared[at]);
@@ -362,9 +373,19 @@ pub(crate) async fn delete(
         let condition = condition(filter, &table.schema, &sql_of, &dialect)?;
         sql.push_str(&format!(" WHERE {condition}"));
     }
+    removed(session, &names, &name, &sql).await
+}
+
+/// Runs the statement that removes rows of a table, in its turn; returns how many there were.
+pub(crate) async fn removed(
+    mut session: Session,
+    names: &Names,
+    name: &str,
+    sql: &str,
+) -> Result<u64, Failure> {
     commit::begin(&mut session).await?;
-    commit::lock(&mut session, &names, [name.as_str()]).await?;
-    let removed = session.run(&sql).await?;
+    commit::lock(&mut session, names, [name]).await?;
+    let removed = session.run(sql).await?;
     session.run("COMMIT").await?;
     session.release();
     Ok(removed)

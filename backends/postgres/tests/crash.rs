@@ -1,8 +1,8 @@
 //! A server that ends without a word and comes back, again and again, while many write and somebody resolves.
 //!
-//! `METAXY_CRASH_WRITES` sets how often each of the 16 writers writes (60), `METAXY_CRASH_CRASHES` how often the server ends (20).
+//! `METAXY_PROCESSES_WRITES` sets how often each of the 16 writers writes (60), `METAXY_PROCESSES_CRASHES` how often the server ends (20).
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test panics where something is wrong
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, Int64Array};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
-use metaxy_conformance::processes::{Mark, derived, raw, samples, store};
+use metaxy_conformance::processes::{Mark, derived, raw, samples, size, store};
 use metaxy_core::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
 use metaxy_postgres::PostgresConfig;
 
@@ -21,20 +21,10 @@ const WRITERS: i64 = 16;
 /// Rows of each write: half a write shows.
 const ROWS: usize = 2;
 
-/// A size of the test, which can be set from outside.
-fn size(name: &str, default: i64) -> i64 {
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {text:?}")),
-        Err(_) => default,
-    }
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
-    let writes = size("METAXY_CRASH_WRITES", 60);
-    let crashes = size("METAXY_CRASH_CRASHES", 20);
+    let writes = size("WRITES", 60);
+    let crashes = size("CRASHES", 20);
     let cluster = Cluster::start().unwrap();
     let config = PostgresConfig::new(cluster.url())
         .unwrap()

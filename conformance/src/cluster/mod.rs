@@ -140,13 +140,6 @@ impl Cluster {
         format!("{server}/{database}{query}")
     }
 
-    /// The address of its first database for another role, whose password is that of the throw-away server.
-    #[must_use]
-    pub fn url_as(&self, role: &str) -> String {
-        let (_, place) = self.url.rsplit_once('@').unwrap_or(("", &self.url));
-        format!("postgresql://{role}:{PASSWORD}@{place}")
-    }
-
     /// Texts that nothing may show.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {

@@ -13,6 +13,16 @@ use crate::error::Result;
 /// Batches as they come; each has the schema of the frame it belongs to.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
+/// The bytes that the rows of a batch take, also where they are a part of a larger one.
+///
+/// # Errors
+/// Arrow's, for a column of a type whose bytes it cannot tell.
+pub fn bytes_of(batch: &RecordBatch) -> Result<usize> {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| Ok(column.to_data().get_slice_memory_size()?));
+    bytes.sum()
+}
+
 /// A frame whose rows may not be in memory yet: a schema and a stream of batches.
 ///
 /// Everything that takes rows takes `impl Into<Frame>`: a [`RecordBatch`], [`Rows`], or a stream.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
@@ -13,7 +13,7 @@ use super::multi::dependents_first;
 use super::{MetadataStore, WriteOptions};
 use crate::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Frame, Rows};
+use crate::frame::{Frame, Rows, bytes_of};
 use crate::key::FeatureKey;
 use crate::options::setters;
 
@@ -214,10 +214,7 @@ impl BufferedWriter {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut bytes = 0;
-        for array in rows.batches().iter().flat_map(RecordBatch::columns) {
-            bytes += array.to_data().get_slice_memory_size()?;
-        }
+        let bytes: usize = rows.batches().iter().map(bytes_of).sum::<Result<_>>()?;
         self.oldest.get_or_insert_with(Instant::now);
         let runs = self.pending.entry(feature.clone()).or_default();
         let count = rows.num_rows();
