@@ -89,7 +89,7 @@ pub struct Appended {
 /// - Of rows with equal stamps, the one that was appended later counts as later: by call, by batch, by row.
 /// - A query sees one moment: no append is visible in part.
 /// - A table of somebody else that has a feature's name is refused by appends, deletes and drops, and left as it is.
-/// - What its [`Capabilities`] deny is refused with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), never done by
+/// - What its [`Capabilities`] deny is refused with [`ErrorKind::Unsupported`], never done by
 ///   halves or ignored. A store asks for none of it.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -132,7 +132,7 @@ pub trait Backend: Send + Sync + 'static {
     /// is nothing to put in order. A backend that keeps all tables in one file puts the file in order whichever tables are asked for.
     ///
     /// Queries and appends may go on meanwhile. If it has to wait for them longer than it would for a write, it fails with
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked); what was done until then stays done. With [`Maintenance::dry_run`] it changes
+    /// [`ErrorKind::Locked`]; what was done until then stays done. With [`Maintenance::dry_run`] it changes
     /// nothing and needs no [`Access::Write`].
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained>;
 
