@@ -234,7 +234,8 @@ impl Backend for DuckDbBackend {
             }
             let config = &shared.config;
             let file = (!config.in_memory()).then_some(config.database.as_path());
-            maintain::maintain(lease.session(), &tables, file, &maintenance)
+            let patience = config.lock_timeout;
+            maintain::maintain(lease.session(), &tables, file, &maintenance, patience)
         };
         match dry_run {
             true => self.read(WHAT, work).await,

@@ -69,6 +69,11 @@ fn is_locked(error: &duckdb::Error) -> bool {
     message.contains("Could not set lock on file") || message.contains(IN_USE)
 }
 
+/// Whether the log cannot be written because of a transaction that is not over.
+pub(crate) fn is_unfinished(error: &duckdb::Error) -> bool {
+    message(error).contains("Cannot CHECKPOINT")
+}
+
 const NO_DATABASE: &str = "not a valid DuckDB database file";
 
 /// A database of this process that is detached while something still uses it.
@@ -108,6 +113,12 @@ pub(crate) fn duckdb(error: duckdb::Error, what: &str, path: &Path) -> Error {
             format!("the store in {file} is held by {who}"),
         )
         .with_hint("one process writes a DuckDB file at a time: wait for it to end, or raise the option `lock_timeout`")
+    } else if is_unfinished(&error) {
+        Error::new(
+            ErrorKind::Locked,
+            format!("the log of the store in {file} cannot be written while a read of this process is not finished"),
+        )
+        .with_hint("read results to their end, or raise the option `lock_timeout`")
     } else if says(NO_DATABASE) {
         Error::new(
             ErrorKind::CannotOpen,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
 use metaxy_core::FeatureKey;
@@ -10,7 +11,7 @@ use metaxy_core::sql::{PruneSql, prune as prune_sql, quote};
 
 use crate::catalog::Session;
 use crate::dialect::{DuckDbDialect, ROWID, hides_rowid};
-use crate::error::Failure;
+use crate::error::{Failure, is_unfinished};
 use crate::write::begun_on;
 
 /// Removes superseded rows of a table, or counts them. A connection that is dropped before its commit undoes everything.
@@ -117,12 +118,13 @@ fn for_names(dialect: &DuckDbDialect) -> DuckDbDialect {
 }
 
 /// Renews the statistics that plans are made with, and writes the log into the file, which gives up the blocks at its end that no
-/// row needs. `file` is `None` in memory.
+/// row needs. `file` is `None` in memory; `patience` is how long it waits for what is not finished.
 pub(crate) fn maintain(
     session: Session<'_>,
     tables: &[String],
     file: Option<&Path>,
     maintenance: &Maintenance,
+    patience: Duration,
 ) -> Result<Maintained, Failure> {
     let connection = session.connection;
     let footprint = || file.map(footprint).unwrap_or_default();
@@ -136,10 +138,28 @@ pub(crate) fn maintain(
     }
     let mut checkpoint = MaintainAction::new("checkpoint").with_before(footprint());
     if !maintenance.dry_run {
-        connection.execute_batch(&format!("CHECKPOINT {}", quote(session.database)))?;
+        write_log(session, patience)?;
         checkpoint.after = footprint();
     }
     Ok(maintained.with_action(checkpoint))
+}
+
+/// Between two attempts to write the log.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Writes the log into the file. A transaction that wrote is over for DuckDB when those that read beside it have ended, which may be a
+/// moment after its commit: for that it waits.
+fn write_log(session: Session<'_>, patience: Duration) -> Result<(), Failure> {
+    let checkpoint = format!("CHECKPOINT {}", quote(session.database));
+    let deadline = Instant::now() + patience;
+    loop {
+        match session.connection.execute_batch(&checkpoint) {
+            Err(error) if is_unfinished(&error) && Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return Ok(done?),
+        }
+    }
 }
 
 /// Bytes of the file and its log.
