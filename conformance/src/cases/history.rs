@@ -16,6 +16,7 @@ cases! { "history":
     a_version_that_was_never_written_is_empty,
     another_project_version_changes_nothing,
     rows_carry_the_versions_they_were_written_under,
+    rows_and_samples_are_counted_by_version,
 }
 
 /// After v1, v2 and v1 again the samples of v1 are current, and writes continue them (§5).
@@ -74,6 +75,41 @@ pub async fn the_latest_over_versions_may_be_of_an_old_one(bed: &TestBed) -> Out
     let rows = read(&v2, "a", all().with_sample_history(true)).await?;
     let expected = ["1 three", "2 three", "2 two", "3 one", "3 three", "3 two"];
     check_eq(rows.lines(&SEEN)?, expected, "all rows")
+}
+
+/// What a store has under each version is counted, and what a change of the version leaves to be computed again.
+pub async fn rows_and_samples_are_counted_by_version(bed: &TestBed) -> Outcome {
+    let [v1, v2] = versions(bed, ["1", "2"]).await?;
+    let [old, new] = [
+        v1.graph().feature_version("a")?,
+        v2.graph().feature_version("a")?,
+    ];
+    let (feature, ids) = (
+        key("a")?,
+        v1.graph().require("a")?.spec.id_columns().to_vec(),
+    );
+    let samples = async |version: &str, but_not: Option<&str>| {
+        v1.samples_of_version(&feature, &ids, version, but_not)
+            .await
+    };
+    check_eq(samples(old, None).await?, 0, "before any write")?;
+    check(
+        v1.rows_by_version(&feature).await?.is_empty(),
+        "before any write",
+    )?;
+    write(&v1, &[(1, "one"), (2, "one"), (3, "one"), (4, "one")]).await?;
+    write(&v1, &[(1, "one again")]).await?;
+    write(&v2, &[(2, "two")]).await?;
+    let gone = DeleteOptions::soft().with_filters([col("id").eq(4)]);
+    v1.delete(&feature, gone).await?;
+    let rows = v2.rows_by_version(&feature).await?;
+    let expected = [(old.to_owned(), 6), (new.to_owned(), 1)];
+    check_eq(rows, expected.into_iter().collect(), "rows")?;
+    check_eq(samples(old, None).await?, 3, "samples of v1")?;
+    check_eq(samples(new, None).await?, 1, "samples of v2")?;
+    check_eq(samples(old, Some(new)).await?, 2, "of v1 and not of v2")?;
+    check_eq(samples(new, Some(old)).await?, 0, "of v2 and not of v1")?;
+    check_eq(samples("nothing", Some(old)).await?, 0, "of no version")
 }
 
 /// A sample deleted under one version is still there under another (§5).

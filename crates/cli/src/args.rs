@@ -1,5 +1,8 @@
 //! What can be typed.
 
+mod graph;
+mod history;
+
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +12,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
+
+pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
+pub(crate) use history::{DiffFormat, Form, GraphDiff, History};
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
@@ -60,6 +66,12 @@ pub(crate) enum Command {
     Push(Push),
     /// Write a lock file: the features of other projects that this one depends on, as the store has them now.
     Lock(Lock),
+    /// Draw the graph of features.
+    Graph(Graph),
+    /// Show what has changed between two graphs: the one pushed last and the current one, or any two that were pushed.
+    GraphDiff(GraphDiff),
+    /// Show the graphs that were pushed to the store, or the versions of a feature.
+    History(History),
 }
 
 #[derive(Debug, Args)]

@@ -2,17 +2,23 @@
 
 mod delete;
 mod demo;
+mod graph;
+mod graph_diff;
+mod history;
 mod init;
 mod list;
 mod lock;
 mod maintain;
 mod push;
+mod pushed;
 mod read;
 mod resolve;
 pub(crate) mod status;
 mod write;
 
 use metaxy_core::{Error, ErrorKind, Result};
+
+pub(crate) use graph::Direction;
 
 use crate::args::{Cli, Command, Global};
 use crate::project::Project;
@@ -43,6 +49,9 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Maintain(args) => maintain::run(&project, args, &screen).await,
         Command::Push(args) => push::run(&project, args, &screen).await,
         Command::Lock(args) => lock::run(&project, args, &screen).await,
+        Command::Graph(args) => graph::run(&project, &args, &screen).await,
+        Command::GraphDiff(args) => graph_diff::run(&project, &args, &screen).await,
+        Command::History(args) => history::run(&project, &args, &screen).await,
         Command::Init(_) | Command::Demo(_) => Ok(()),
     }
 }

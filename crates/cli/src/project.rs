@@ -113,7 +113,7 @@ impl Project {
         if let Some(graph) = self.locked_graph()? {
             return MetadataStore::from_config(&self.config, name, access, &graph);
         }
-        let store = MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)?;
+        let store = self.open_bare(access)?;
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {
@@ -128,6 +128,12 @@ impl Project {
             pending.extend(fallbacks);
         }
         Err(self.no_features(&store))
+    }
+
+    /// The store without features.
+    pub(crate) fn open_bare(&self, access: Access) -> Result<MetadataStore> {
+        let name = Some(self.store_name());
+        MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)
     }
 
     /// The graph with the external features of the lock file, if there is one.

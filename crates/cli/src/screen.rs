@@ -96,7 +96,8 @@ impl Style {
         self.paint("36", text)
     }
 
-    fn paint(self, code: &str, text: impl Display) -> String {
+    /// Text with the attributes of an SGR code, such as `32`.
+    pub(crate) fn paint(self, code: &str, text: impl Display) -> String {
         match self.colours {
             true => format!("\x1b[{code}m{text}\x1b[0m"),
             false => text.to_string(),

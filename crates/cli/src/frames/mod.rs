@@ -38,6 +38,7 @@ use std::str::FromStr;
 use metaxy_core::{Error, ErrorKind, Result};
 
 pub use read::{FrameReader, ReadOptions, open_reader, open_reader_with};
+pub(crate) use sink::write_whole;
 pub use write::{Finished, FrameWriter};
 
 /// The most rows a reader puts into one batch.

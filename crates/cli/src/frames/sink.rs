@@ -11,6 +11,17 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::{io_error, is_dash};
 
+/// Writes a file as a whole: who looks for it finds what was there before, or all of it. A pipe or device is written directly.
+///
+/// # Errors
+/// [`Io`](metaxy_core::ErrorKind::Io) that names the file.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let (sink, mut out) = Sink::open(path)?;
+    out.write_all(content)
+        .map_err(|e| io_error(&sink.name, "write", e))?;
+    sink.commit(out).map(drop)
+}
+
 /// A destination that shows nothing half-written.
 pub(super) struct Sink {
     pub(super) name: String,

@@ -6,11 +6,15 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod browser;
 mod demo;
 mod errors;
 mod externals;
 mod formats;
+mod graph;
 mod maintain;
+mod page;
 mod pushed;
 mod support;
 mod tour;
+mod versions;

@@ -14,6 +14,7 @@ mod read;
 mod rebase;
 mod resolve;
 mod status;
+mod stored;
 mod support;
 mod versions;
 mod write;

@@ -1,16 +1,13 @@
 //! The status of a feature: how many samples it has and how many need work.
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-
 use super::MetadataStore;
 use super::increment::Counts;
 use super::resolve::ResolveOptions;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::expr::Expr;
 use crate::key::FeatureKey;
 use crate::options::setters;
-use crate::plan::{Plan, ReadScope, Relation, read_current};
+use crate::plan::{ReadScope, read_current};
 
 /// What is to be done about a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,23 +201,7 @@ impl MetadataStore {
             &scope,
             filters,
         )
-        .and_then(|relation: Relation| relation.count(Vec::new()))
         .map_err(|e| self.about(e, feature))?;
-        let rows = self.inner.backend.query(Plan::from(relation)).await;
-        let rows = rows.map_err(|e| self.about(e, feature))?.collect().await?;
-        let count = rows
-            .batches()
-            .iter()
-            .filter(|batch| batch.num_rows() > 0)
-            .find_map(|batch| {
-                Some(
-                    batch
-                        .column_by_name("count")?
-                        .as_primitive_opt::<Int64Type>()?
-                        .value(0),
-                )
-            });
-        u64::try_from(count.unwrap_or_default())
-            .map_err(|_| Error::new(ErrorKind::Internal, "a negative count of samples"))
+        self.count(feature, relation).await
     }
 }

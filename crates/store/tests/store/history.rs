@@ -148,3 +148,54 @@ fn a_project_without_features_cannot_be_pushed() {
     );
     assert!(block_on(store.pushed_features()).unwrap().is_empty());
 }
+
+#[test]
+fn samples_are_counted_by_version() {
+    let Fixture {
+        store: first,
+        folder: _folder,
+    } = fixture();
+    let second = first.with_graph(changed());
+    let faces = key("video/faces");
+    let [old, new] = [&first, &second].map(|store| store.graph().feature_version(&faces).unwrap());
+    let ids = ["id".to_owned()];
+    let samples = |version: &str, but_not: Option<&str>| {
+        block_on(first.samples_of_version(&faces, &ids, version, but_not)).unwrap()
+    };
+    assert_eq!(samples(old, None), 0, "there is no table");
+    assert!(block_on(first.rows_by_version(&faces)).unwrap().is_empty());
+
+    write(
+        &first,
+        "video/raw",
+        raw(&[(1, "a", "f"), (2, "a", "f"), (3, "a", "f")]),
+    );
+    let fill = |store: &MetadataStore, filter: Expr| {
+        let options = ResolveOptions::default().with_global_filters([filter]);
+        let increment = block_on(store.resolve_update(&faces, options)).unwrap();
+        block_on(store.write(&faces, increment.new)).unwrap();
+    };
+    fill(&first, col("id").gt(0_i64));
+    // One more row of a sample that is there already.
+    write(&first, "video/raw", raw(&[(1, "a", "other")]));
+    let increment = block_on(first.resolve_update(&faces, ResolveOptions::default())).unwrap();
+    block_on(first.write(&faces, increment.stale)).unwrap();
+    assert_eq!(samples(old, Some(new)), 3);
+
+    fill(&second, col("id").eq(2_i64));
+    let rows = block_on(first.rows_by_version(&faces)).unwrap();
+    assert_eq!((rows[old], rows[new]), (4, 1));
+    assert_eq!((samples(old, None), samples(new, None)), (3, 1));
+    assert_eq!((samples(old, Some(new)), samples(new, Some(old))), (2, 0));
+
+    // A sample that was deleted needs nothing.
+    let delete = DeleteOptions::default().with_filters([col("id").eq(3_i64)]);
+    block_on(first.delete(&faces, delete)).unwrap();
+    assert_eq!(samples(old, Some(new)), 1);
+    let other = ["nothing".to_owned()];
+    let none = block_on(first.samples_of_version(&faces, &other, old, None)).unwrap();
+    assert_eq!(
+        none, 0,
+        "nothing can be stored under columns that are not there"
+    );
+}

@@ -1,0 +1,97 @@
+//! What can be typed after `metaxy graph-diff` and `metaxy history`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::graph::{Drawing, Picture};
+use crate::commands::Direction;
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphDiff {
+    /// The earlier graph: a pushed version, `latest`, or `current`.
+    #[arg(value_name = "FROM", default_value = "latest")]
+    pub(crate) from: String,
+    /// The later graph.
+    #[arg(value_name = "TO", default_value = "current")]
+    pub(crate) to: String,
+    /// Do not count the samples that the changes make stale: this needs no rows of the store.
+    #[arg(long)]
+    pub(crate) no_counts: bool,
+    /// What to show it as: text, one JSON document, or both graphs as one drawing. [default: by the extension of the file, else
+    /// plain]
+    #[arg(long, short, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<DiffFormat>,
+    /// The file for it; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What a difference is shown as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// One part for each feature, as text.
+    Plain,
+    /// One JSON document.
+    Json,
+    /// A drawing of boxes and lines of characters.
+    Terminal,
+    /// A Mermaid flowchart.
+    Mermaid,
+    /// Graphviz's language.
+    #[value(alias = "graphviz")]
+    Dot,
+    /// A picture.
+    Svg,
+    /// A page to look around in.
+    Html,
+}
+
+impl GraphDiff {
+    pub(crate) fn format(&self) -> DiffFormat {
+        if let Some(format) = self.format {
+            return format;
+        }
+        match self.drawing(None).picture() {
+            Picture::Terminal => DiffFormat::Plain,
+            Picture::Json => DiffFormat::Json,
+            Picture::Mermaid => DiffFormat::Mermaid,
+            Picture::Dot => DiffFormat::Dot,
+            Picture::Svg => DiffFormat::Svg,
+            Picture::Html => DiffFormat::Html,
+        }
+    }
+
+    /// How a drawing of it is made.
+    pub(crate) fn drawing(&self, format: Option<Picture>) -> Drawing {
+        Drawing {
+            format,
+            output: self.output.clone(),
+            no_fields: false,
+            direction: Some(Direction::Lr),
+            width: None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The versions of this feature, instead of the pushed graphs.
+    #[arg(value_name = "FEATURE")]
+    pub(crate) feature: Option<String>,
+    /// At most the newest N.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// A table for people, or one JSON document.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "plain")]
+    pub(crate) format: Form,
+}
+
+/// For whom something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people.
+    Plain,
+    /// For scripts.
+    Json,
+}
