@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::append::Append;
-use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
-use metaxy_core::plan::Plan;
+use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::threads::Threads;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
@@ -164,5 +164,9 @@ impl Backend for DeltaBackend {
     async fn query(&self, plan: Plan) -> Result<Frame> {
         self.run(|inner| async move { scan::query(&inner, plan).await })
             .await
+    }
+
+    async fn explain(&self, relation: &Relation) -> Result<Explanation> {
+        metaxy_polars::explain(relation.clone()).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 use duckdb::{Connection, Statement};
-use metaxy_core::backend::table_is_gone;
+use metaxy_core::backend::{Explanation, table_is_gone};
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -64,6 +64,20 @@ fn answer(shared: &Shared, lease: &Lease, plan: Plan, sink: &mut Sink) -> Result
         drop(statement);
         connection.execute_batch("ROLLBACK")?;
     }
+}
+
+/// The statement that a relation becomes, as long as nobody writes meanwhile.
+pub(crate) fn explain(shared: &Shared, relation: &Relation) -> Result<Explanation> {
+    let explained = |sql: String| Explanation::of(ENGINE).with_statement(sql);
+    let Some(lease) = shared.lease(Need::Read)? else {
+        return Ok(explained(render(relation, &DuckDbDialect::default())?));
+    };
+    let mut dialect = shared.dialect(&lease);
+    let rendered =
+        look_up(&lease, relation, &mut dialect).and_then(|_| Ok(render(relation, &dialect)?));
+    shared
+        .explain(&lease, rendered, "explain a query")
+        .map(explained)
 }
 
 /// How often a plan is made with what was seen of its tables. After that others write without a pause, and it is made without.

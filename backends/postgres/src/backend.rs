@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::append::Append;
-use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
-use metaxy_core::plan::Plan;
+use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::threads::Threads;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
@@ -208,5 +208,14 @@ impl Backend for PostgresBackend {
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
         query::run(&self.shared, plan).await
+    }
+
+    async fn explain(&self, relation: &Relation) -> Result<Explanation> {
+        let (shared, relation) = (self.shared.clone(), relation.clone());
+        runtime::run(async move {
+            let explained = query::explain(&shared, &relation).await;
+            explained.map_err(|failure| shared.explain(failure, "explain a query"))
+        })
+        .await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use metaxy_core::backend::table_is_gone;
+use metaxy_core::backend::{Explanation, table_is_gone};
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -80,6 +80,29 @@ async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Fail
     session.run("COMMIT").await?;
     session.release();
     Ok(())
+}
+
+/// The statements that a relation becomes, and where its hashes are computed.
+pub(crate) async fn explain(shared: &Shared, relation: &Relation) -> Result<Explanation, Failure> {
+    let frames = relation.frames();
+    let frames = frames.keys().next_back().map_or(0, |last| last + 1);
+    let (whole, jobs) = split(relation, frames)?;
+    let mut session = shared.session().await?;
+    session
+        .run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    let mut dialect = shared.dialect(&mut session).await?;
+    look_up(&mut session, relation, &mut dialect).await?;
+    session.run("ROLLBACK").await?;
+    session.release();
+    let mut explanation = Explanation::of(ENGINE).with_note(explained(&whole, &jobs));
+    for job in &jobs {
+        explanation = explanation.with_statement(statement(&job.split.server, &dialect)?);
+        if let Some(fold) = &job.fold {
+            dialect.folds.insert(fold.clone(), job.position);
+        }
+    }
+    Ok(explanation.with_statement(statement(&whole.server, &dialect)?))
 }
 
 /// Where the hashes of a plan are computed, in words.

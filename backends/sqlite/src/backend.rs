@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::append::Append;
-use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::blocking;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
-use metaxy_core::plan::Plan;
+use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
@@ -381,5 +381,14 @@ impl Backend for SqliteBackend {
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
         query::run(&self.shared, plan).await
+    }
+
+    async fn explain(&self, relation: &Relation) -> Result<Explanation> {
+        let relation = relation.clone();
+        self.run("explain a query", move |shared, handle| match handle {
+            Some(handle) => query::explain(shared, handle, &relation),
+            None => query::explain(shared, &shared.scratch()?, &relation),
+        })
+        .await
     }
 }

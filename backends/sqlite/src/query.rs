@@ -1,11 +1,12 @@
 //! Running plans: one statement, in one read transaction, on a thread of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::executor::block_on;
-use metaxy_core::backend::table_is_gone;
+use metaxy_core::backend::{Explanation, table_is_gone};
 use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
@@ -65,6 +66,42 @@ fn answer(
     Ok(())
 }
 
+/// The statement that a relation becomes, and how SQLite runs it.
+pub(crate) fn explain(
+    shared: &Shared,
+    handle: &Handle,
+    relation: &Relation,
+) -> Result<Explanation, CatalogError> {
+    let transaction = handle.connection.unchecked_transaction()?;
+    let mut dialect = shared.dialect();
+    look_up(&transaction, relation, &mut dialect)?;
+    // Tables in place of the frames, without which the statement makes no sense. They go with the transaction.
+    for (position, schema) in relation.frames() {
+        create_frame(&transaction, position, &schema)?;
+    }
+    let sql = render(relation, &dialect)?;
+    let mut steps = transaction.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let steps = steps.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(3)?)))?;
+    let steps: Vec<(i64, i64, String)> = steps.collect::<rusqlite::Result<_>>()?;
+    Ok(Explanation::of(ENGINE)
+        .with_statement(sql)
+        .with_engine_plan(tree(&steps)))
+}
+
+/// Steps below each other, each below the one that it belongs to: id, id of that one, words.
+fn tree(steps: &[(i64, i64, String)]) -> String {
+    let mut depths: HashMap<i64, usize> = HashMap::new();
+    let mut text = String::new();
+    for (id, parent, words) in steps {
+        let depth = depths.get(parent).map_or(0, |depth| depth + 1);
+        depths.insert(*id, depth);
+        text.push_str(&"  ".repeat(depth));
+        text.push_str(words);
+        text.push('\n');
+    }
+    text.trim_end().to_owned()
+}
+
 /// Makes sure that the tables of the plan are still there, and tells the dialect which of its scans have nothing to replace.
 fn look_up(
     connection: &rusqlite::Connection,
@@ -94,17 +131,7 @@ fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>) -> Result<
     for (position, mut frame) in frames.into_iter().enumerate() {
         let name = frame_name(position);
         let schema = frame.schema().clone();
-        let definitions = schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(|(i, field)| Ok(format!("{} {}", column_at(i), column_type(field)?)))
-            .collect::<Result<Vec<_>>>()?;
-        connection.execute_batch(&format!(
-            "DROP TABLE IF EXISTS temp.{0}; CREATE TEMP TABLE {0} ({1}) STRICT",
-            quote(&name),
-            definitions.join(", ")
-        ))?;
+        create_frame(connection, position, &schema)?;
         let places = vec!["?"; schema.fields().len()].join(", ");
         let sql = format!("INSERT INTO temp.{} VALUES ({places})", quote(&name));
         let mut insert = connection.prepare(&sql)?;
@@ -112,6 +139,26 @@ fn load_frames(connection: &rusqlite::Connection, frames: Vec<Frame>) -> Result<
             insert_batch(&mut insert, &batch)?;
         }
     }
+    Ok(())
+}
+
+/// The temporary table of a frame, without rows.
+fn create_frame(
+    connection: &rusqlite::Connection,
+    position: usize,
+    schema: &Schema,
+) -> Result<(), CatalogError> {
+    let definitions = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(i, field)| Ok(format!("{} {}", column_at(i), column_type(field)?)))
+        .collect::<Result<Vec<_>>>()?;
+    connection.execute_batch(&format!(
+        "DROP TABLE IF EXISTS temp.{0}; CREATE TEMP TABLE {0} ({1}) STRICT",
+        quote(&frame_name(position)),
+        definitions.join(", ")
+    ))?;
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use metaxy_store::backend::Access;
 use metaxy_store::config::redact;
-use metaxy_store::{DeleteOptions, Error, ErrorKind, MetadataStore, ReadOptions, col};
+use metaxy_store::{
+    DeleteOptions, Error, ErrorKind, MetadataStore, ReadOptions, ResolveOptions, col,
+};
 
 use crate::bed::TestBed;
 use crate::bed::frames::{floats, samples, stored, texts, with_column};
@@ -15,6 +17,7 @@ cases! { "display":
     shows_its_name,
     shows_no_secret,
     names_feature_and_store_in_errors,
+    explains_a_resolve_without_computing_it,
 }
 
 /// The description names the kind of store and where it is, the same from every handle, and has nothing in it that would be
@@ -162,4 +165,32 @@ async fn failures(store: &MetadataStore) -> Outcome<Vec<Error>> {
             ErrorKind::InvalidFilter,
         )?,
     ])
+}
+
+/// A resolve is explained, by whatever engine, and nothing is different afterwards.
+pub async fn explains_a_resolve_without_computing_it(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    store.write(&key("a")?, samples(&[(1, "x")])?).await?;
+    let b = key("b")?;
+    for given in [false, true] {
+        let options = || -> metaxy_store::Result<ResolveOptions> {
+            let options = ResolveOptions::default();
+            Ok(match given {
+                true => options.with_samples(samples(&[(2, "y")])?),
+                false => options,
+            })
+        };
+        let explained = store.resolve_lazy(&b, options()?).await?.explain().await?;
+        check(!explained.engine.is_empty(), "no engine is named")?;
+        let empty = |text: &String| text.trim().is_empty();
+        check(
+            !explained.statements.iter().any(empty),
+            "an empty statement",
+        )?;
+        let plan = explained.engine_plan.as_ref();
+        check(!plan.is_some_and(empty), "an empty plan")?;
+        let counts = store.resolve_lazy(&b, options()?).await?.counts().await?;
+        check_eq((counts.new, counts.stale), (1, 0), "what is new after that")?;
+    }
+    check(!store.has_feature(&b, false).await?, "a table was made")
 }

@@ -19,6 +19,7 @@ cases! { "read":
     sees_the_latest_across_versions,
     sees_the_history_of_samples,
     hides_soft_deletes_unless_asked,
+    counts_as_many_rows_as_it_yields,
     yields_columns_in_the_order_asked,
     yields_columns_without_ids,
     refuses_an_unknown_column,
@@ -104,6 +105,41 @@ pub async fn sees_the_history_of_samples(bed: &TestBed) -> Outcome {
         rows.lines(&SEEN)?,
         ["1 one", "2 again", "2 one", "2 two", "3 two"],
         "of all versions",
+    )
+}
+
+/// A count is that of the rows that the same read yields, and the rows of each version are all that are stored (§5).
+pub async fn counts_as_many_rows_as_it_yields(bed: &TestBed) -> Outcome {
+    let [v1, v2] = two_versions(bed).await?;
+    let a = key("a")?;
+    v2.delete(&a, DeleteOptions::soft().with_filters([col("id").eq(3)]))
+        .await?;
+    let options = [
+        ReadOptions::default(),
+        ReadOptions::default().with_soft_deleted(true),
+        ReadOptions::default().with_sample_history(true),
+        ReadOptions::default().with_filters([col("id").gt(2)]),
+        ReadOptions::default().with_feature_history(true),
+        ReadOptions::default()
+            .with_feature_history(true)
+            .with_sample_history(true)
+            .with_soft_deleted(true),
+    ];
+    for options in options {
+        let rows = read(&v2, "a", options.clone()).await?;
+        let counted = v2.count(&a, options.clone()).await?;
+        let what = format!("with {options:?}");
+        check_eq(counted, rows.len() as u64, &what)?;
+    }
+    let mut expected = vec![
+        (Some(v1.graph().feature_version("a")?.to_owned()), 2),
+        (Some(v2.graph().feature_version("a")?.to_owned()), 3),
+    ];
+    expected.sort();
+    check_eq(
+        v1.rows_by_version(&a).await?,
+        expected,
+        "the rows by version",
     )
 }
 

@@ -1,7 +1,15 @@
 //! What can be typed.
 
+mod config;
+mod describe;
+mod explain;
+mod format;
 mod graph;
 mod history;
+mod mcp;
+mod metadata;
+mod shell;
+mod status;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -13,8 +21,19 @@ use metaxy_core::clock::Micros;
 
 use crate::frames::Format;
 
+pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
+pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
+pub(crate) use explain::Explain;
+use format::samples_format;
+pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
 pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
-pub(crate) use history::{DiffFormat, Form, GraphDiff, History};
+pub(crate) use history::{DiffFormat, GraphDiff, History};
+pub(crate) use mcp::Mcp;
+pub(crate) use metadata::{
+    Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
+};
+pub(crate) use shell::{Completions, ManPages};
+pub(crate) use status::Status;
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
@@ -48,7 +67,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Show on the files of a folder what Metaxy saves. The folder is only read.
     Demo(Demo),
-    /// List the features or the stores of the project.
+    /// List the features or the stores of the project, or the types of stores.
     List(List),
     /// Show how features stand and what is to be done.
     Status(Status),
@@ -72,6 +91,20 @@ pub(crate) enum Command {
     GraphDiff(GraphDiff),
     /// Show the graphs that were pushed to the store, or the versions of a feature.
     History(History),
+    /// Describe a feature, or the graph as a whole.
+    Describe(Describe),
+    /// Copy, delete, rebase or drop what stores have of whole features.
+    Metadata(Metadata),
+    /// Show the configuration.
+    Config(ConfigArgs),
+    /// Show the plan of a resolve, and what it becomes in the store's engine.
+    Explain(Explain),
+    /// Print a script with which a shell completes what is typed.
+    Completions(Completions),
+    /// Write the man pages.
+    Man(ManPages),
+    /// Answer the questions of language models about the store, over the Model Context Protocol on standard input and output.
+    Mcp(Mcp),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +112,8 @@ pub(crate) struct Init {
     /// The folder of the project.
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +128,8 @@ pub(crate) struct Demo {
     /// The most files taken.
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub(crate) max_files: usize,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -109,25 +146,8 @@ pub(crate) enum Listed {
     Features,
     /// Stores, their types and fallbacks.
     Stores,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListFormat {
-    /// Print a frame for scripts instead of a table: ndjson, json, csv, tsv or parquet.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The features. [default: all]
-    #[arg(value_name = "FEATURE")]
-    pub(crate) features: Vec<String>,
-    /// Count only samples for which this holds, in every feature. May be repeated.
-    #[arg(long = "filter", value_name = "SQL")]
-    pub(crate) filters: Vec<String>,
-    #[command(flatten)]
-    pub(crate) format: ListFormat,
+    /// Types of stores: those of this build, and those that it lacks.
+    Backends,
 }
 
 /// Where rows go.
@@ -137,9 +157,9 @@ pub(crate) struct Output {
     /// first of them.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it.
+    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it; or plain, for people.
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<Layout>,
 }
 
 #[derive(Debug, Args)]
@@ -151,7 +171,7 @@ pub(crate) struct Resolve {
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
     /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
     pub(crate) samples_format: Option<Format>,
     /// Which rows: new, stale, orphaned, or all. Rows of several parts get a column `metaxy_part`, which `metaxy write`
     /// drops. [default: new,stale; a terminal shows all]
@@ -191,12 +211,15 @@ pub(crate) struct Write {
     /// The samples; `-` is standard input. What `metaxy resolve` gave can be written as it is, or with columns added.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it. Standard input is NDJSON by default.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    /// The format of the samples (ndjson, json, csv, tsv or parquet), where their file's extension does not say it. Standard
+    /// input is NDJSON by default.
+    #[arg(long, value_name = "FORMAT", value_parser = samples_format)]
+    pub(crate) samples_format: Option<Format>,
     /// Mark the rows with this run of an orchestrator.
     #[arg(long, value_name = "ID")]
     pub(crate) materialization_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -211,7 +234,7 @@ pub(crate) struct Read {
     #[arg(long = "filter", value_name = "SQL")]
     pub(crate) filters: Vec<String>,
     /// At most this many rows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) limit: Option<u64>,
     /// The latest row of each sample over all versions of the feature.
     #[arg(long)]
@@ -219,7 +242,7 @@ pub(crate) struct Read {
     /// Every row of each sample.
     #[arg(long)]
     pub(crate) with_sample_history: bool,
-    /// Rows of this version of the feature instead of the current one.
+    /// Rows of this version of the feature, or of the one that starts like this, instead of the current one.
     #[arg(long, value_name = "VERSION")]
     pub(crate) feature_version: Option<String>,
     /// Soft-deleted samples as well.
@@ -251,7 +274,7 @@ pub(crate) struct Delete {
     #[arg(long, value_name = "FILE", requires = "orphaned")]
     pub(crate) samples: Option<PathBuf>,
     /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples")]
+    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
     pub(crate) samples_format: Option<Format>,
     /// Remove the rows for good. Without it they are marked, and writing a sample again brings it back.
     #[arg(long)]
@@ -259,6 +282,8 @@ pub(crate) struct Delete {
     /// Do not ask.
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -267,7 +292,7 @@ pub(crate) struct Maintain {
     #[arg(value_name = "FEATURE")]
     pub(crate) features: Vec<String>,
     /// Remove all but the latest N rows of each sample and feature version. Samples stay as they are read now.
-    #[arg(long, value_name = "N", conflicts_with = "older_than")]
+    #[arg(long, value_name = "N", conflicts_with = "older_than", value_parser = positive)]
     pub(crate) keep: Option<NonZeroU64>,
     /// Remove rows that later ones replaced and that are older than this, such as 30d, 12h or 90m.
     #[arg(long, value_name = "AGE", value_parser = age)]
@@ -290,6 +315,8 @@ pub(crate) struct Push {
     /// Note something with it, such as commit=4f1c. May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub(crate) tags: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 #[derive(Debug, Args)]
@@ -297,6 +324,8 @@ pub(crate) struct Lock {
     /// The file. [default: `metaxy_lock_path`, or metaxy.lock beside the configuration]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }
 
 fn moment(text: &str) -> Result<Micros, String> {
@@ -331,6 +360,16 @@ fn age(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "it is longer than any time that can be told".to_owned())
 }
 
+fn whole(text: &str) -> Result<u64, String> {
+    let number = text.parse();
+    number.map_err(|_| "write a whole number".to_owned())
+}
+
+fn positive(text: &str) -> Result<NonZeroU64, String> {
+    let number = text.parse();
+    number.map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
 fn tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -347,6 +386,30 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command that does something, by the words that call it.
+    fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+        if command.get_subcommands().next().is_none() {
+            found.push(name.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            leaves(sub, &format!("{name} {}", sub.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_section_in_the_documentation() {
+        let page = include_str!("../../../docs/command.md");
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), "metaxy", &mut commands);
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            let start = format!("\n## `{command}");
+            let listed =
+                page.contains(&format!("{start}`\n")) || page.contains(&format!("{start} "));
+            assert!(listed, "docs/command.md has no section for `{command}`");
+        }
     }
 
     #[test]

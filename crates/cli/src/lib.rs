@@ -23,31 +23,40 @@ mod args;
 mod commands;
 pub mod demo;
 pub mod frames;
+mod interrupt;
 mod listing;
 mod preview;
+mod progress;
 mod project;
 mod report;
 mod rows;
 mod screen;
+mod versions;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use metaxy_core::{Error, ErrorKind};
+use clap::error::ErrorKind;
+use metaxy_core::Error;
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
+
+use crate::interrupt::unless_interrupted;
 
 /// The variable that says what is logged, such as `info` or `metaxy_sqlite=debug`. Default: warnings.
 pub const LOG_VARIABLE: &str = "METAXY_LOG";
 
 /// Does what `args` say, the first of which is the program's name.
 ///
-/// Results go to standard output; errors, hints and logs to standard error. The exit code is 0 for success, 1 for a failure
-/// and 2 for arguments that make no sense. A reader of standard output that goes away early is no failure.
+/// Results go to standard output; errors, hints, progress and logs to standard error. The exit code is 0 for success, 1 for a
+/// failure, 2 for arguments that make no sense and 3 for features that are not in sync, where that was asked for. A reader of
+/// standard output that goes away early is no failure. After Ctrl-C it is 130 (after a request to terminate 143), with nothing
+/// half-written.
 ///
-/// It blocks until all is done, and is not to be called from asynchronous code.
+/// It blocks until all is done, and is not to be called from asynchronous code. From then on it is the process's to hear those
+/// signals.
 pub fn run<A>(args: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
@@ -55,19 +64,39 @@ where
     let command = match args::Cli::try_parse_from(args) {
         Ok(command) => command,
         Err(error) => {
-            // Help goes to standard output and is a success.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let code = ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            match error.kind() {
+                // Help that was asked for goes to standard output.
+                ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    let _ = error.print();
+                }
+                _ => report::arguments(&error),
+            }
+            return code;
         }
     };
     log();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
-    match runtime.and_then(|runtime| runtime.block_on(commands::run(command))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        .map_err(|e| {
+            Error::new(metaxy_core::ErrorKind::Io, "cannot start the runtime").with_source(e)
+        });
+    let done = runtime.map(|runtime| {
+        let done = runtime.block_on(unless_interrupted(commands::run(command)));
+        // What still runs on its threads is not waited for.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
+        Ok(Ok(Ok(outcome))) => outcome.code(),
+        Ok(Err(signal)) => {
+            report::note("interrupted: what was not finished is not there");
+            ExitCode::from(signal.code())
+        }
+        Ok(Ok(Err(error))) | Err(error) => {
             report::error(&error);
             ExitCode::FAILURE
         }

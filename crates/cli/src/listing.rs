@@ -1,8 +1,12 @@
 //! Lists that people read as a table and scripts as a frame.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, ListArray, ListBuilder, RecordBatch, StringArray,
+    StringBuilder, UInt64Array,
+};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use metaxy_core::Result;
 
@@ -26,6 +30,11 @@ struct Column {
 enum Values {
     Text(Vec<Option<String>>),
     Number(Vec<Option<u64>>),
+    Percent(Vec<Option<f64>>),
+    /// People read `yes` or nothing.
+    Flag(Vec<bool>),
+    /// People, and formats without lists, read one text with commas.
+    List(Vec<Vec<String>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +73,25 @@ impl Listing {
         )
     }
 
+    pub(crate) fn flag(self, name: &str, values: impl IntoIterator<Item = bool>) -> Self {
+        self.with(name, Values::Flag(values.into_iter().collect()))
+    }
+
+    pub(crate) fn list<T: Into<String>>(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = impl IntoIterator<Item = T>>,
+    ) -> Self {
+        let lists = values.into_iter();
+        let lists = lists.map(|list| list.into_iter().map(Into::into).collect());
+        self.with(name, Values::List(lists.collect()))
+    }
+
+    /// Parts of a hundred.
+    pub(crate) fn percent(self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Self {
+        self.with(name, Values::Percent(values.into_iter().collect()))
+    }
+
     /// The last column is for people only.
     pub(crate) fn for_people(self) -> Self {
         self.seen_by(SeenBy::People)
@@ -79,7 +107,7 @@ impl Listing {
         let Some(format) = format else {
             return screen.text(&self.table().render(screen));
         };
-        let frame = self.frame()?;
+        let frame = self.frame(format)?;
         let mut writer = FrameWriter::create("-", Some(format), frame.schema())?;
         writer.write(&frame)?;
         writer.finish().map(drop)
@@ -106,8 +134,10 @@ impl Listing {
         let mut grid = Grid::default();
         for column in columns() {
             match &column.values {
-                Values::Text(_) => grid.text_column(&column.name),
-                Values::Number(_) => grid.number_column(&column.name),
+                Values::Number(_) | Values::Percent(_) => grid.number_column(&column.name),
+                Values::Text(_) | Values::Flag(_) | Values::List(_) => {
+                    grid.text_column(&column.name);
+                }
             }
         }
         let rows = columns().map(|c| c.values.len()).max().unwrap_or(0);
@@ -117,7 +147,9 @@ impl Listing {
         grid
     }
 
-    fn frame(&self) -> Result<RecordBatch> {
+    /// What scripts get.
+    pub(crate) fn frame(&self, format: Format) -> Result<RecordBatch> {
+        let lists = !matches!(format, Format::Csv | Format::Tsv);
         let columns = self
             .columns
             .iter()
@@ -126,6 +158,12 @@ impl Listing {
                 let array: ArrayRef = match &column.values {
                     Values::Text(values) => Arc::new(StringArray::from_iter(values)),
                     Values::Number(values) => Arc::new(UInt64Array::from_iter(values)),
+                    Values::Percent(values) => Arc::new(Float64Array::from_iter(values)),
+                    Values::Flag(values) => Arc::new(BooleanArray::from(values.clone())),
+                    Values::List(values) if lists => Arc::new(list_array(values)),
+                    Values::List(values) => Arc::new(StringArray::from_iter_values(
+                        values.iter().map(|list| list.join(", ")),
+                    )),
                 };
                 (column.name.replace(' ', "_"), array, true)
             });
@@ -138,6 +176,9 @@ impl Values {
         match self {
             Self::Text(values) => values.len(),
             Self::Number(values) => values.len(),
+            Self::Percent(values) => values.len(),
+            Self::Flag(values) => values.len(),
+            Self::List(values) => values.len(),
         }
     }
 
@@ -145,8 +186,54 @@ impl Values {
         let cell = match self {
             Self::Text(values) => values.get(row).cloned().flatten(),
             Self::Number(values) => values.get(row).copied().flatten().map(|n| n.to_string()),
+            Self::Percent(values) => {
+                let part = values.get(row).copied().flatten();
+                part.map(|part| format!("{}%", whole(part)))
+            }
+            Self::Flag(values) => {
+                let flag = values.get(row).copied().unwrap_or_default();
+                Some(if flag { "yes" } else { "" }.to_owned())
+            }
+            Self::List(values) => values.get(row).map(|list| list.join(", ")),
         };
         cell.unwrap_or_else(|| "–".to_owned())
+    }
+}
+
+/// The part of a hundred in whole numbers; only all of it is 100, and only nothing is 0.
+fn whole(part: f64) -> f64 {
+    match part.round() {
+        100.0 if part < 100.0 => 99.0,
+        0.0 if part > 0.0 => 1.0,
+        whole => whole,
+    }
+}
+
+fn list_array(lists: &[Vec<String>]) -> ListArray {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for list in lists {
+        builder.append_value(list.iter().map(Some));
+    }
+    builder.finish()
+}
+
+/// Names and what they stand for, one per line.
+#[derive(Debug, Default)]
+pub(crate) struct Facts(Vec<(String, String)>);
+
+impl Facts {
+    pub(crate) fn add(&mut self, name: &str, value: impl Display) {
+        self.0.push((name.to_owned(), value.to_string()));
+    }
+
+    pub(crate) fn show(&self, screen: &Screen) -> Result<()> {
+        let names = self.0.iter().map(|(name, _)| name.chars().count());
+        let width = names.max().unwrap_or_default();
+        for (name, value) in &self.0 {
+            let gap = " ".repeat(width - name.chars().count());
+            screen.line(format_args!("{}{gap}   {value}", screen.style.dim(name)))?;
+        }
+        Ok(())
     }
 }
 
@@ -218,7 +305,7 @@ fn painted(line: &str, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Array;
+    use arrow::array::{Array, AsArray};
 
     use super::*;
 
@@ -227,6 +314,7 @@ mod tests {
             terminal: width.is_some(),
             width,
             style: Style::new(false),
+            quiet: false,
         }
     }
 
@@ -263,7 +351,7 @@ mod tests {
 
     #[test]
     fn frames_have_what_scripts_want() {
-        let frame = listing().frame().unwrap();
+        let frame = listing().frame(Format::Json).unwrap();
         let names: Vec<&str> = frame
             .schema_ref()
             .fields()
@@ -272,5 +360,23 @@ mod tests {
             .collect();
         assert_eq!(names, ["feature", "samples", "store"]);
         assert_eq!(frame.column(1).null_count(), 1);
+    }
+
+    #[test]
+    fn lists_are_text_where_a_format_has_none() {
+        let listing = Listing::default().list("ids", [vec!["a", "b"], vec![]]);
+        let lists = listing.frame(Format::Ndjson).unwrap();
+        assert!(lists.column(0).as_list_opt::<i32>().is_some());
+        let texts = listing.frame(Format::Csv).unwrap();
+        assert_eq!(texts.column(0).as_string::<i32>().value(0), "a, b");
+        assert_eq!(listing.table().render(&screen(None)), "ids\na, b\n\n");
+    }
+
+    #[test]
+    fn only_all_of_it_is_a_hundred() {
+        assert_eq!(
+            [0.0, 0.2, 49.6, 99.7, 100.0].map(whole),
+            [0.0, 1.0, 50.0, 99.0, 100.0]
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! The configuration, the graph and the store that a command works on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
-use metaxy_core::config::{ConfigLoader, ConfigOverrides, Origin};
+use metaxy_core::config::{ConfigLoader, ConfigOverrides, Entry, Origin};
+use metaxy_core::error::nearest;
 use metaxy_core::system::LockFile;
 use metaxy_core::toml_features::read_features;
 use metaxy_core::{
@@ -54,6 +56,34 @@ impl Project {
         format!("{}{}", program(), self.arguments)
     }
 
+    /// Every setting that has a value, as this run takes it: `--store` too.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.config.entries().cloned().collect();
+        if let Some(store) = &self.store
+            && let Some(entry) = entries.iter_mut().find(|entry| entry.path == "store")
+        {
+            entry.value = toml::Value::from(store.as_str()).to_string();
+            entry.origin = Origin::Argument;
+        }
+        entries
+    }
+
+    /// The project that an argument names.
+    pub(crate) fn asked_for(&self) -> Option<&str> {
+        let origin = self.config.origin("project");
+        let argument = origin.is_some_and(|origin| *origin == Origin::Argument);
+        self.config.project().filter(|_| argument)
+    }
+
+    /// The store without a graph: for what was pushed to it.
+    pub(crate) fn store(&self, access: Access) -> Result<MetadataStore> {
+        self.bare(self.store_name(), access)
+    }
+
+    fn bare(&self, name: &str, access: Access) -> Result<MetadataStore> {
+        MetadataStore::from_config(&self.config, Some(name), access, &self.empty_graph()?)
+    }
+
     /// The name of the store.
     pub(crate) fn store_name(&self) -> &str {
         self.store
@@ -101,7 +131,17 @@ impl Project {
     /// The store with the project's graph, and with what other projects have pushed in place of external features, as far as the
     /// configuration (`sync`, `extra_features`, `locked`) wants it.
     pub(crate) async fn open(&self, access: Access) -> Result<MetadataStore> {
-        let store = self.open_unsynced(access).await?;
+        self.open_named(None, access).await
+    }
+
+    /// As [`Project::open`], another store than the project's if one is named.
+    pub(crate) async fn open_named(
+        &self,
+        name: Option<&str>,
+        access: Access,
+    ) -> Result<MetadataStore> {
+        let store = self.unsynced(name.unwrap_or_else(|| self.store_name()), access);
+        let store = store.await?;
         let synced = store.sync_from_config(&self.config).await?;
         Ok(store.with_graph(synced.graph))
     }
@@ -109,11 +149,20 @@ impl Project {
     /// The store with the project's graph: the defined one with what its lock file adds, or where no feature files are named the
     /// one that was last pushed to the store or to one it falls back to.
     pub(crate) async fn open_unsynced(&self, access: Access) -> Result<MetadataStore> {
-        let name = Some(self.store_name());
+        self.unsynced(self.store_name(), access).await
+    }
+
+    /// Another store, to read what it has of the features of `store`.
+    pub(crate) fn sibling(&self, name: &str, store: &MetadataStore) -> Result<MetadataStore> {
+        MetadataStore::from_config(&self.config, Some(name), Access::Read, store.graph())
+    }
+
+    async fn unsynced(&self, name: &str, access: Access) -> Result<MetadataStore> {
         if let Some(graph) = self.locked_graph()? {
-            return MetadataStore::from_config(&self.config, name, access, &graph);
+            return MetadataStore::from_config(&self.config, Some(name), access, &graph);
         }
-        let store = self.open_bare(access)?;
+        let store = self.bare(name, access)?;
+        let mut pushed = BTreeSet::new();
         let mut pending = vec![store.clone()];
         while let Some(next) = pending.pop() {
             if let Some(graph) = next.load_graph(None, self.config.project()).await? {
@@ -123,17 +172,22 @@ impl Project {
                 );
                 return Ok(store.with_graph(graph));
             }
+            let snapshots = next.snapshots(None).await?;
+            pushed.extend(snapshots.into_iter().map(|snapshot| snapshot.project));
             let mut fallbacks: Vec<_> = next.fallbacks().collect();
             fallbacks.reverse();
             pending.extend(fallbacks);
         }
-        Err(self.no_features(&store))
+        Err(self.no_features(&store, &pushed))
     }
 
     /// The store without features.
     pub(crate) fn open_bare(&self, access: Access) -> Result<MetadataStore> {
-        let name = Some(self.store_name());
-        MetadataStore::from_config(&self.config, name, access, &self.empty_graph()?)
+        self.bare(self.store_name(), access)
+    }
+
+    fn bare(&self, name: &str, access: Access) -> Result<MetadataStore> {
+        MetadataStore::from_config(&self.config, Some(name), access, &self.empty_graph()?)
     }
 
     /// The graph with the external features of the lock file, if there is one.
@@ -160,19 +214,32 @@ impl Project {
         FeatureGraph::new().with_truncation_length(self.config.hash_truncation_length())
     }
 
-    fn no_features(&self, store: &MetadataStore) -> Error {
+    /// `pushed`: the projects of which a graph was pushed.
+    fn no_features(&self, store: &MetadataStore, pushed: &BTreeSet<String>) -> Error {
         let of = match self.config.project() {
             Some(project) => format!(" of project {project:?}"),
             None => String::new(),
         };
-        Error::new(
+        let projects = || pushed.iter().map(String::as_str);
+        let near = self
+            .config
+            .project()
+            .and_then(|project| nearest(project, projects()));
+        let error = Error::new(
             ErrorKind::InvalidConfig,
             format!(
                 "there are no features: the configuration names no feature files, and no graph{of} was pushed to store {:?}",
                 store.name()
             ),
-        )
-        .with_hint("name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are")
+        );
+        error.with_hint(match (near, pushed.is_empty()) {
+            (Some(near), _) => format!("did you mean the project {near:?}?"),
+            (None, false) => format!(
+                "name the files, as in features = [\"features/*.toml\"]; graphs were pushed of {}",
+                projects().collect::<Vec<_>>().join(", ")
+            ),
+            (None, true) => "name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are".to_owned(),
+        })
     }
 }
 

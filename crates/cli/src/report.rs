@@ -1,6 +1,7 @@
 //! How an error is told.
 
 use std::error::Error as _;
+use std::fmt::Display;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stderr};
 
@@ -13,6 +14,49 @@ pub(crate) fn error(error: &Error) {
     let style = Style::new(stderr().is_terminal() && colours_wanted());
     // Nobody is left to be told if this fails.
     let _ = stderr().write_all(text(error, style).as_bytes());
+}
+
+/// The error, its causes and its hint, for somebody else than a terminal.
+#[cfg(feature = "mcp")]
+pub(crate) fn plain(error: &Error) -> String {
+    text(error, Style::new(false))
+}
+
+/// Writes what is wrong with the arguments to standard error.
+pub(crate) fn arguments(error: &clap::Error) {
+    let style = Style::new(stderr().is_terminal() && colours_wanted());
+    let text = argument_text(&error.render().to_string(), style);
+    let _ = stderr().write_all(text.as_bytes());
+}
+
+/// The words of the parser in the form of all other errors: hints last.
+fn argument_text(told: &str, style: Style) -> String {
+    const HELP: &str = "For more information, try '--help'.";
+    let mut text = String::new();
+    let mut hints = Vec::new();
+    for line in told.trim_end().lines() {
+        if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
+            hints.push(tip);
+        } else if line == HELP {
+            hints.push("--help shows what can be typed");
+        } else if let Some(problem) = line.strip_prefix("error: ") {
+            let _ = writeln!(text, "{} {problem}", style.red("error:"));
+        } else if !line.is_empty() || !text.ends_with("\n\n") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let mut text = text.trim_end().to_owned();
+    text.push('\n');
+    for hint in hints {
+        let _ = writeln!(text, "{} {hint}", style.cyan("hint:"));
+    }
+    text
+}
+
+/// Writes a line to standard error that is no error.
+pub(crate) fn note(text: impl Display) {
+    let _ = stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 fn text(error: &Error, style: Style) -> String {

@@ -1,9 +1,11 @@
 //! Rows of features on their way from and to files.
 
+mod first;
 mod hints;
 mod ids;
 mod parts;
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
-use futures::stream;
-use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, columns};
+use metaxy_core::error::nearest;
+use metaxy_core::pump::Pump;
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, blocking, columns};
 
-use crate::args::Output;
+use crate::args::{Layout, Output};
 use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
+use crate::progress::{Progress, Total};
 use crate::screen::Screen;
 
+pub(crate) use first::{FirstRows, Tally};
 pub(crate) use ids::with_ids;
 pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};
 
@@ -30,11 +35,24 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    pub(crate) fn choose(output: Output, screen: &Screen) -> Self {
+    pub(crate) fn choose(output: Output, screen: &Screen) -> Result<Self> {
+        let format = match output.format {
+            Some(Layout::Frame(format)) => Some(format),
+            Some(Layout::Plain) | None => None,
+        };
+        let plain = output.format == Some(Layout::Plain);
         match output.output {
-            Some(path) => Self::File(path, output.format),
-            None if screen.terminal && output.format.is_none() => Self::Screen,
-            None => Self::File(PathBuf::from("-"), output.format),
+            Some(path) if plain => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("'{}' cannot be written as plain", path.display()),
+            )
+            .with_hint(format!(
+                "plain is for people to look at; a file takes {}",
+                Format::names(", ")
+            ))),
+            Some(path) => Ok(Self::File(path, format)),
+            None if plain || screen.terminal && format.is_none() => Ok(Self::Screen),
+            None => Ok(Self::File(PathBuf::from("-"), format)),
         }
     }
 
@@ -45,7 +63,14 @@ impl Destination {
 }
 
 /// Writes the batches of a frame as they come. Stops early when nobody reads any more.
-pub(crate) async fn save(mut rows: Frame, path: &Path, format: Option<Format>) -> Result<Finished> {
+pub(crate) async fn save(rows: Frame, path: &Path, format: Option<Format>) -> Result<Finished> {
+    // Rows that a person sees passing by need no other sign of life.
+    let to_terminal = path == Path::new("-") && io::stdout().is_terminal();
+    let progress = (!to_terminal).then(|| Progress::new("reading", Total::Unknown));
+    let mut rows = match &progress {
+        Some(progress) => progress.watch(rows),
+        None => rows,
+    };
     let mut writer = FrameWriter::create(path, format, rows.schema().clone())?;
     while !writer.pipe_closed()
         && let Some(batch) = rows.next().await?
@@ -58,6 +83,8 @@ pub(crate) async fn save(mut rows: Frame, path: &Path, format: Option<Format>) -
 /// Samples from a file, for a write or a resolve.
 pub(crate) struct Incoming {
     pub(crate) rows: Frame,
+    /// How much there is to read.
+    pub(crate) total: Total,
     orphaned: Arc<AtomicU64>,
 }
 
@@ -75,12 +102,14 @@ impl Incoming {
         let options = ReadOptions::default()
             .with_format(format)
             .with_schema_hint(hint);
-        let reader = open_reader_with(path, &options)?;
-        let schema = reader.schema();
+        let (rows, total) = read_apart(path, options).await?;
+        let schema = rows.schema().clone();
         let about = |e: Error| e.with_context("file", path.display());
+        require_ids(store, feature, &schema).map_err(about)?;
         require_versions(store, feature, &schema).map_err(about)?;
-        let rows = Frame::new(schema, stream::iter(reader));
-        Ok(Self::without_parts(rows))
+        let mut incoming = Self::without_parts(rows);
+        incoming.total = total;
+        Ok(incoming)
     }
 
     /// How many orphaned rows were left out so far.
@@ -94,7 +123,11 @@ impl Incoming {
     fn without_parts(rows: Frame) -> Self {
         let orphaned = Arc::new(AtomicU64::new(0));
         let Ok(index) = rows.schema().index_of(PART_COLUMN) else {
-            return Self { rows, orphaned };
+            return Self {
+                rows,
+                total: Total::Unknown,
+                orphaned,
+            };
         };
         let keep: Vec<usize> = (0..rows.schema().fields().len())
             .filter(|i| *i != index)
@@ -114,8 +147,62 @@ impl Incoming {
             left_out.fetch_add(rest as u64, Ordering::Relaxed);
             Ok(filter_record_batch(&batch.project(&keep)?, &kept)?)
         });
-        Self { rows, orphaned }
+        Self {
+            rows,
+            total: Total::Unknown,
+            orphaned,
+        }
     }
+}
+
+/// The rows of a file, which is read on a thread of its own: a pipe may stay silent for long, and an interrupt must be heard
+/// meanwhile. With them, how much there is to read.
+async fn read_apart(path: &Path, options: ReadOptions) -> Result<(Frame, Total)> {
+    const NAME: &str = "input";
+    let counter = Arc::new(AtomicU64::new(0));
+    let options = options.with_counter(counter.clone());
+    let file = path.to_owned();
+    let reader = blocking::run(NAME, move || open_reader_with(file, &options)).await?;
+    let total = match (reader.total_rows(), std::fs::metadata(path)) {
+        (Some(rows), _) => Total::Rows(rows),
+        (None, Ok(file)) if file.is_file() => Total::Bytes(file.len(), counter),
+        _ => Total::Unknown,
+    };
+    let schema = reader.schema();
+    let rows = blocking::stream(NAME, schema, Pump::of([]), move |sink| {
+        for batch in reader {
+            sink.send(batch?)?;
+        }
+        Ok(())
+    });
+    Ok((rows?, total))
+}
+
+/// Says early, and in terms of files, that samples come without what identifies them.
+fn require_ids(store: &MetadataStore, feature: &FeatureKey, schema: &SchemaRef) -> Result<()> {
+    let ids = store.graph().require(feature)?.spec.id_columns();
+    // Where nothing is known of a feature, an empty file has no columns at all.
+    let Some(missing) = ids.iter().find(|id| schema.field_with_name(id).is_err()) else {
+        return Ok(());
+    };
+    // Which upstream columns identify a sample is the store's to say.
+    let own = store.graph().plan(feature)?.is_root();
+    if !own || schema.fields().is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::InvalidFrame,
+        format!("the samples of feature {feature} have no ID column {missing:?}"),
+    );
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let others = names
+        .iter()
+        .copied()
+        .filter(|name| !ids.iter().any(|id| id == name));
+    Err(match nearest(missing, others) {
+        Some(near) => error.with_hint(format!("rename the column {near:?}, if that is it")),
+        None => error.with_hint(format!("the columns are {}", names.join(", "))),
+    })
 }
 
 /// Says early, and in terms of files, that samples come without versions.

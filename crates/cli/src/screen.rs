@@ -3,7 +3,12 @@
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use metaxy_core::{Error, ErrorKind, Result};
+use chrono::{DateTime, SecondsFormat};
+use metaxy_core::clock::Micros;
+use metaxy_core::{Error, ErrorKind, Result, blocking};
+use serde_json::Value;
+
+use crate::args::View;
 
 /// Whether the user's environment lets a terminal show colours (<https://no-color.org>).
 pub(crate) fn colours_wanted() -> bool {
@@ -20,6 +25,8 @@ pub(crate) struct Screen {
     /// How many characters a line of the terminal has; `None` where lines may be of any length.
     pub(crate) width: Option<usize>,
     pub(crate) style: Style,
+    /// Words for people are left out, because a document follows.
+    pub(crate) quiet: bool,
 }
 
 impl Screen {
@@ -30,7 +37,21 @@ impl Screen {
             terminal,
             width: terminal.then_some(width.max(40)),
             style: Style::new(terminal && colours_wanted()),
+            quiet: false,
         }
+    }
+
+    /// The same screen as `view` has it: of a document nothing but the document is shown.
+    pub(crate) fn viewed(self, view: View) -> Self {
+        Self {
+            quiet: view == View::Json,
+            ..self
+        }
+    }
+
+    /// One JSON document, even on a quiet screen.
+    pub(crate) fn document(&self, document: &Value) -> Result<()> {
+        print(&format!("{document:#}\n"))
     }
 
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {
@@ -61,11 +82,18 @@ impl Screen {
     }
 
     pub(crate) fn text(&self, text: &str) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
+        match self.quiet {
+            true => Ok(()),
+            false => print(text),
         }
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -106,7 +134,7 @@ impl Style {
 }
 
 /// Asks whether to do `what`.
-pub(crate) fn confirmed(what: &str) -> Result<bool> {
+pub(crate) async fn confirmed(what: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -117,10 +145,14 @@ pub(crate) fn confirmed(what: &str) -> Result<bool> {
     let mut screen = io::stderr();
     write!(screen, "This will {what}. Go on? [y/N] ")?;
     screen.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    // On a thread of its own, so that an interrupt is heard meanwhile.
+    let answer = blocking::run("terminal", || {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer)
+    });
     Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
+        answer.await?.trim().to_ascii_lowercase().as_str(),
         "y" | "yes"
     ))
 }
@@ -128,6 +160,14 @@ pub(crate) fn confirmed(what: &str) -> Result<bool> {
 /// `1 sample`, `2 samples`.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A moment as RFC 3339 in UTC.
+pub(crate) fn moment(at: Micros) -> String {
+    match DateTime::from_timestamp_micros(at) {
+        Some(moment) => moment.to_rfc3339_opts(SecondsFormat::Micros, true),
+        None => at.to_string(),
+    }
 }
 
 /// The start of a version, which is enough to tell it from others by eye.

@@ -17,7 +17,7 @@ use crate::frame::Frame;
 use crate::hash::HashAlgorithm;
 use crate::key::FeatureKey;
 use crate::maintain::{Maintained, Maintenance, Prune};
-use crate::plan::Plan;
+use crate::plan::{Plan, Relation};
 
 /// What a query fails with that reads a table which was there when its plan was made, and is not any more.
 #[must_use]
@@ -76,6 +76,51 @@ pub struct Appended {
     pub rows: u64,
     /// Rows that the largest of the tables holds now, if the backend knows without counting.
     pub table_rows: Option<u64>,
+}
+
+/// What becomes of a relation in an engine: see [`Backend::explain`]. For people: the texts may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The engine, such as `SQLite`.
+    pub engine: String,
+    /// What the engine is given, in its own language and in this order. Frames of the plan are tables in it.
+    pub statements: Vec<String>,
+    /// How the engine says that it runs the last of them.
+    pub engine_plan: Option<String>,
+    /// What else is to be known, such as what is computed outside of the engine.
+    pub notes: Vec<String>,
+}
+
+impl Explanation {
+    /// Nothing but the engine's name.
+    pub fn of(engine: impl Into<String>) -> Self {
+        Self {
+            engine: engine.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what the engine is given.
+    #[must_use]
+    pub fn with_statement(mut self, statement: impl Into<String>) -> Self {
+        self.statements.push(statement.into());
+        self
+    }
+
+    /// Sets how the engine says that it runs it.
+    #[must_use]
+    pub fn with_engine_plan(mut self, plan: impl Into<String>) -> Self {
+        self.engine_plan = Some(plan.into());
+        self
+    }
+
+    /// Adds what else is to be known.
+    #[must_use]
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
 }
 
 /// Where tables of samples are kept.
@@ -138,6 +183,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Runs a plan. The batches of the result have the schema of the plan's relation.
     async fn query(&self, plan: Plan) -> Result<Frame>;
+
+    /// What becomes of a relation in the engine, without running it. It needs no [`Access::Write`] and changes nothing that stays.
+    ///
+    /// Provided, because it is for people only and nothing else depends on it: a backend that does not override it, or a wrapper that
+    /// does not pass it on, explains nothing but its name.
+    async fn explain(&self, relation: &Relation) -> Result<Explanation> {
+        let _ = relation;
+        Ok(Explanation::of(self.describe().kind))
+    }
 }
 
 impl fmt::Debug for dyn Backend {

@@ -34,13 +34,56 @@ pub const POSTGRES_PATHS: &[&str] = &[
     "metaxy.ext.postgresql.PostgreSQLMetadataStore",
 ];
 
-/// The project's own backends: the short name, which is that of the Cargo feature too, the crate, and the reference's paths.
-const OWN: &[(&str, &str, &[&str])] = &[
-    ("delta", "metaxy_delta", DELTA_PATHS),
-    ("duckdb", "metaxy_duckdb", DUCKDB_PATHS),
-    ("postgres", "metaxy_postgres", POSTGRES_PATHS),
-    ("sqlite", "metaxy_sqlite", &[]),
+/// The project's own backends: the short name, which is that of the Cargo feature too, the type path, and the reference's paths.
+const OWN: &[Known] = &[
+    Known::new("delta", "metaxy_delta::DeltaBackend", DELTA_PATHS),
+    Known::new("duckdb", "metaxy_duckdb::DuckDbBackend", DUCKDB_PATHS),
+    Known::new(
+        "postgres",
+        "metaxy_postgres::PostgresBackend",
+        POSTGRES_PATHS,
+    ),
+    Known::new("sqlite", "metaxy_sqlite::SqliteBackend", &[]),
 ];
+
+/// A backend of this project, whether it is in this build or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Known {
+    /// Its short name.
+    pub name: &'static str,
+    /// Its Rust path.
+    pub type_path: &'static str,
+    /// The reference's paths that it answers to.
+    pub aliases: &'static [&'static str],
+    /// The Cargo feature of `metaxy-store` and `metaxy-cli` that brings it.
+    pub cargo_feature: &'static str,
+}
+
+impl Known {
+    const fn new(
+        name: &'static str,
+        type_path: &'static str,
+        aliases: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            type_path,
+            aliases,
+            cargo_feature: name,
+        }
+    }
+
+    /// Whether `name`, which may be any path in its crate, stands for it.
+    fn answers_to(&self, name: &str) -> bool {
+        let in_crate = || {
+            let (krate, _) = self.type_path.split_once("::").unwrap_or_default();
+            let rest = name.strip_prefix(krate);
+            rest.is_some_and(|rest| rest.starts_with("::"))
+        };
+        name == self.name || self.aliases.contains(&name) || in_crate()
+    }
+}
 
 /// Stores of the Python package that have no counterpart here.
 const FOREIGN: &[&str] = &["bigquery", "clickhouse", "ducklake", "iceberg", "lancedb"];
@@ -273,6 +316,13 @@ impl Registry {
         by_path.into_values()
     }
 
+    /// The backends of this project that are not in this build, by short name.
+    pub fn absent(&self) -> impl Iterator<Item = Known> {
+        OWN.iter()
+            .copied()
+            .filter(|known| !self.0.contains_key(known.type_path))
+    }
+
     fn claim(mut self, descriptor: Descriptor) -> Result<Self, Box<Clash>> {
         let names: BTreeSet<&'static str> = [descriptor.name, descriptor.type_path]
             .into_iter()
@@ -313,7 +363,7 @@ impl Registry {
             "this store of the Python package has no counterpart here".to_owned()
         } else if let Some(near) = nearest(name, known) {
             format!("did you mean `{near}`?")
-        } else if let Some(near) = nearest(name, OWN.iter().map(|(own, ..)| *own)) {
+        } else if let Some(near) = nearest(name, OWN.iter().map(|known| known.name)) {
             format!("did you mean `{near}`? It needs the Cargo feature `{near}` of metaxy-store")
         } else {
             "a backend of another crate needs `use that_crate as _;` in the program".to_owned()
@@ -367,15 +417,8 @@ fn dotted(name: &str) -> String {
 /// The Cargo feature of one of the project's own backends.
 fn own_feature(name: &str) -> Option<&'static str> {
     let name = dotted(name);
-    OWN.iter()
-        .find(|(short, krate, paths)| {
-            name == *short
-                || paths.contains(&name.as_str())
-                || name
-                    .strip_prefix(krate)
-                    .is_some_and(|rest| rest.starts_with("::"))
-        })
-        .map(|(short, ..)| *short)
+    let known = OWN.iter().find(|known| known.answers_to(&name));
+    known.map(|known| known.cargo_feature)
 }
 
 fn is_foreign(name: &str) -> bool {

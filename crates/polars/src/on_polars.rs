@@ -8,7 +8,10 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use metaxy_core::append::Append;
-use metaxy_core::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
+use metaxy_core::backend::{
+    Appended, Backend, Capabilities, Description, Explanation, SharedBackend,
+};
+use metaxy_core::blocking;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -18,7 +21,7 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 
 use crate::cross::to_polars;
 use crate::engine::query;
-use crate::error::internal;
+use crate::error::{failed, internal};
 use crate::relation::{Lowering, names_of, selected};
 use crate::source::{ScanRequest, Scanned, Source};
 
@@ -87,6 +90,35 @@ impl Backend for OnPolars {
         };
         query(plan, Loaded(tables))
     }
+
+    async fn explain(&self, relation: &Relation) -> Result<Explanation> {
+        explain(relation.clone()).await
+    }
+}
+
+/// What Polars says of a relation over tables that have no rows: the plan as it is optimized.
+///
+/// # Errors
+/// If Polars refuses it.
+pub async fn explain(relation: Relation) -> Result<Explanation> {
+    blocking::run("Polars", move || {
+        let frames = relation.frames();
+        let places = frames.keys().next_back().map_or(0, |last| last + 1);
+        let nothing: SchemaRef = Arc::new(Schema::empty());
+        let frames = (0..places).map(|at| to_polars(frames.get(&at).unwrap_or(&nothing), &[]));
+        let frames = frames.collect::<Result<Vec<_>>>()?;
+        let recorder = Recorder::default();
+        let lowering = Lowering {
+            source: &recorder,
+            frames: &frames,
+        };
+        let rows = lowering.relation(&relation, &names_of(relation.schema()))?;
+        let plan = rows.explain(true).map_err(failed)?;
+        Ok(Explanation::of("Polars").with_engine_plan(plan).with_note(
+            "rows of tables that are in the same order are put beside each other instead of joined",
+        ))
+    })
+    .await
 }
 
 impl OnPolars {

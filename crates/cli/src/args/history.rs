@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::format::ViewFormat;
 use super::graph::{Drawing, Picture};
 use crate::commands::Direction;
 
@@ -82,16 +83,6 @@ pub(crate) struct History {
     /// At most the newest N.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
-    /// A table for people, or one JSON document.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "plain")]
-    pub(crate) format: Form,
-}
-
-/// For whom something is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// For people.
-    Plain,
-    /// For scripts.
-    Json,
+    #[command(flatten)]
+    pub(crate) format: ViewFormat,
 }

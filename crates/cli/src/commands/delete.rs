@@ -7,9 +7,11 @@ use metaxy_core::{
     col,
 };
 
-use crate::args::Delete;
+use serde_json::json;
+
+use crate::args::{Delete, View};
+use crate::progress::{Progress, Total};
 use crate::project::{Project, feature, filters};
-use crate::rows::count as count_rows;
 use crate::screen::{Screen, confirmed, count};
 
 pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Result<()> {
@@ -20,18 +22,32 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
         let samples = super::resolve::samples_of(&store, &feature, samples, args.samples_format);
         orphans::find(&store, &feature, samples.await?, args.hard).await?
     } else {
-        let filters = filters(&args.filters)?;
+        let options = match args.hard {
+            true => DeleteOptions::hard(),
+            false => DeleteOptions::soft(),
+        };
+        let options = options.with_filters(filters(&args.filters)?);
         Work {
-            samples: affected(&store, &feature, &filters, args.hard).await?,
-            target: Target::Matching(vec![filters]),
+            samples: affected(&store, &feature, &options).await?,
+            target: Target::Matching(vec![options.filters]),
         }
     };
     let rows = match args.hard {
         true => count(work.samples, "row"),
         false => count(work.samples, "sample"),
     };
+    let told = |deleted: u64, words: String| match args.format.view {
+        View::Plain => screen.line(words),
+        View::Json => screen.document(&json!({
+            "feature": feature.as_str(),
+            "store": store.name(),
+            "hard": args.hard,
+            "matched": work.samples,
+            "deleted": deleted,
+        })),
+    };
     if work.samples == 0 {
-        return screen.line(format_args!("{feature}: {rows} match; nothing was deleted"));
+        return told(0, format!("{feature}: {rows} match; nothing was deleted"));
     }
     if !args.yes {
         let name = store.name();
@@ -39,30 +55,20 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
             true => format!("remove {rows} of {feature} from store {name} for good"),
             false => format!("mark {rows} of {feature} in store {name} as deleted"),
         };
-        if !confirmed(&what)? {
-            return screen.line("Nothing was deleted.");
+        if !confirmed(&what).await? {
+            return told(0, "Nothing was deleted.".to_owned());
         }
     }
-    let deleted = match work.target {
-        Target::Rows(rows) => store.delete_rows(&feature, rows).await?,
-        Target::Matching(deletes) => {
-            let mut deleted = 0;
-            for filters in deletes {
-                let options = match args.hard {
-                    true => DeleteOptions::hard(),
-                    false => DeleteOptions::soft(),
-                };
-                deleted += store
-                    .delete(&feature, options.with_filters(filters))
-                    .await?;
-            }
-            deleted
-        }
-    };
-    screen.line(match args.hard {
-        true => format!("{feature}: {} removed for good", count(deleted, "row")),
-        false => format!("{feature}: {} deleted", count(deleted, "sample")),
-    })
+    let progress = Progress::new(format!("deleting of {feature}"), Total::Unknown);
+    let deleted = work.target.delete(&store, &feature, args.hard).await?;
+    drop(progress);
+    told(
+        deleted,
+        match args.hard {
+            true => format!("{feature}: {} removed for good", count(deleted, "row")),
+            false => format!("{feature}: {} deleted", count(deleted, "sample")),
+        },
+    )
 }
 
 /// What is to be deleted.
@@ -78,29 +84,48 @@ enum Target {
     Matching(Vec<Vec<Expr>>),
 }
 
-/// How many rows a delete with these filters meets.
-async fn affected(
+impl Target {
+    /// Deletes; returns how many rows were marked or removed.
+    async fn delete(self, store: &MetadataStore, feature: &FeatureKey, hard: bool) -> Result<u64> {
+        let deletes = match self {
+            Self::Rows(rows) => return store.delete_rows(feature, rows).await,
+            Self::Matching(deletes) => deletes,
+        };
+        let mut deleted = 0;
+        for filters in deletes {
+            let options = match hard {
+                true => DeleteOptions::hard(),
+                false => DeleteOptions::soft(),
+            };
+            deleted += store.delete(feature, options.with_filters(filters)).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+/// How many rows a delete meets.
+pub(super) async fn affected(
     store: &MetadataStore,
     feature: &FeatureKey,
-    filters: &[Expr],
-    hard: bool,
+    delete: &DeleteOptions,
 ) -> Result<u64> {
-    let ids = store.graph().require(feature)?.spec.id_columns().to_vec();
     let options = ReadOptions::default()
         .with_local_only(true)
-        .with_filters(filters.to_vec())
-        .with_columns(ids.clone())
-        .with_sample_history(hard)
-        .with_soft_deleted(hard);
-    match store.read(feature, options).await {
-        Ok(rows) => count_rows(rows).await,
+        .with_filters(delete.filters.iter().cloned())
+        .with_feature_history(delete.with_feature_history)
+        .with_sample_history(delete.hard)
+        .with_soft_deleted(delete.hard);
+    match store.count(feature, options).await {
+        Err(error) if error.kind() == ErrorKind::FeatureNotFound && delete.hard => Ok(0),
         // A delete knows best what to say, such as which other store has the feature. This one can meet no sample.
-        Err(error) if error.kind() == ErrorKind::FeatureNotFound && !hard => {
+        Err(error)
+            if error.kind() == ErrorKind::FeatureNotFound && store.access() == Access::Write =>
+        {
+            let ids = store.graph().require(feature)?.spec.id_columns();
             let nothing = ids.iter().map(|id| col(id).is_null());
             let options = DeleteOptions::soft().with_filters(nothing);
             Err(store.delete(feature, options).await.err().unwrap_or(error))
         }
-        Err(error) if error.kind() == ErrorKind::FeatureNotFound => Ok(0),
-        Err(error) => Err(error),
+        counted => counted,
     }
 }

@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use metaxy_core::store::StatusOptions;
 use metaxy_core::{Access, Result};
+use serde_json::{Map, Value, json};
 
 use super::status;
-use crate::args::Demo;
+use crate::args::{Demo, View};
 use crate::demo::files::work::{ChangeOptions, CopyOptions, WorkCopy};
 use crate::demo::folder::DemoFolder;
 use crate::demo::pipeline::{DERIVED, Pipeline, Run};
 use crate::listing::{Grid, Listing};
+use crate::progress::{Progress, Total};
 use crate::project::Project;
 use crate::screen::{Screen, count, program, shell_word};
 
@@ -20,17 +22,21 @@ const NAMED: usize = 10;
 
 pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
     let started = Instant::now();
+    let view = args.format.view;
+    let screen = &screen.viewed(view);
     if let Some(work) = &args.work
         && let Some(folder) = DemoFolder::existing(work)?
     {
-        return again(&folder, screen).await;
+        return again(&folder, screen, view).await;
     }
     let options = CopyOptions::default().with_max_files(args.max_files);
+    let progress = Progress::new("copying files", Total::Unknown);
     let (mut folder, copy) = DemoFolder::create(&args.folder, args.work.as_deref(), &options)?;
+    drop(progress);
     let pipeline = open(&folder).await?;
     introduce(&args.folder, &copy, screen)?;
 
-    let first = pipeline.run().await?;
+    let first = busy("computing everything", pipeline.run()).await?;
     screen.heading("The first run: everything is new")?;
     screen.line(format_args!(
         "{} indexed, {} computed and written.",
@@ -49,12 +55,13 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
         for change in &made {
             screen.line(format_args!("  {change}"))?;
         }
-        runs.push((what(made.len()), pipeline.run().await?));
+        let run = busy("computing what is stale", pipeline.run()).await?;
+        runs.push((what(made.len()), run));
     }
     screen.blank()?;
     tell(&runs, screen)?;
 
-    let agree = pipeline.check().await?;
+    let agree = busy("computing everything again", pipeline.check()).await?;
     screen.line(format_args!(
         "Checked: all {agree} results were computed again from scratch, and are what the store has."
     ))?;
@@ -66,13 +73,16 @@ pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
         "All of it is in {} ({seconds:.1} s). Delete the folder when you are done.",
         folder.path.display()
     ))?;
-    next(&folder, screen)
+    next(&folder, screen)?;
+    report(view, screen, || {
+        document(&folder, Some(&first), &runs, Some(agree))
+    })
 }
 
 /// What the user's own edits in the folder of an earlier demonstration made stale.
-async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
+async fn again(folder: &DemoFolder, screen: &Screen, view: View) -> Result<()> {
     let pipeline = open(folder).await?;
-    let run = pipeline.run().await?;
+    let run = busy("computing what is stale", pipeline.run()).await?;
     let changed = &run.changed;
     let lists = [
         ("new", &changed.new),
@@ -86,7 +96,8 @@ async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
             count(run.files, "file"),
             folder.files().display()
         ))?;
-        return next(folder, screen);
+        next(folder, screen)?;
+        return report(view, screen, || document(folder, None, &[], None));
     }
     screen.heading("Since the last run")?;
     for (what, files) in lists {
@@ -98,9 +109,56 @@ async fn again(folder: &DemoFolder, screen: &Screen) -> Result<()> {
         }
     }
     screen.blank()?;
-    tell(&[("your edits".to_owned(), run)], screen)?;
+    let runs = [("your edits".to_owned(), run)];
+    tell(&runs, screen)?;
     stand(&pipeline, screen).await?;
-    next(folder, screen)
+    next(folder, screen)?;
+    report(view, screen, || document(folder, None, &runs, None))
+}
+
+fn report(view: View, screen: &Screen, document: impl FnOnce() -> Value) -> Result<()> {
+    match view {
+        View::Plain => Ok(()),
+        View::Json => screen.document(&document()),
+    }
+}
+
+/// `checked`: how many results were computed again from scratch and came out alike.
+fn document(
+    folder: &DemoFolder,
+    first: Option<&Run>,
+    runs: &[(String, Run)],
+    checked: Option<u64>,
+) -> Value {
+    let runs = runs.iter().map(|(what, run)| run_document(what, run));
+    json!({
+        "folder": folder.path.display().to_string(),
+        "config_file": folder.config_file().display().to_string(),
+        "first_run": first.map(|run| run_document("the copy", run)),
+        "runs": runs.collect::<Vec<_>>(),
+        "checked_results": checked,
+    })
+}
+
+fn run_document(after: &str, run: &Run) -> Value {
+    let derived = DERIVED.iter().zip(run.derived);
+    let by_feature: Map<String, Value> = derived
+        .map(|(feature, counts)| ((*feature).to_owned(), (counts.new + counts.stale).into()))
+        .collect();
+    json!({
+        "after": after,
+        "files": run.files,
+        "computed": run.computed(),
+        "computed_by_feature": by_feature,
+        "computed_by_file": run.by_file(),
+        "computed_from_scratch": run.everything(),
+    })
+}
+
+/// Does `work`, and meanwhile shows on a terminal that it does.
+async fn busy<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let _progress = Progress::new(what, Total::Unknown);
+    work.await
 }
 
 async fn open(folder: &DemoFolder) -> Result<Pipeline> {
@@ -250,7 +308,7 @@ async fn stand(pipeline: &Pipeline, screen: &Screen) -> Result<()> {
     for feature in store.graph().topological() {
         statuses.push(store.status(&feature, StatusOptions::default()).await?);
     }
-    status::listing(&statuses, store.name()).show(screen, None)?;
+    status::listing(&statuses, store.name(), false).show(screen, None)?;
     screen.blank()
 }
 

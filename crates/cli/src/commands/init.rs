@@ -4,9 +4,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use metaxy_core::config::{ConfigLoader, ConfigOverrides, Environment};
 use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::args::Init;
+use serde_json::json;
+
+use crate::args::{Init, View};
 use crate::screen::{Screen, program, shell_word};
 
 /// The files of a new project; `{project}` stands for its name.
@@ -33,6 +36,16 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
             .with_hint("a project is there: try `metaxy status`, or name another folder"));
         }
     }
+    // What the configuration would refuse later is refused before anything is written.
+    let given = project.map(|name| ConfigOverrides::new().with_project(name));
+    if let Some(given) = given {
+        let environment = Environment::empty();
+        let loader = ConfigLoader::new().without_file();
+        loader
+            .with_environment(environment)
+            .with_overrides(given)
+            .load()?;
+    }
     fs::create_dir_all(folder).map_err(|e| failed("create", folder, e))?;
     let project = match project {
         Some(name) => name.to_owned(),
@@ -40,6 +53,15 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
     };
     for (path, content) in FILES {
         write(&folder.join(path), &content.replace("{project}", &project))?;
+    }
+    let view = args.format.view;
+    if view == View::Json {
+        let files: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        return screen.document(&json!({
+            "project": project,
+            "folder": folder.display().to_string(),
+            "files": files,
+        }));
     }
     screen.line(format_args!(
         "Project {project} starts in {}:",
@@ -95,6 +117,7 @@ fn failed(doing: &str, path: &Path, source: std::io::Error) -> Error {
         format!("cannot {doing} '{}': {source}", path.display()),
     )
     .with_source(source)
+    .with_hint("name another folder, or make this one writable")
 }
 
 #[cfg(test)]

@@ -9,15 +9,66 @@ use crate::listing::Listing;
 use crate::project::Project;
 use crate::screen::{Screen, short};
 
+/// Lists what needs a project.
 pub(super) async fn run(project: &Project, args: &List, screen: &Screen) -> Result<()> {
-    match args.what {
+    let listing = match args.what {
         Listed::Features => features(project).await?,
         Listed::Stores => stores(project)?,
-    }
-    .show(screen, args.format.format)
+        Listed::Backends => backends()?,
+    };
+    listing.show(screen, args.format.frame())
 }
 
-async fn features(project: &Project) -> Result<Listing> {
+/// The types of stores: those of this build, then the project's own that it lacks.
+pub(super) fn backends() -> Result<Listing> {
+    let registry = Registry::linked()?;
+    let present: Vec<_> = registry.iter().collect();
+    let absent: Vec<_> = registry.absent().collect();
+    let missing = || absent.iter();
+    let all = || present.iter();
+    let some = |text: &'static str| (!text.is_empty()).then_some(text);
+    let none = || absent.iter().map(|_| None);
+    Ok(Listing::default()
+        .text(
+            "backend",
+            all().map(|d| d.name).chain(missing().map(|k| k.name)),
+        )
+        .flag(
+            "in this build",
+            all().map(|_| true).chain(missing().map(|_| false)),
+        )
+        .maybe_text(
+            "cargo feature",
+            all()
+                .map(|d| some(d.cargo_feature))
+                .chain(missing().map(|k| Some(k.cargo_feature))),
+        )
+        .text(
+            "type path",
+            all()
+                .map(|d| d.type_path)
+                .chain(missing().map(|k| k.type_path)),
+        )
+        .list(
+            "aliases",
+            all()
+                .map(|d| d.aliases)
+                .chain(missing().map(|k| k.aliases))
+                .map(|aliases| aliases.iter().copied()),
+        )
+        .for_scripts()
+        .maybe_text(
+            "engine",
+            all()
+                .map(|d| Some(d.engine.unwrap_or(d.name)))
+                .chain(none()),
+        )
+        .for_scripts()
+        .maybe_text("summary", all().map(|d| some(d.summary)).chain(none())))
+}
+
+/// The features of the project.
+pub(super) async fn features(project: &Project) -> Result<Listing> {
     // A graph that files define needs no store.
     let graph = match project.locked_graph()? {
         Some(graph) => graph,
@@ -35,17 +86,14 @@ async fn features(project: &Project) -> Result<Listing> {
         .for_people()
         .maybe_text("version", versions)
         .for_scripts()
-        .text(
-            "identified by",
-            all().map(|d| d.spec.id_columns().join(", ")),
-        )
-        .text(
+        .list("identified by", all().map(|d| d.spec.id_columns()))
+        .list(
             "fields",
-            all().map(|d| joined(d.spec.fields().iter().map(|field| field.key.as_str()))),
+            all().map(|d| d.spec.fields().iter().map(|field| field.key.as_str())),
         )
-        .text(
+        .list(
             "depends on",
-            all().map(|d| joined(d.spec.deps().iter().map(|dep| dep.feature.as_str()))),
+            all().map(|d| d.spec.deps().iter().map(|dep| dep.feature.as_str())),
         )
         .text("project", all().map(|d| d.project.as_str()));
     // People need not read one project's name again and again.
@@ -87,16 +135,10 @@ fn stores(project: &Project) -> Result<Listing> {
     let is_default = |store: &&&StoreConfig| store.name() == project.store_name();
     Ok(Listing::default()
         .text("store", all().map(|store| store.name()))
-        .text(
-            "default",
-            all().map(|s| if is_default(&s) { "yes" } else { "" }),
-        )
+        .flag("default", all().map(|store| is_default(&store)))
         .text("type", types)
         .text("where", places)
-        .text(
-            "falls back to",
-            all().map(|s| s.fallback_stores().join(", ")),
-        ))
+        .list("falls back to", all().map(|s| s.fallback_stores())))
 }
 
 fn refusal(error: &Error) -> String {
@@ -104,8 +146,4 @@ fn refusal(error: &Error) -> String {
         Some(hint) if !hint.is_empty() => format!("cannot be opened: {hint}"),
         _ => format!("cannot be opened: {}", error.message()),
     }
-}
-
-fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }

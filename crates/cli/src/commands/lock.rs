@@ -1,9 +1,10 @@
 //! `metaxy lock`.
 
-use metaxy_core::system::{LockOptions, LockReport};
+use metaxy_core::system::{LockChange, LockOptions, LockReport, LockUpdate};
 use metaxy_core::{Access, Error, ErrorKind, MetadataStore, Result};
+use serde_json::{Value, json};
 
-use crate::args::Lock;
+use crate::args::{Lock, View};
 use crate::project::Project;
 use crate::screen::{Screen, count, short};
 
@@ -37,6 +38,9 @@ pub(super) async fn run(project: &Project, args: Lock, screen: &Screen) -> Resul
     let report = store.lock(&path, &options).await?;
 
     let path = path.display();
+    if args.format.view == View::Json {
+        return screen.document(&document(&path.to_string(), store.name(), &report));
+    }
     let features = count(locked(&report), "feature");
     if !report.written {
         return screen.line(format_args!("{path} is up to date: {features}"));
@@ -85,4 +89,33 @@ fn changes(report: &LockReport, screen: &Screen) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+fn document(file: &str, store: &str, report: &LockReport) -> Value {
+    let change = |change: &LockChange| {
+        json!({
+            "feature": change.feature.as_str(),
+            "project": change.project,
+            "version": change.version,
+        })
+    };
+    let update = |update: &LockUpdate| {
+        json!({
+            "feature": update.feature.as_str(),
+            "project": update.project,
+            "old_version": update.old_version,
+            "new_version": update.new_version,
+            "metadata_only": update.metadata_only,
+        })
+    };
+    json!({
+        "file": file,
+        "store": store,
+        "written": report.written,
+        "features": locked(report),
+        "added": report.added.iter().map(change).collect::<Vec<_>>(),
+        "updated": report.updated.iter().map(update).collect::<Vec<_>>(),
+        "removed": report.removed.iter().map(change).collect::<Vec<_>>(),
+        "unchanged": report.unchanged,
+    })
 }

@@ -7,6 +7,7 @@ use metaxy_core::{Access, MaintainOptions, MaintainReport, Result};
 
 use crate::args::Maintain;
 use crate::listing::Listing;
+use crate::progress::{Progress, Total};
 use crate::project::{Project, feature};
 use crate::screen::{Screen, confirmed, count};
 
@@ -24,7 +25,7 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
     options.keep = args.keep;
     options.older_than = args.older_than;
     options.retention = args.retention;
-    let format = args.format.format;
+    let format = args.format.frame();
     let show = |report: &MaintainReport, tense: Tense| match format {
         Some(_) => listing(report).show(screen, format),
         None => tell(report, tense, screen),
@@ -42,11 +43,16 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
             0 => String::new(),
             rows => format!("remove {} and ", count(rows, "superseded row")),
         };
-        if !confirmed(&format!("{rows}put store {} in order", store.name()))? {
+        if !confirmed(&format!("{rows}put store {} in order", store.name())).await? {
             return screen.line("Nothing was done.");
         }
     }
+    let progress = Progress::new(
+        format!("putting store {} in order", store.name()),
+        Total::Unknown,
+    );
     let report = store.maintain(options.with_dry_run(false)).await?;
+    drop(progress);
     show(&report, Tense::Did)
 }
 

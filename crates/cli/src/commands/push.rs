@@ -1,9 +1,10 @@
 //! `metaxy push`.
 
-use metaxy_core::system::{PushOptions, SyncOptions};
-use metaxy_core::{Access, Error, ErrorKind, Result};
+use metaxy_core::system::{PushOptions, Pushed, SyncOptions};
+use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use serde_json::{Map, Value, json};
 
-use crate::args::Push;
+use crate::args::{Push, View};
 use crate::project::Project;
 use crate::screen::{Screen, count};
 
@@ -22,6 +23,9 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
     let mut options = PushOptions::default().with_sync(SyncOptions::default().with_locked(locked));
     options.tags = args.tags.into_iter().collect();
     let pushed = store.push_graph_with(&options).await?;
+    if args.format.view == View::Json {
+        return screen.document(&document(&store, &pushed, &options));
+    }
     let (name, version) = (&pushed.project, &pushed.project_version);
     let to = store.name();
     if pushed.already_pushed {
@@ -30,12 +34,7 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
             "{name} {version} is what store {to} has already{noted}"
         ));
     }
-    let features = store
-        .graph()
-        .definitions()
-        .filter(|d| d.project == *name && !d.is_external())
-        .count();
-    let features = count(features as u64, "feature");
+    let features = count(features_of(&store, name), "feature");
     screen.line(format_args!(
         "{name} {version} pushed to store {to}: {features}"
     ))?;
@@ -43,4 +42,33 @@ pub(super) async fn run(project: &Project, args: Push, screen: &Screen) -> Resul
         screen.line(format_args!("  changed: {feature}"))?;
     }
     Ok(())
+}
+
+/// How many features of the project are pushed.
+fn features_of(store: &MetadataStore, project: &str) -> u64 {
+    let own = store
+        .graph()
+        .definitions()
+        .filter(|d| d.project == project && !d.is_external());
+    own.count() as u64
+}
+
+fn document(store: &MetadataStore, pushed: &Pushed, options: &PushOptions) -> Value {
+    let names = |features: &[FeatureKey]| -> Vec<String> {
+        features.iter().map(ToString::to_string).collect()
+    };
+    let tags: Map<String, Value> = options
+        .tags
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
+    json!({
+        "project": pushed.project,
+        "project_version": pushed.project_version,
+        "store": store.name(),
+        "already_pushed": pushed.already_pushed,
+        "features": features_of(store, &pushed.project),
+        "changed_features": names(&pushed.changed_features),
+        "tags": tags,
+    })
 }

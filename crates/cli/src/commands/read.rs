@@ -1,12 +1,13 @@
 //! `metaxy read`.
 
-use metaxy_core::{Access, ReadOptions, Result};
+use metaxy_core::{Access, FeatureKey, MetadataStore, ReadOptions, Result};
 
 use crate::args::Read;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
 use crate::rows::{Destination, first, save};
 use crate::screen::{Screen, count};
+use crate::versions::version;
 
 /// How many rows a terminal shows, unless it is asked for more.
 const SHOWN: u64 = 20;
@@ -14,13 +15,16 @@ const SHOWN: u64 = 20;
 pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
     let feature = feature(&store, &args.feature)?;
-    let destination = Destination::choose(args.output, screen);
+    let destination = Destination::choose(args.output, screen)?;
     let mut options = ReadOptions::default()
         .with_filters(filters(&args.filters)?)
         .with_feature_history(args.with_feature_history || args.feature_version.is_some())
         .with_sample_history(args.with_sample_history)
         .with_soft_deleted(args.include_deleted);
-    options.feature_version = args.feature_version;
+    options.feature_version = match &args.feature_version {
+        Some(given) => Some(known_version(&store, &feature, given).await?),
+        None => None,
+    };
     options.as_of = args.as_of;
     let asked_for = args.columns.is_some();
     options.columns = args.columns;
@@ -60,4 +64,19 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
         screen.line(format_args!("{name}: {}", count(finished.rows, "row")))?;
     }
     Ok(())
+}
+
+/// The version of the feature that `given` is or starts: the current one, or one that is stored.
+async fn known_version(store: &MetadataStore, feature: &FeatureKey, given: &str) -> Result<String> {
+    let owner = store.find_store(feature).await?;
+    let owner = owner.as_ref().unwrap_or(store);
+    let mut known: Vec<String> = owner
+        .rows_by_version(feature)
+        .await?
+        .into_iter()
+        .filter_map(|(version, _)| version)
+        .collect();
+    known.push(store.graph().feature_version(feature)?.to_owned());
+    let what = format!("feature {feature} in store {}", owner.name());
+    Ok(version(given, &what, known.iter().map(String::as_str))?.to_owned())
 }

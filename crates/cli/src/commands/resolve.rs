@@ -1,18 +1,17 @@
 //! `metaxy resolve`.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use arrow::array::RecordBatch;
 use metaxy_core::plan::Part;
 use metaxy_core::store::{Counts, LazyIncrement};
 use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
 
-use crate::args::{self, Resolve};
+use serde_json::{Value, json};
+
+use crate::args::{self, Layout, Resolve};
 use crate::frames::Format;
 use crate::listing::Listing;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
-use crate::rows::{Destination, Incoming, Parts, save};
+use crate::rows::{Destination, FirstRows, Incoming, Parts, Tally, save};
 use crate::screen::{Screen, count, shell_word};
 
 /// How many rows of each part a terminal shows.
@@ -24,14 +23,22 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     let mut options = ResolveOptions::default()
         .with_global_filters(filters(&args.filters)?)
         .with_staleness_predicates(filters(&args.stale_if)?);
+    let format = args.output.format;
+    let destination = Destination::choose(args.output, screen)?;
     let samples = args.samples.as_deref();
     options.samples = samples_of(&store, &feature, samples, args.samples_format).await?;
     let increment = store.resolve_lazy(&feature, options).await?;
     if args.count {
         let counts = increment.counts().await?;
-        return count_of(counts).show(screen, args.output.format);
+        return match format {
+            Some(Layout::Frame(Format::Json)) => {
+                screen.document(&counts_document(&store, &feature, counts)?)
+            }
+            Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
+            Some(Layout::Plain) | None => count_of(counts).show(screen, None),
+        };
     }
-    match Destination::choose(args.output, screen) {
+    match destination {
         Destination::Screen => {
             let parts = chosen(&args.parts, &[Part::New, Part::Stale, Part::Orphaned]);
             show(project, &store, &feature, increment, &parts, screen).await
@@ -40,7 +47,7 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
             let parts = chosen(&args.parts, &[Part::New, Part::Stale]);
             let columns = Parts::new(increment.plan(), &parts)?;
             let tally = Tally::default();
-            let mut counting = tally.clone();
+            let counting = tally.clone();
             let rows = columns
                 .stream(increment, move |part, batch| {
                     counting.add(part, batch.num_rows());
@@ -94,6 +101,22 @@ fn chosen(given: &[args::Part], otherwise: &[Part]) -> Vec<Part> {
     .collect()
 }
 
+/// How many rows of a feature each part has.
+pub(super) fn counts_document(
+    store: &MetadataStore,
+    feature: &FeatureKey,
+    counts: Counts,
+) -> Result<Value> {
+    Ok(json!({
+        "feature": feature.as_str(),
+        "version": store.graph().feature_version(feature)?,
+        "store": store.name(),
+        "new": counts.new,
+        "stale": counts.stale,
+        "orphaned": counts.orphaned,
+    }))
+}
+
 fn count_of(counts: Counts) -> Listing {
     Listing::default()
         .text("part", ["new", "stale", "orphaned"])
@@ -110,38 +133,20 @@ async fn show(
     screen: &Screen,
 ) -> Result<()> {
     let ids = store.graph().require(feature)?.spec.id_columns().to_vec();
-    let columns = Parts::new(increment.plan(), parts)?;
-    let schema = columns.schema().clone();
     let tally = Tally::default();
-    let first: Arc<Mutex<Vec<(Part, RecordBatch)>>> = Arc::default();
-    let (mut counting, keep) = (tally.clone(), first.clone());
-    let mut rows = columns
-        .stream(increment, move |part, batch| {
-            let before = counting.add(part, batch.num_rows());
-            let room = SHOWN.saturating_sub(before).min(batch.num_rows());
-            if room > 0 {
-                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.push((part, batch.slice(0, room)));
-            }
-        })
-        .await?;
-    while rows.next().await?.is_some() {}
+    let first = FirstRows::of(increment, parts, SHOWN, &tally, |_| false).await?;
 
     screen.heading(format_args!("{feature}: {}", tally.words(parts)))?;
-    let mut first = std::mem::take(&mut *first.lock().unwrap_or_else(PoisonError::into_inner));
     if first.is_empty() {
         return screen.line("Nothing is to be done.");
     }
-    first.sort_by_key(|(part, _)| parts.iter().position(|p| p == part));
-    let first: Vec<RecordBatch> = first.into_iter().map(|(_, batch)| batch).collect();
     screen.blank()?;
     let preview = Preview {
         ids: &ids,
         system: false,
     };
-    preview.show(screen, &schema, &first)?;
-    let shown: usize = first.iter().map(RecordBatch::num_rows).sum();
-    if shown < tally.total() {
+    preview.show(screen, &first.schema, &first.batches())?;
+    if first.num_rows() < tally.total() {
         screen.note(format_args!(
             "the first {SHOWN} of each part; --output FILE writes all"
         ))?;
@@ -164,52 +169,4 @@ async fn show(
             .filter(|(rows, _)| *rows > 0)
             .map(|(_, step)| step),
     )
-}
-
-/// How many rows of each part passed by.
-#[derive(Debug, Clone, Default)]
-struct Tally(Arc<Mutex<[usize; 3]>>);
-
-impl Tally {
-    /// Adds rows; returns how many there were before.
-    fn add(&mut self, part: Part, rows: usize) -> usize {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut counts[index(part)];
-        *slot += rows;
-        *slot - rows
-    }
-
-    fn of(&self, part: Part) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[index(part)]
-    }
-
-    fn total(&self) -> usize {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .sum()
-    }
-
-    fn words(&self, parts: &[Part]) -> String {
-        let words: Vec<String> = parts
-            .iter()
-            .map(|part| {
-                format!(
-                    "{} {}",
-                    self.of(*part),
-                    ["new", "stale", "orphaned"][index(*part)]
-                )
-            })
-            .collect();
-        words.join(", ")
-    }
-}
-
-fn index(part: Part) -> usize {
-    match part {
-        Part::New => 0,
-        Part::Stale => 1,
-        Part::Orphaned => 2,
-    }
 }

@@ -1,16 +1,31 @@
 //! `metaxy status`.
 
-use metaxy_core::store::{FeatureStatus, StatusCategory, StatusOptions};
-use metaxy_core::{Access, Result};
+mod preview;
 
+use metaxy_core::store::{Counts, FeatureStatus, StatusCategory, StatusOptions};
+use metaxy_core::{Access, FeatureKey, Result};
+
+use self::preview::Preview;
+use super::Outcome;
 use crate::args::Status;
+use crate::frames::Format;
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
+use crate::report::note;
 use crate::screen::{Screen, shell_word, short};
 
-pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<()> {
+pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<Outcome> {
     let store = project.open(Access::Read).await?;
-    let options = StatusOptions::default().with_global_filters(filters(&args.filters)?);
+    let options = StatusOptions::default()
+        .with_global_filters(filters(&args.filters)?)
+        .with_target_filters(filters(&args.target_filters)?)
+        .with_staleness_predicates(filters(&args.stale_if)?)
+        .with_use_fallback(!args.no_fallback)
+        .with_progress(args.progress);
+    let format = args.format.frame();
+    if args.preview.is_some() {
+        preview::require_lists(format)?;
+    }
     let features = match args.features.as_slice() {
         [] => store.graph().topological(),
         names => names
@@ -19,12 +34,29 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
             .collect::<Result<_>>()?,
     };
     let mut statuses = Vec::with_capacity(features.len());
+    let mut previews = Vec::new();
     for feature in &features {
-        statuses.push(store.status(feature, options.clone()).await?);
+        let status = store.status(feature, options.clone()).await?;
+        if let Some(most) = args.preview {
+            let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+            previews.push(Preview::of(&store, &status, &options, most).await?);
+        }
+        statuses.push(status);
     }
-    listing(&statuses, store.name()).show(screen, args.format.format)?;
+    let listing = listing(&statuses, store.name(), args.progress);
+    match format {
+        Some(format @ (Format::Json | Format::Ndjson)) if args.preview.is_some() => {
+            preview::print(&listing, &previews, format, screen)?;
+        }
+        _ => listing.show(screen, format)?,
+    }
+    if format.is_none() {
+        previews
+            .iter()
+            .try_for_each(|preview| preview.show(screen))?;
+    }
     if screen.terminal
-        && args.format.format.is_none()
+        && format.is_none()
         && let Some(command) = statuses
             .iter()
             .find_map(|status| next(status, &project.command()))
@@ -32,13 +64,48 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
         screen.blank()?;
         screen.next([command])?;
     }
-    Ok(())
+    Ok(match args.assert_in_sync && !told_in_sync(&statuses) {
+        true => Outcome::NotInSync,
+        false => Outcome::Done,
+    })
+}
+
+/// Whether nothing is to be done; what is to be done is told to standard error.
+fn told_in_sync(statuses: &[FeatureStatus]) -> bool {
+    let behind: Vec<String> = statuses
+        .iter()
+        .filter(|status| !in_sync(status))
+        .map(|status| format!("{} ({})", status.feature, why(status)))
+        .collect();
+    if !behind.is_empty() {
+        note(format_args!("not in sync: {}", behind.join(", ")));
+    }
+    behind.is_empty()
+}
+
+fn in_sync(status: &FeatureStatus) -> bool {
+    match status.category {
+        StatusCategory::UpToDate | StatusCategory::Root => true,
+        // Nothing is upstream of what was never written: nothing is to be written.
+        _ => status.counts.is_some_and(Counts::is_empty),
+    }
+}
+
+fn why(status: &FeatureStatus) -> String {
+    match (status.category, status.counts) {
+        (StatusCategory::UpstreamMissing, _) => "its upstream was never written".to_owned(),
+        (_, Some(counts)) => format!(
+            "{} new, {} stale, {} orphaned",
+            counts.new, counts.stale, counts.orphaned
+        ),
+        (_, None) => "never written".to_owned(),
+    }
 }
 
 /// The table of these features, as the store called `store` sees them.
-pub(crate) fn listing(statuses: &[FeatureStatus], store: &str) -> Listing {
+pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -> Listing {
     let all = || statuses.iter();
-    Listing::default()
+    let listing = Listing::default()
         .text("feature", all().map(|s| s.feature.as_str()))
         .text("version", all().map(|s| short(&s.feature_version)))
         .for_people()
@@ -48,9 +115,18 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str) -> Listing {
         .number("new", all().map(|s| s.counts.map(|c| c.new)))
         .number("stale", all().map(|s| s.counts.map(|c| c.stale)))
         .number("orphaned", all().map(|s| s.counts.map(|c| c.orphaned)))
+        .percent("progress", all().map(|s| s.progress));
+    let listing = match progress {
+        true => listing,
+        false => listing.for_scripts(),
+    };
+    let missing = all().map(|s| s.missing_upstream.as_ref().map(FeatureKey::as_str));
+    listing
         .text("category", all().map(|s| s.category.as_str()))
         .for_scripts()
         .maybe_text("store", all().map(|s| s.store.as_deref()))
+        .for_scripts()
+        .maybe_text("missing upstream", missing)
         .for_scripts()
         .text("what to do", all().map(|s| advice(s, store)))
         .for_people()

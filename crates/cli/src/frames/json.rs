@@ -251,9 +251,13 @@ impl Items {
             Some(b'{') => {
                 return Err(self
                     .broken("this is an object, not an array of objects")
-                    .with_hint("if there is one object per line, use --format ndjson"));
+                    .with_hint("if there is one object per line, use --samples-format ndjson"));
             }
-            Some(_) => return Err(self.broken("this is no array of objects")),
+            Some(_) => {
+                return Err(self
+                    .broken("this is no array of objects")
+                    .with_hint("a JSON file holds rows as in [{\"id\": 1}]"));
+            }
         }
         self.state = State::Inside;
         Ok(true)
@@ -340,9 +344,12 @@ fn parse(file: &str, place: Place, bytes: &[u8]) -> Result<Row> {
             Err(
                 invalid(file, message).with_hint(match (place, start.first()) {
                     (Place::Line(_), Some(b'[')) => {
-                        "if the file is one array of objects, use --format json"
+                        "if the file is one array of objects, use --samples-format json"
                     }
                     (Place::Line(_), Some(b'{')) => "NDJSON has one whole object per line",
+                    (Place::Line(1), _) => {
+                        "each line is an object such as {\"id\": 1}; other formats need --samples-format"
+                    }
                     _ => "each row is an object such as {\"id\": 1}",
                 }),
             )

@@ -29,6 +29,7 @@ mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod values;
 mod write;
 
 use std::fmt;
@@ -39,6 +40,7 @@ use metaxy_core::{Error, ErrorKind, Result};
 
 pub use read::{FrameReader, ReadOptions, open_reader, open_reader_with};
 pub(crate) use sink::write_whole;
+pub(crate) use values::values;
 pub use write::{Finished, FrameWriter};
 
 /// The most rows a reader puts into one batch.
@@ -70,7 +72,7 @@ impl Format {
         Self::Json,
     ];
 
-    /// The name that `--format` takes.
+    /// The name that `--format` and `--samples-format` take.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,6 +90,11 @@ impl Format {
         Self::of_extension(path.extension()?.to_str()?)
     }
 
+    /// The names of all formats, with `separator` between them.
+    pub(crate) fn names(separator: &str) -> String {
+        Self::ALL.map(Self::name).join(separator)
+    }
+
     fn of_extension(extension: &str) -> Option<Self> {
         match extension.to_ascii_lowercase().as_str() {
             "parquet" | "pq" => Some(Self::Parquet),
@@ -99,8 +106,13 @@ impl Format {
         }
     }
 
-    /// `given`, or the format of the path's extension, or `otherwise`.
-    fn choose(given: Option<Self>, path: &Path, otherwise: Option<Self>) -> Result<Self> {
+    /// `given`, or the format of the path's extension, or `otherwise`; `flag` is what gives one.
+    fn choose(
+        given: Option<Self>,
+        path: &Path,
+        otherwise: Option<Self>,
+        flag: &str,
+    ) -> Result<Self> {
         given
             .or_else(|| Self::of_path(path))
             .or(otherwise)
@@ -114,7 +126,7 @@ impl Format {
                     )
                 };
                 Error::new(ErrorKind::InvalidArgument, what)
-                    .with_hint(format!("add --format {}", names("|")))
+                    .with_hint(format!("add {flag} {}", Self::names("|")))
             })
     }
 }
@@ -125,7 +137,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// Reads the name that `--format` takes, or one of the extensions.
+/// Reads the name of a format, or one of its extensions.
 impl FromStr for Format {
     type Err = Error;
 
@@ -135,18 +147,19 @@ impl FromStr for Format {
                 ErrorKind::InvalidArgument,
                 format!("'{name}' is no known format"),
             )
-            .with_hint(format!("choose one of {}", names(", ")))
+            .with_hint(format!("choose one of {}", Self::names(", ")))
         })
     }
 }
 
+/// The argument that names the format of what is read.
+const READ_FLAG: &str = "--samples-format";
+/// The argument that names the format of what is written.
+const WRITE_FLAG: &str = "--format";
+
 /// Whether `path` stands for standard input or output.
 fn is_dash(path: &Path) -> bool {
     path == Path::new("-")
-}
-
-fn names(separator: &str) -> String {
-    Format::ALL.map(Format::name).join(separator)
 }
 
 /// An error about the content of `file`.

@@ -25,9 +25,10 @@ pub(super) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
     let (name, file) = source.into_file()?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| {
         invalid(&name, format!("this is no whole Parquet file: {e}"))
-            .with_hint("name its format with --format")
+            .with_hint("name its format with --samples-format")
     })?;
     let own = metadata.schema().clone();
+    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
     let mut fields = Vec::with_capacity(own.fields().len());
     for (i, field) in own.fields().iter().enumerate() {
         let data_type = match (is_by_field(field.name()), field.data_type()) {
@@ -66,7 +67,7 @@ pub(super) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
         done += batch.num_rows();
         Ok(typed)
     });
-    Ok(FrameReader::new(schema, batches))
+    Ok(FrameReader::new(schema, batches).with_total_rows(rows))
 }
 
 /// All keys of map column `i`, in the order of their first appearance.

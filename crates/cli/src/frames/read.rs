@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,6 +21,7 @@ use super::{Format, csv, json, parquet};
 pub struct FrameReader {
     schema: SchemaRef,
     batches: Batches,
+    total_rows: Option<u64>,
     failed: bool,
 }
 
@@ -33,8 +36,20 @@ impl FrameReader {
         Self {
             schema,
             batches: Box::new(batches),
+            total_rows: None,
             failed: false,
         }
+    }
+
+    /// The same, of which it is known how many rows it has.
+    pub(super) fn with_total_rows(mut self, rows: Option<u64>) -> Self {
+        self.total_rows = rows;
+        self
+    }
+
+    /// How many rows there are, where the format says so before they are read.
+    pub(crate) fn total_rows(&self) -> Option<u64> {
+        self.total_rows
     }
 
     /// A frame without rows.
@@ -94,6 +109,8 @@ pub struct ReadOptions {
     /// How many rows types are inferred from; these are held in memory. A later row with a key or type that those rows did
     /// not have is an error. Default 10,000 (fewer when they exceed 64 MiB of text).
     pub infer_rows: usize,
+    /// Counts the bytes of text that have been read.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 impl Default for ReadOptions {
@@ -102,6 +119,7 @@ impl Default for ReadOptions {
             format: None,
             schema_hint: None,
             infer_rows: 10_000,
+            counter: None,
         }
     }
 }
@@ -118,6 +136,12 @@ impl ReadOptions {
     #[must_use]
     pub fn with_schema_hint(mut self, schema: impl Into<Option<SchemaRef>>) -> Self {
         self.schema_hint = schema.into();
+        self
+    }
+
+    /// Counts the bytes of text that have been read.
+    pub(crate) fn with_counter(mut self, counter: Arc<AtomicU64>) -> Self {
+        self.counter = Some(counter);
         self
     }
 
@@ -155,8 +179,13 @@ pub fn open_reader(
 /// As [`open_reader`].
 pub fn open_reader_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FrameReader> {
     let path = path.as_ref();
-    let format = Format::choose(options.format, path, None)?;
-    read(Source::open(path)?, format, options)
+    if path.is_dir() {
+        // Its name has no extension that tells a format, which is not what is wrong with it.
+        Source::open(path)?;
+    }
+    let format = Format::choose(options.format, path, None, super::READ_FLAG)?;
+    let source = Source::open(path)?.counted(options.counter.clone());
+    read(source, format, options)
 }
 
 fn read(source: Source, format: Format, options: &ReadOptions) -> Result<FrameReader> {

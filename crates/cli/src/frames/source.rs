@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -12,6 +14,8 @@ use super::{invalid, io_error, is_dash};
 pub(super) struct Source {
     pub(super) name: String,
     bytes: Bytes,
+    /// How many bytes of text have been read.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 enum Bytes {
@@ -53,6 +57,7 @@ impl Source {
             true => Self {
                 name,
                 bytes: Bytes::File(file),
+                counter: None,
             },
             false => Self::stream(name, Box::new(file)),
         })
@@ -63,7 +68,13 @@ impl Source {
         Self {
             name: name.into(),
             bytes: Bytes::Stream(bytes),
+            counter: None,
         }
+    }
+
+    /// The same source, whose bytes are counted as they are read as text.
+    pub(super) fn counted(self, counter: Option<Arc<AtomicU64>>) -> Self {
+        Self { counter, ..self }
     }
 
     /// The text of the source from its start, without a byte order mark.
@@ -71,6 +82,10 @@ impl Source {
         let bytes: Box<dyn Read + Send> = match self.bytes {
             Bytes::File(file) => Box::new(file),
             Bytes::Stream(stream) => stream,
+        };
+        let bytes: Box<dyn Read + Send> = match self.counter {
+            Some(counter) => Box::new(Counted { bytes, counter }),
+            None => bytes,
         };
         let mut text: Text = BufReader::with_capacity(128 * 1024, bytes);
         let start = text
@@ -80,7 +95,7 @@ impl Source {
             text.consume(3);
         } else if start.starts_with(b"PAR1") {
             return Err(invalid(&self.name, "this is a Parquet file, not text")
-                .with_hint("use --format parquet"));
+                .with_hint("use --samples-format parquet"));
         } else if start.starts_with(&[0x1f, 0x8b]) {
             return Err(invalid(&self.name, "the file is compressed")
                 .with_hint("unpack it on the way, such as `gzip -dc FILE | metaxy … -`"));
@@ -104,6 +119,20 @@ impl Source {
                 Ok((self.name, file))
             }
         }
+    }
+}
+
+/// Bytes that are counted.
+struct Counted {
+    bytes: Box<dyn Read + Send>,
+    counter: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.counter.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

@@ -70,7 +70,7 @@ impl FrameWriter {
     ) -> Result<Self> {
         let path = path.as_ref();
         let otherwise = super::is_dash(path).then_some(Format::Ndjson);
-        let format = Format::choose(format, path, otherwise)?;
+        let format = Format::choose(format, path, otherwise, super::WRITE_FLAG)?;
         let (sink, out) = Sink::open(path)?;
         Self::new(sink, out, format, schema)
     }

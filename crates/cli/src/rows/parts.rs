@@ -109,7 +109,7 @@ impl Parts {
 }
 
 /// The word for a part.
-fn name(part: Part) -> &'static str {
+pub(super) fn name(part: Part) -> &'static str {
     match part {
         Part::New => "new",
         Part::Stale => "stale",

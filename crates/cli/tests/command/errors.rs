@@ -133,7 +133,7 @@ fn samples_that_cannot_be_written() {
     let error = folder.fails(&["write", "video/raw", "raw.csv"], 1);
     assert!(error.contains("no ID column \"video_id\""), "{error}");
     let error = folder.fails(&["write", "video/raw", "raw.xml"], 1);
-    assert!(error.contains("--format"), "{error}");
+    assert!(error.contains("--samples-format"), "{error}");
     let error = folder.fails(&["write", "video/raw", "none.csv"], 1);
     assert!(error.contains("none.csv"), "{error}");
     assert_eq!(

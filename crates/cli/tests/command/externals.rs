@@ -1,5 +1,6 @@
 //! Features of other projects: placeholders, extra features and lock files.
 
+use crate::documented::assert_shape;
 use crate::support::Folder;
 
 const TRANSCRIPT: &str = r#"
@@ -169,6 +170,14 @@ fn a_lock_records_what_the_project_depends_on() {
     );
     assert!(folder.text("metaxy.lock").contains("video/raw"));
     let locked = version(&folder).unwrap();
+    std::fs::remove_file(folder.join("metaxy.lock")).unwrap();
+    let document = folder.ok(&with(&["lock", "--format", "json"]));
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_shape("metaxy lock", 0, &document);
+    assert_eq!(
+        (&document["written"], &document["added"][0]["feature"]),
+        (&true.into(), &"video/raw".into())
+    );
     let said = folder.ok(&with(&["lock"]));
     assert!(
         said.contains("metaxy.lock is up to date: 1 feature\n"),

@@ -87,11 +87,14 @@ fn standard_input_and_output_take_any_format() {
     ]);
     assert_eq!(csv, "video_id,title\n12,\"a, \"\"b\"\"\nc\"\n34,\n");
     let csv = folder.ok(&["read", "video/raw", "--format", "csv"]);
-    let said = folder.ok_with(&["write", "video/raw", "-", "--format", "csv"], &csv);
+    let said = folder.ok_with(
+        &["write", "video/raw", "-", "--samples-format", "csv"],
+        &csv,
+    );
     assert!(said.contains("2 rows"), "{said}");
     let json = folder.ok(&["list", "features", "--format", "json"]);
     let features: Vec<Value> = serde_json::from_str(&json).unwrap();
-    assert_eq!(features[1]["depends_on"], "video/raw");
+    assert_eq!(features[1]["depends_on"], serde_json::json!(["video/raw"]));
     assert_eq!(features[1]["version"].as_str().unwrap().len(), 20);
     // Nothing to do is a file without rows, which a write takes too.
     let todo = folder.ok(&["resolve", "video/transcript"]);

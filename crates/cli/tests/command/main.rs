@@ -6,15 +6,27 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bad_inputs;
 mod browser;
+mod config;
 mod demo;
+mod describe;
+mod documented;
+mod documents;
 mod errors;
+mod explain;
 mod externals;
 mod formats;
 mod graph;
+mod interrupted;
 mod maintain;
+#[cfg(feature = "mcp")]
+mod mcp;
+mod metadata;
 mod page;
 mod pushed;
+mod shell;
+mod status;
 mod support;
 mod tour;
 mod versions;

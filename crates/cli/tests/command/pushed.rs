@@ -71,7 +71,7 @@ fn graph_and_samples_come_through_the_chain() {
     let folder = chain();
     assert_eq!(folder.rows(&in_chain(&["read", "video/raw"])).len(), 2);
     let todo = folder.ok(&["resolve", "video/transcript", "--format", "csv"]);
-    let write = ["write", "video/transcript", "-", "--format", "csv"];
+    let write = ["write", "video/transcript", "-", "--samples-format", "csv"];
     folder.ok_with(&in_chain(&write), &todo);
     assert_eq!(
         folder.rows(&in_chain(&["read", "video/transcript"])).len(),

@@ -22,7 +22,9 @@ impl FeatureGlob {
     /// Checks the pattern; what it matches is looked up by [`files`](Self::files).
     pub(super) fn new(pattern: String, start_dir: &Arc<Path>, origin: &Origin) -> Result<Self> {
         if pattern.is_empty() {
-            return Err(origin.invalid("features", "holds an empty path"));
+            return Err(origin
+                .invalid("features", "holds an empty path")
+                .with_hint("name files as in: features = [\"features/*.toml\"]"));
         }
         Pattern::new(&pattern).map_err(|error| {
             origin

@@ -30,6 +30,29 @@ pub(super) fn interpolate(text: &str, environment: &Environment) -> Result<Strin
     Ok(result)
 }
 
+/// The names of the environment variables that `text` refers to, in order.
+///
+/// ```
+/// use metaxy_core::config::references;
+/// let names: Vec<&str> = references("${HOME}/${SUB:-x}/$NONE").collect();
+/// assert_eq!(names, ["HOME", "SUB"]);
+/// ```
+pub fn references(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, reference) = rest.split_at(rest.find("${")?);
+            match parse(reference) {
+                Some((name, _, after)) => {
+                    rest = after;
+                    return Some(name);
+                }
+                None => rest = &reference[2..],
+            }
+        }
+    })
+}
+
 /// Splits text that starts with `${` into the name, the default and what follows the closing brace.
 fn parse(reference: &str) -> Option<(&str, Option<&str>, &str)> {
     let inner = reference.strip_prefix("${")?;

@@ -8,12 +8,14 @@ use toml::Value;
 
 use super::Config;
 use super::env::{self, Environment};
-use super::interpolate::interpolate;
+use super::interpolate::{interpolate, references};
 use super::origin::Origin;
 use super::overrides::ConfigOverrides;
+use super::redact::is_secret_key;
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
 use crate::error::{Error, ErrorKind, Result};
+use crate::toml_features::{TOML_HINT, not_toml};
 
 /// Loads a [`Config`]. Without further word: the process's environment, and the file found by walking up from the
 /// working directory.
@@ -109,9 +111,10 @@ impl ConfigLoader {
 
         check_keys(&mut tree)?;
         drop_incomplete_stores(&mut tree);
+        let secrets = secrets_of(&tree, &environment);
         let unset = interpolate_tree(&mut tree, &environment)?;
         let settings = Settings::read(&tree, &start_dir, unset)?;
-        Ok(Config::new(settings, &tree, files))
+        Ok(Config::new(settings, &tree, files, &secrets))
     }
 }
 
@@ -258,23 +261,17 @@ fn parse(path: &Path) -> Result<toml::Table> {
         let made = Error::new(ErrorKind::Io, message).with_source(error);
         match path.is_dir() {
             true => made.with_hint("name a file, not a directory"),
-            false => made,
+            false => made.with_hint("check the path; `metaxy init` writes a configuration"),
         }
     })?;
     text.parse::<toml::Table>().map_err(|error| {
         // The error itself is left out: it quotes the line, which may hold a secret.
-        let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = text.get(..at).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let what = not_toml(&text, &error);
         Error::new(
             ErrorKind::InvalidConfig,
-            format!(
-                "{} is not valid TOML: line {line}, column {column}: {}",
-                path.display(),
-                error.message().trim()
-            ),
+            format!("{} is {what}", path.display()),
         )
+        .with_hint(TOML_HINT)
     })
 }
 
@@ -325,6 +322,21 @@ fn interpolate_tree(
         Some(unset) => Err(unset.error()),
         None => Ok(in_stores),
     }
+}
+
+/// What the variables hold that files refer to and whose names are those of secrets.
+fn secrets_of(tree: &Table, environment: &Environment) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for node in tree.values() {
+        node.strings(&mut |text| {
+            let names = references(text).filter(|name| is_secret_key(name));
+            let values = names.filter_map(|name| environment.get(name));
+            secrets.extend(values.filter(|value| !value.is_empty()).map(str::to_owned));
+        });
+    }
+    // Where one holds another, the longer one goes first.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
 }
 
 fn collect(unset: &mut Vec<Unset>) -> impl FnMut(&str, String, &Origin) {

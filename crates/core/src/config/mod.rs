@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 pub use env::Environment;
 pub use features::FeatureGlob;
+pub use interpolate::references;
 pub use load::ConfigLoader;
 pub use options::StoreOptions;
 pub use origin::Origin;
@@ -40,6 +41,7 @@ pub use store::{CommonStoreOptions, StoreConfig, VersioningEngine};
 use crate::backend::Access;
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::OpenRequest;
+use redact::redact_value;
 use settings::Settings;
 use store::unknown_store;
 use tree::{Content, Node, Table, join};
@@ -61,6 +63,8 @@ pub struct Entry {
     pub path: String,
     /// Its value as TOML, secrets masked.
     pub value: String,
+    /// Whether something of the value is masked.
+    pub masked: bool,
     /// Where it came from.
     pub origin: Origin,
 }
@@ -74,19 +78,21 @@ impl Config {
         ConfigLoader::new().load()
     }
 
-    fn new(settings: Settings, tree: &Table, files: Vec<Arc<Path>>) -> Self {
+    /// `secrets`: texts that are shown nowhere.
+    fn new(settings: Settings, tree: &Table, files: Vec<Arc<Path>>, secrets: &[String]) -> Self {
         let mut entries = BTreeMap::new();
         let mut tables = BTreeMap::new();
         for (key, value) in settings.defaults() {
             let entry = Entry {
                 path: key.to_owned(),
                 value,
+                masked: false,
                 origin: Origin::Default,
             };
             entries.insert(key.to_owned(), entry);
         }
         for (key, node) in tree {
-            record(key, node, &mut entries, &mut tables);
+            record(key, node, secrets, &mut entries, &mut tables);
         }
         Self {
             settings,
@@ -348,6 +354,7 @@ fn cycle<'a>(path: impl Iterator<Item = &'a StoreConfig>, again: &'a StoreConfig
 fn record(
     key: &str,
     node: &Node,
+    secrets: &[String],
     entries: &mut BTreeMap<String, Entry>,
     tables: &mut BTreeMap<String, Origin>,
 ) {
@@ -356,10 +363,12 @@ fn record(
             tables.insert(path.to_owned(), node.origin.clone());
             return;
         }
-        let text = node.to_value().to_string();
+        let value = node.to_value();
+        let shown = redact_value(secret_path, &value, secrets);
         let entry = Entry {
             path: path.to_owned(),
-            value: redact(secret_path, &text).into_owned(),
+            value: shown.to_string(),
+            masked: shown != value,
             origin: node.origin.clone(),
         };
         entries.insert(path.to_owned(), entry);

@@ -9,7 +9,7 @@ use toml::Value;
 use super::origin::Origin;
 use super::redact::redact;
 use super::store::CommonStoreOptions;
-use super::value::{self, shown};
+use super::value::{self, as_written, shown};
 use crate::error::{Error, ErrorKind, Result, nearest};
 
 /// The options of one store, taken out one by one by the backend that opens it.
@@ -139,7 +139,10 @@ impl StoreOptions {
         );
         Err(match nearest(&text, choices.iter().copied()) {
             Some(near) => error.with_hint(format!("did you mean {near:?}?")),
-            None => error,
+            None => error.with_hint(format!(
+                "write one of them, in quotes: {option} = {:?}",
+                choices.first().unwrap_or(&"")
+            )),
         })
     }
 
@@ -172,6 +175,7 @@ impl StoreOptions {
                 option,
                 format_args!("must hold strings only; `{key}` is {}", value::kind(&found)),
             )
+            .with_hint(format!("write it as in: {option} = {{ {key} = \"…\" }}"))
         })
     }
 
@@ -239,6 +243,7 @@ impl StoreOptions {
         convert(value).map(Some).map_err(|found| {
             let found = shown(option, &found);
             self.invalid(option, format_args!("must be {expected}, found {found}"))
+                .with_hint(as_written(option, expected))
         })
     }
 

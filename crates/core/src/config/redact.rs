@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use toml::Value;
+
+use super::tree::join;
+
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
@@ -71,6 +75,36 @@ pub fn is_secret_key(key: &str) -> bool {
             .collect();
         PARTS.iter().any(|part| compact.contains(part))
     })
+}
+
+/// `value` as it may be shown under `key`, with all that stands inside of it; `secrets` are texts that are never shown.
+pub(super) fn redact_value(key: &str, value: &Value, secrets: &[String]) -> Value {
+    match value {
+        Value::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(name, value)| {
+                    let shown = redact_value(&join(key, name), value, secrets);
+                    (name.clone(), shown)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| redact_value(key, item, secrets))
+                .collect(),
+        ),
+        _ if is_secret_key(key) => Value::String(MASK.to_owned()),
+        Value::String(text) => {
+            let mut shown = text.clone();
+            for secret in secrets {
+                shown = shown.replace(secret, MASK);
+            }
+            Value::String(redact(key, &shown).into_owned())
+        }
+        other => other.clone(),
+    }
 }
 
 /// Masks the password of `scheme://user:password@host`, wherever in the text it stands.

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::value::{self, kind};
+use super::value::{self, as_written, kind};
 use crate::error::{Result, nearest};
 use crate::key::FeatureKey;
 
@@ -72,16 +72,20 @@ impl FeatureSelection {
         const MEMBERS: [&str; 3] = ["projects", "keys", "all"];
 
         let table = value::table(value).map_err(|found| {
-            origin.invalid(
-                path,
-                format_args!("must be a table, found {}", kind(&found)),
-            )
+            origin
+                .invalid(
+                    path,
+                    format_args!("must be a table, found {}", kind(&found)),
+                )
+                .with_hint("write it as in: extra_features = [{ projects = [\"…\"] }]")
         })?;
         let mut selection = Self::default();
         for (member, value) in table {
             let path = format!("{path}.{member}");
             let expected = |what: &str, found: &Value| {
-                origin.invalid(&path, format_args!("must be {what}, found {}", kind(found)))
+                origin
+                    .invalid(&path, format_args!("must be {what}, found {}", kind(found)))
+                    .with_hint(as_written(&member, what))
             };
             match member.as_str() {
                 "projects" => {
@@ -123,10 +127,12 @@ fn parse_key(value: Value, path: &str, origin: &Origin) -> Result<FeatureKey> {
         parts => match value::strings(parts) {
             Ok(parts) => parts.join("/"),
             Err(found) => {
-                return Err(origin.invalid(
-                    path,
-                    format_args!("must hold feature keys, found {}", kind(&found)),
-                ));
+                return Err(origin
+                    .invalid(
+                        path,
+                        format_args!("must hold feature keys, found {}", kind(&found)),
+                    )
+                    .with_hint("write keys as in: keys = [\"video/raw\"]"));
             }
         },
     };

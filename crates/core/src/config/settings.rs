@@ -11,7 +11,7 @@ use super::origin::Origin;
 use super::selection::FeatureSelection;
 use super::store::StoreConfig;
 use super::tree::{Content, Node, Table, as_table, join};
-use super::value::{self, shown};
+use super::value::{self, as_written, shown};
 use crate::error::{Result, nearest};
 
 /// The top-level keys that are settings here.
@@ -71,11 +71,12 @@ impl Settings {
         let boolean = |key| read(tree, key, "a boolean", |v| value::boolean(&v).ok_or(v));
         Ok(Self {
             project: project(tree)?,
-            store: string(tree, "store")
-                .map_err(|e| {
-                    e.with_hint("it names the default store; stores are described under `stores`")
-                })?
-                .unwrap_or_else(|| "dev".to_owned()),
+            store: string_with(
+                tree,
+                "store",
+                Some("it names the default store; stores are described under `stores`"),
+            )?
+            .unwrap_or_else(|| "dev".to_owned()),
             stores,
             hash_truncation_length: truncation(tree)?,
             auto_create_tables: boolean("auto_create_tables")?,
@@ -160,23 +161,39 @@ fn read<T>(
     };
     match convert(node.to_value()) {
         Ok(value) => Ok(Some(value)),
-        Err(found) => Err(node.origin.invalid(
-            key,
-            format_args!("must be {expected}, found {}", shown(key, &found)),
-        )),
+        Err(found) => Err(node
+            .origin
+            .invalid(
+                key,
+                format_args!("must be {expected}, found {}", shown(key, &found)),
+            )
+            .with_hint(as_written(key, expected))),
     }
 }
 
 /// Text that is not empty.
 fn string(tree: &Table, key: &str) -> Result<Option<String>> {
-    let text = read(tree, key, "a string", |value| match value {
-        Value::String(text) => Ok(text),
-        other => Err(other),
-    })?;
-    match (&text, tree.get(key)) {
-        (Some(text), Some(node)) if text.is_empty() => Err(node.origin.invalid(key, "is empty")),
-        _ => Ok(text),
-    }
+    string_with(tree, key, None)
+}
+
+/// The same; `hint` says more of what it should be.
+fn string_with(tree: &Table, key: &str, hint: Option<&str>) -> Result<Option<String>> {
+    let Some(node) = tree.get(key) else {
+        return Ok(None);
+    };
+    let (problem, usual) = match node.to_value() {
+        Value::String(text) if !text.is_empty() => return Ok(Some(text)),
+        Value::String(_) => (
+            "is empty".to_owned(),
+            format!("give it a value, or leave `{key}` out"),
+        ),
+        found => (
+            format!("must be a string, found {}", shown(key, &found)),
+            as_written(key, "a string"),
+        ),
+    };
+    let error = node.origin.invalid(key, problem);
+    Err(error.with_hint(hint.map_or(usual, str::to_owned)))
 }
 
 /// A project's name: letters, digits, `_` and `-`, without `__`, as in the reference.
@@ -238,10 +255,12 @@ fn features(tree: &Table, start_dir: &Arc<Path>) -> Result<Vec<FeatureGlob>> {
             _ => Err(item.to_value()),
         };
         let patterns = patterns.map_err(|found| {
-            item.origin.invalid(
-                "features",
-                format_args!("must be a list of globs, found {}", value::kind(&found)),
-            )
+            item.origin
+                .invalid(
+                    "features",
+                    format_args!("must be a list of globs, found {}", value::kind(&found)),
+                )
+                .with_hint("write them as in: features = [\"features/*.toml\"]")
         })?;
         for pattern in patterns {
             globs.push(FeatureGlob::new(pattern, start_dir, &item.origin)?);

@@ -62,14 +62,22 @@ impl StoreConfig {
     pub(super) fn read(name: &str, node: &Node, unset: Vec<Unset>) -> Result<Self> {
         let path = join("stores", name);
         if name.is_empty() {
-            return Err(node.origin.invalid(&path, "has an empty name"));
+            return Err(node
+                .origin
+                .invalid(&path, "has an empty name")
+                .with_hint("name it, as in [stores.dev]"));
         }
         let Content::Table(table) = &node.content else {
             let found = node.to_value();
-            return Err(node.origin.invalid(
-                &path,
-                format_args!("must be a table, found {}", kind(&found)),
-            ));
+            return Err(node
+                .origin
+                .invalid(
+                    &path,
+                    format_args!("must be a table, found {}", kind(&found)),
+                )
+                .with_hint(format!(
+                    "write [{path}] and below it its `type` and options"
+                )));
         };
         let mut options = table.clone();
         let Some(type_node) = options.remove("type") else {
@@ -83,19 +91,24 @@ impl StoreConfig {
         let type_path = match type_node.to_value() {
             Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
             found => {
-                return Err(type_node.origin.invalid(
-                    &join(&path, "type"),
-                    format_args!("must name a type of store, found {}", shown("type", &found)),
-                ));
+                return Err(type_node
+                    .origin
+                    .invalid(
+                        &join(&path, "type"),
+                        format_args!("must name a type of store, found {}", shown("type", &found)),
+                    )
+                    .with_hint("`metaxy list backends` shows those of this build"));
             }
         };
         let fallback_stores = match options.remove("fallback_stores") {
             None => Vec::new(),
             Some(node) => value::strings(node.to_value()).map_err(|found| {
-                node.origin.invalid(
-                    &join(&path, "fallback_stores"),
-                    format_args!("must be a list of names of stores, found {}", kind(&found)),
-                )
+                node.origin
+                    .invalid(
+                        &join(&path, "fallback_stores"),
+                        format_args!("must be a list of names of stores, found {}", kind(&found)),
+                    )
+                    .with_hint("write it as in: fallback_stores = [\"prod\"]")
             })?,
         };
         Ok(Self {

@@ -80,6 +80,16 @@ impl Node {
         }
     }
 
+    /// Calls `visit` with every string here and below.
+    pub(super) fn strings(&self, visit: &mut impl FnMut(&str)) {
+        match &self.content {
+            Content::Scalar(Value::String(text)) => visit(text),
+            Content::Scalar(_) => {}
+            Content::Array(items) => items.iter().for_each(|item| item.strings(visit)),
+            Content::Table(table) => table.values().for_each(|node| node.strings(visit)),
+        }
+    }
+
     /// Whether this node or one below it came from where `wanted` says.
     pub(super) fn any_origin(&self, wanted: fn(&Origin) -> bool) -> bool {
         match &self.content {
@@ -234,7 +244,8 @@ pub(super) fn as_table<'n>(node: &'n mut Node, path: &str) -> Result<&'n mut Tab
         Content::Table(table) => Ok(table),
         _ => Err(node
             .origin
-            .invalid(path, format_args!("must be a table, found {found}"))),
+            .invalid(path, format_args!("must be a table, found {found}"))
+            .with_hint(format!("write it as a table: [{path}]"))),
     }
 }
 

@@ -44,6 +44,20 @@ pub(super) fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// How a value of the expected kind is written, for hints.
+pub(super) fn as_written(key: &str, expected: &str) -> String {
+    let value = match expected {
+        _ if expected.starts_with("a string") => "\"…\"",
+        _ if expected.starts_with("a boolean") => "true",
+        _ if expected.starts_with("a whole number") => "20",
+        _ if expected.starts_with("a duration") => "\"30s\"",
+        _ if expected.starts_with("a list of selections") => "[{ projects = [\"…\"] }]",
+        _ if expected.starts_with("a list") => "[\"…\"]",
+        _ => "{ … }",
+    };
+    format!("write it as in: {key} = {value}")
+}
+
 /// A whole number that is not negative.
 pub(super) fn unsigned(value: &Value) -> Option<u64> {
     match value {

@@ -18,12 +18,14 @@
 //! | [`Count`](Node::Count) | one per distinct value | the value and how often |
 //! | [`Limit`](Node::Limit) | the first few | unchanged |
 
+mod display;
 mod expected;
 mod increment;
 mod read;
 mod rewrite;
 mod scalar;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -423,6 +425,20 @@ impl Relation {
             Node::Join { left, right, .. } => vec![left, right],
             Node::Compare(compare) => vec![&compare.expected, &compare.stored],
         }
+    }
+
+    /// The frames that the relation refers to: each position once, with its columns, in the order of the positions.
+    #[must_use]
+    pub fn frames(&self) -> BTreeMap<usize, SchemaRef> {
+        let mut frames = BTreeMap::new();
+        let mut left = vec![self];
+        while let Some(relation) = left.pop() {
+            if let Node::Frame(position) = &*relation.node {
+                frames.insert(*position, relation.schema.clone());
+            }
+            left.extend(relation.inputs());
+        }
+        frames
     }
 
     /// Calls `visit` for every stored table that the relation reads, with the columns that it reads of it.

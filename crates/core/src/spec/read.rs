@@ -64,8 +64,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn required(&self, key: &str) -> Result<&'a Json> {
-        self.get(key)
-            .ok_or_else(|| invalid(format!("{}: `{key}` is missing", self.place)))
+        self.get(key).ok_or_else(|| {
+            invalid(format!("{}: `{key}` is missing", self.place)).with_hint(format!("add `{key}`"))
+        })
     }
 
     /// A list; null and absent are `None`, here and below.

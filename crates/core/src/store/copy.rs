@@ -1,5 +1,6 @@
 //! Copying features from another store (`semantics.md` §5, §10).
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -33,6 +34,35 @@ pub struct CopyOptions {
     pub with_sample_history: bool,
     /// Stamp the rows with exactly this time, in UTC microseconds: a replay. Rows that come with their times keep them.
     pub at: Option<Micros>,
+    /// Who is told of the rows as they pass by.
+    pub watcher: Option<RowWatcher>,
+}
+
+/// Somebody who is told how many rows of a feature have just passed by, such as a progress bar.
+#[derive(Clone)]
+pub struct RowWatcher(Arc<Seen>);
+
+type Seen = dyn Fn(&FeatureKey, u64) + Send + Sync;
+
+impl RowWatcher {
+    /// Calls `seen` with the feature and the number of rows of each batch.
+    pub fn new(seen: impl Fn(&FeatureKey, u64) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(seen))
+    }
+
+    fn watch(self, feature: &FeatureKey, rows: Frame) -> Frame {
+        let (feature, schema) = (feature.clone(), rows.schema().clone());
+        rows.map(schema, move |batch| {
+            (self.0)(&feature, batch.num_rows() as u64);
+            Ok(batch)
+        })
+    }
+}
+
+impl fmt::Debug for RowWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RowWatcher")
+    }
 }
 
 impl Default for CopyOptions {
@@ -44,6 +74,7 @@ impl Default for CopyOptions {
             with_feature_history: true,
             with_sample_history: false,
             at: None,
+            watcher: None,
         }
     }
 }
@@ -73,6 +104,10 @@ impl CopyOptions {
         /// Stamps the rows with exactly this time, in UTC microseconds.
         with_at(at: Micros) {
             options.at = Some(at);
+        }
+        /// Tells `watcher` of the rows as they pass by.
+        with_watcher(watcher: RowWatcher) {
+            options.watcher = Some(watcher);
         }
     }
 }
@@ -108,7 +143,7 @@ impl MetadataStore {
         options: CopyOptions,
     ) -> Result<CopyReport> {
         self.require_write("be copied into")?;
-        self.check_source(source)?;
+        self.can_copy_from(source)?;
         let features = self.features_to_copy(&options)?;
         let mut report = CopyReport::default();
         for feature in features {
@@ -157,6 +192,10 @@ impl MetadataStore {
         let Some(rows) = unless_empty(rows).await? else {
             return Ok(0);
         };
+        let rows = match &options.watcher {
+            Some(watcher) => watcher.clone().watch(feature, rows),
+            None => rows,
+        };
         let write = WriteOptions {
             preserve_feature_version: true,
             preserve_times: options.with_sample_history,
@@ -169,7 +208,11 @@ impl MetadataStore {
         Ok(appended.rows)
     }
 
-    fn check_source(&self, source: &MetadataStore) -> Result<()> {
+    /// Whether `source` can be copied into this store; [`copy_from`](Self::copy_from) asks this first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if `source` is this store; [`ErrorKind::HashMismatch`] if it hashes otherwise.
+    pub fn can_copy_from(&self, source: &MetadataStore) -> Result<()> {
         let backends = [&self.inner.backend, &source.inner.backend];
         let [here, there] = backends.map(|backend| Arc::as_ptr(backend).cast::<()>());
         // One configuration names a store once; a store that was never named says nothing by its name.

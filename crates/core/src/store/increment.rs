@@ -6,6 +6,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int8Type, Int64Type};
 
 use super::MetadataStore;
+use crate::backend::Explanation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Frame, Rows};
 use crate::key::FeatureKey;
@@ -181,6 +182,24 @@ impl LazyIncrement {
         let relation = self.plan.counts()?;
         let rows = self.query(relation).await?.collect().await?;
         Counts::of(&rows)
+    }
+
+    /// What becomes of it in the store's engine, without computing it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn explain(self) -> Result<Explanation> {
+        let Self {
+            store,
+            feature,
+            plan,
+            frames,
+            ..
+        } = self;
+        // Nobody reads what a fallback store would send.
+        drop(frames);
+        let explained = store.inner.backend.explain(plan.relation()).await;
+        explained.map_err(|e| store.about(e, &feature))
     }
 
     pub(super) async fn query(self, relation: Relation) -> Result<Frame> {

@@ -3,6 +3,7 @@
 mod buffered;
 mod builder;
 mod copy;
+mod count;
 mod delete;
 mod diff;
 mod increment;
@@ -14,7 +15,6 @@ mod read;
 mod rebase;
 mod resolve;
 mod status;
-mod stored;
 mod support;
 mod versions;
 mod write;
@@ -27,7 +27,7 @@ use arrow::datatypes::SchemaRef;
 
 pub use buffered::{BufferOptions, BufferedWriter};
 pub use builder::StoreBuilder;
-pub use copy::{CopyOptions, CopyReport};
+pub use copy::{CopyOptions, CopyReport, RowWatcher};
 pub use delete::DeleteOptions;
 pub use increment::{Counts, Increment, LazyIncrement};
 pub use maintain::{MaintainOptions, MaintainReport};

@@ -31,7 +31,23 @@ impl MetadataStore {
         feature: &FeatureKey,
         options: ReadOptions,
     ) -> Result<(Frame, MetadataStore)> {
-        let scope = self.scope(feature, &options)?;
+        let (relation, store) = self.reading(feature, &options).await?;
+        let rows = store
+            .inner
+            .backend
+            .query(Plan::from(relation))
+            .await
+            .map_err(|e| store.about(e, feature))?;
+        Ok((rows, store))
+    }
+
+    /// What a read runs, and the store that runs it.
+    pub(super) async fn reading(
+        &self,
+        feature: &FeatureKey,
+        options: &ReadOptions,
+    ) -> Result<(Relation, MetadataStore)> {
+        let scope = self.scope(feature, options)?;
         let store = if options.local_only {
             Some(self.clone())
         } else {
@@ -50,15 +66,9 @@ impl MetadataStore {
         }
         let schema = schema.ok_or_else(|| self.never_written(feature))?;
         let relation = store
-            .read_plan(feature, &schema, &scope, &options)
+            .read_plan(feature, &schema, &scope, options)
             .map_err(|e| store.about(e, feature))?;
-        let rows = store
-            .inner
-            .backend
-            .query(Plan::from(relation))
-            .await
-            .map_err(|e| store.about(e, feature))?;
-        Ok((rows, store))
+        Ok((relation, store))
     }
 
     fn scope(&self, feature: &FeatureKey, options: &ReadOptions) -> Result<ReadScope> {

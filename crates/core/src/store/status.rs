@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::expr::Expr;
 use crate::key::FeatureKey;
 use crate::options::setters;
-use crate::plan::{ReadScope, read_current};
+use crate::plan::ReadOptions;
 
 /// What is to be done about a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,19 +189,12 @@ impl MetadataStore {
     }
 
     async fn count_samples(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<u64> {
-        let Some(schema) = self.feature_schema(feature).await? else {
+        if self.feature_schema(feature).await?.is_none() {
             return Ok(0);
-        };
-        let definition = self.graph.require(feature)?;
-        let scope = ReadScope::current(self.graph.feature_version(feature)?);
-        let relation = read_current(
-            feature,
-            &schema,
-            definition.spec.id_columns(),
-            &scope,
-            filters,
-        )
-        .map_err(|e| self.about(e, feature))?;
-        self.count(feature, relation).await
+        }
+        let options = ReadOptions::default()
+            .with_local_only(true)
+            .with_filters(filters.to_vec());
+        self.count(feature, options).await
     }
 }

@@ -169,7 +169,10 @@ impl Catalogue {
         )
         .with_hint(match known.as_slice() {
             [] => "run `metaxy push` in that project".to_owned(),
-            known => format!("features were pushed of {}", known.join(", ")),
+            known => match nearest(project, known.iter().copied()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("features were pushed of {}", known.join(", ")),
+            },
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use indexmap::IndexMap;
 
 use crate::append::{Append, Times};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::frame::Frame;
 use crate::graph::FeatureGraph;
 use crate::json::Json;
@@ -220,7 +220,10 @@ fn to_record(
     )
     .with_hint(match known.as_slice() {
         [] => "define features first".to_owned(),
-        known => format!("it has features of {}", known.join(", ")),
+        known => match nearest(project, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("it has features of {}", known.join(", ")),
+        },
     }))
 }
 

@@ -39,6 +39,8 @@
 mod form;
 mod source;
 
+pub(crate) use source::{TOML_HINT, not_toml};
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -115,6 +117,9 @@ pub fn read_features<G: AsRef<str>>(
     Ok(definitions)
 }
 
+/// What to do about a key of a feature that has another form than any that is known.
+const FORMS_HINT: &str = "correct it there; the documentation of metaxy_store::toml_features shows the form of every key";
+
 /// Definitions with the lines on which they start.
 fn located(
     text: &str,
@@ -143,7 +148,10 @@ fn located(
         .map(|(feature, line)| {
             let definition = form::definition(feature, own.or(project))
                 .and_then(|definition| definition.validate().map(|()| definition))
-                .map_err(|e| e.with_context("file", format!("{origin}:{line}")))?;
+                .map_err(|e| {
+                    e.with_context("file", format!("{origin}:{line}"))
+                        .with_hint(FORMS_HINT)
+                })?;
             Ok((definition, line))
         });
     read.collect()
@@ -165,6 +173,7 @@ fn files<G: AsRef<str>>(
                 format!("the glob {pattern:?} of feature files is malformed: {e}"),
             )
             .with_source(e)
+            .with_hint("`*` matches within a directory, `**` across them, `[*]` an asterisk")
         })?;
         let mut found = false;
         for path in matches {

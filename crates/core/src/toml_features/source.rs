@@ -8,6 +8,20 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{Json, MAX_DEPTH, finite, too_deep};
 
+/// What to do about text that is not TOML.
+pub(crate) const TOML_HINT: &str =
+    "correct it there: text stands in quotes, names of tables in brackets, and each key once";
+
+/// Where and why `text` is not TOML, without quoting it.
+pub(crate) fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let why = error.message().trim();
+    format!("not valid TOML: line {line}, column {column}: {why}")
+}
+
 /// A TOML file.
 pub(super) struct Document {
     /// The whole file.
@@ -19,10 +33,7 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let table = DeTable::parse(text).map_err(|e| {
-            Error::new(
-                ErrorKind::InvalidConfig,
-                format!("not valid TOML: {}", e.to_string().trim_end()),
-            )
+            Error::new(ErrorKind::InvalidConfig, not_toml(text, &e)).with_hint(TOML_HINT)
         })?;
         let features = table
             .get_ref()

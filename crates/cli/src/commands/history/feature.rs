@@ -9,7 +9,7 @@ use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use super::super::pushed::{moment, timestamp};
-use crate::args::{Form, History};
+use crate::args::{History, View};
 use crate::listing::Listing;
 use crate::project::Project;
 use crate::screen::{Screen, short};
@@ -59,7 +59,7 @@ pub(super) async fn run(
             version.samples = Some(store.samples_of_version(feature, ids, name, None).await?);
         }
     }
-    if args.format == Form::Json {
+    if args.format.view == View::Json {
         let document = json!({
             "store": store.name(),
             "feature": feature.as_str(),
@@ -83,7 +83,12 @@ async fn versions(
     history: &[PushedFeature],
     feature: &FeatureKey,
 ) -> Result<Vec<Version>> {
-    let mut rows: BTreeMap<String, u64> = store.rows_by_version(feature).await?;
+    let rows = store.rows_by_version(feature).await?;
+    // Rows that some other program wrote without a version belong to none.
+    let rows = rows
+        .into_iter()
+        .map(|(version, rows)| (version.unwrap_or_default(), rows));
+    let mut rows: BTreeMap<String, u64> = rows.collect();
     let mut versions: Vec<Version> = Vec::new();
     for row in history.iter().filter(|row| row.feature_key == *feature) {
         let known = versions

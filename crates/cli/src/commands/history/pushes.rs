@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::graph::plain;
 use super::super::pushed::{moment, timestamp};
-use crate::args::{Form, History};
+use crate::args::{History, View};
 use crate::listing::Listing;
 use crate::project::Project;
 use crate::screen::{Screen, short};
@@ -51,7 +51,7 @@ pub(super) async fn run(
     let total = pushes.len();
     pushes.reverse();
     pushes.truncate(args.limit.unwrap_or(usize::MAX));
-    if args.format == Form::Json {
+    if args.format.view == View::Json {
         let document = json!({
             "store": store.name(),
             "project": wanted,

@@ -27,7 +27,7 @@ fn formats_come_from_extensions_or_names() {
     );
     let error = open_reader("-", None, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert!(error.hint().unwrap().contains("--format"));
+    assert!(error.hint().unwrap().contains("--samples-format"));
     assert_eq!(
         open_reader("absent.csv", None, None).unwrap_err().kind(),
         ErrorKind::Io
@@ -234,15 +234,19 @@ fn what_the_first_rows_did_not_show_is_an_error_with_a_hint() {
 fn broken_json_says_where() {
     for (format, text, part) in [
         (Format::Ndjson, "{\"a\":1}\n{\"a\":\n", "line 2"),
-        (Format::Ndjson, "[{\"a\":1}]", "--format json"),
+        (Format::Ndjson, "[{\"a\":1}]", "--samples-format json"),
         (Format::Ndjson, "7", "no JSON object"),
-        (Format::Json, "{\"a\":1}\n{\"a\":2}", "--format ndjson"),
+        (
+            Format::Json,
+            "{\"a\":1}\n{\"a\":2}",
+            "--samples-format ndjson",
+        ),
         (Format::Json, "[{\"a\":1}", "not closed"),
         (Format::Json, "[{\"a\":1},]", "item 2"),
         (Format::Json, "[{\"a\":1}\n] x", "line 2"),
         (Format::Json, "[{\"a\":1} {\"a\":2}]", "item 1"),
         (Format::Json, "", "[]"),
-        (Format::Json, "PAR1", "--format parquet"),
+        (Format::Json, "PAR1", "--samples-format parquet"),
     ] {
         let message = refusal(format, text, &ReadOptions::default());
         assert!(message.contains(part), "{text}: {message}");

@@ -193,6 +193,7 @@ fn about(error: std::io::Error, what: &str, path: &Path) -> Error {
     )
     .with_source(error)
     .with_context("file", path.display())
+    .with_hint("check the path: its folder must exist, and be open to you")
 }
 
 fn unwritable(path: &Path) -> Error {

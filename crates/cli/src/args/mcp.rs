@@ -1,0 +1,6 @@
+//! The arguments of `metaxy mcp`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {}

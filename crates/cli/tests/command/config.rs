@@ -1,0 +1,204 @@
+//! `metaxy config print`: every setting, and where it came from.
+
+use serde_json::{Value, json};
+
+use crate::documented::assert_shape;
+use crate::support::Folder;
+
+const OWN: &str = r#"
+extend = "base.toml"
+project = "films"
+features = ["features/*.toml"]
+
+[stores.dev]
+type = "sqlite"
+
+[stores.dev.config]
+database = "${PLACE:-here}/dev.db"
+
+[stores.prod]
+type = "postgres"
+connection_string = "postgresql://me:hunter2@db/x"
+
+[stores.lake]
+type = "delta"
+root_path = "s3://bucket/${ACCESS_TOKEN}/metaxy"
+storage_options = { AWS_REGION = "eu-1", AWS_SECRET_ACCESS_KEY = "hunter2" }
+mirrors = [{ url = "https://me:hunter2@host/x", api_key = "hunter2" }]
+"#;
+
+fn folder() -> Folder {
+    let folder = Folder::empty();
+    folder.write("metaxy.toml", OWN);
+    folder.write("base.toml", "hash_truncation_length = 20\nfeatures = []\n");
+    folder
+}
+
+/// What a run prints with these environment variables.
+fn printed(folder: &Folder, args: &[&str], variables: &[(&str, &str)]) -> String {
+    let output = folder
+        .command(&[&["config", "print"], args].concat())
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn settings(folder: &Folder, args: &[&str], variables: &[(&str, &str)]) -> Value {
+    let text = printed(folder, &[args, &["--format", "json"]].concat(), variables);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_shape("metaxy config print", 0, &document);
+    document
+}
+
+fn setting<'a>(document: &'a Value, path: &str) -> &'a Value {
+    let all = document["settings"].as_array().unwrap();
+    all.iter()
+        .find(|one| one["setting"] == path)
+        .unwrap_or_else(|| panic!("no setting {path} in {document:#}"))
+}
+
+#[test]
+fn every_value_says_where_it_came_from() {
+    let folder = folder();
+    let variables = [("METAXY_SYNC", "false"), ("ACCESS_TOKEN", "tok-en")];
+    let said = settings(&folder, &["--project", "mine"], &variables);
+    let of = |path: &str| {
+        let one = setting(&said, path);
+        (
+            one["from"].clone(),
+            one["value"].clone(),
+            one["line"].clone(),
+        )
+    };
+    assert_eq!(
+        of("project"),
+        (json!("argument"), json!("mine"), Value::Null)
+    );
+    assert_eq!(
+        of("sync"),
+        (json!("environment"), json!("false"), Value::Null)
+    );
+    assert_eq!(setting(&said, "sync")["variable"], "METAXY_SYNC");
+    assert_eq!(of("store"), (json!("default"), json!("dev"), Value::Null));
+    assert_eq!(
+        of("stores.dev.type"),
+        (json!("file"), json!("sqlite"), json!(7))
+    );
+    assert_eq!(
+        of("stores.dev.database"),
+        (json!("file"), json!("here/dev.db"), json!(10)),
+        "an option below config"
+    );
+    assert_eq!(
+        setting(&said, "stores.dev.database")["refers_to"],
+        json!(["PLACE"])
+    );
+    assert_eq!(
+        of("hash_truncation_length"),
+        (json!("file"), json!(20), json!(1))
+    );
+    let base = setting(&said, "hash_truncation_length")["file"]
+        .as_str()
+        .unwrap();
+    assert!(base.ends_with("base.toml"), "{base}");
+    assert_eq!(said["files"].as_array().unwrap().len(), 2);
+    assert_eq!(of("features").1, json!(["features/*.toml"]));
+
+    let chosen = settings(&folder, &["--store", "prod"], &variables);
+    let store = setting(&chosen, "store");
+    assert_eq!(
+        (&store["from"], &store["value"]),
+        (&json!("argument"), &json!("prod"))
+    );
+}
+
+#[test]
+fn people_read_toml_with_comments() {
+    let folder = folder();
+    let text = printed(
+        &folder,
+        &[],
+        &[("ACCESS_TOKEN", "tok-en"), ("PLACE", "there")],
+    );
+    let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(
+        table["stores"]["dev"]["database"].as_str(),
+        Some("there/dev.db")
+    );
+    assert_eq!(table["project"].as_str(), Some("films"));
+    for words in [
+        "project = \"films\"",
+        "# metaxy.toml:3\n",
+        "# base.toml:1\n",
+        "# metaxy.toml:10, ${PLACE}\n",
+        "# default\n",
+        "[stores.prod]",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let folder = folder();
+    let variables = [
+        ("ACCESS_TOKEN", "tok-en"),
+        (
+            "METAXY_STORES__PROD__CONNECTION_STRING",
+            "postgresql://me:hunter2@other/x",
+        ),
+        ("METAXY_STORES__LAKE__PASSWORD", "hunter2"),
+    ];
+    for format in ["plain", "json"] {
+        let text = printed(&folder, &["--format", format], &variables);
+        for secret in ["hunter2", "tok-en"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert!(text.contains("s3://bucket/***/metaxy"), "{text}");
+    }
+    let said = settings(&folder, &[], &variables);
+    assert_eq!(setting(&said, "stores.lake.root_path")["hidden"], true);
+    let connection = setting(&said, "stores.prod.connection_string");
+    assert_eq!(
+        (&connection["value"], &connection["from"]),
+        (&json!("***"), &json!("environment"))
+    );
+    assert_eq!(setting(&said, "stores.lake.password")["value"], "***");
+    let mirrors = setting(&said, "stores.lake.mirrors");
+    assert_eq!(
+        mirrors["value"],
+        json!([{"url": "https://me:***@host/x", "api_key": "***"}])
+    );
+    assert_eq!(setting(&said, "stores.dev.type")["hidden"], false);
+}
+
+#[test]
+fn without_a_file_there_are_defaults() {
+    let folder = Folder::empty();
+    let said = settings(&folder, &[], &[]);
+    assert_eq!(said["files"], json!([]));
+    assert_eq!(setting(&said, "hash_truncation_length")["value"], 8);
+    let text = folder.ok(&["config", "print"]);
+    assert!(text.contains("There is no configuration file."), "{text}");
+    folder.fails(&["config"], 2);
+    folder.write("metaxy.toml", "projet = \"x\"\n");
+    let error = folder.fails(&["config", "print"], 1);
+    assert!(error.contains("hint: did you mean `project`?"), "{error}");
+}
+
+#[test]
+fn a_pyproject_says_its_lines_too() {
+    let folder = Folder::empty();
+    folder.write(
+        "pyproject.toml",
+        "[project]\nname = \"x\"\n[tool.metaxy]\nproject = \"films\"\n",
+    );
+    let said = settings(&folder, &[], &[]);
+    let project = setting(&said, "project");
+    assert_eq!(
+        (&project["value"], &project["line"]),
+        (&json!("films"), &json!(4))
+    );
+}
