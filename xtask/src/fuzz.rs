@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use clap::Args;
-use metaxy_store::json::Json;
 
 use crate::root;
-use crate::stages::{cargo, metadata};
+use crate::stages::{cargo, target_directory};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -86,11 +85,7 @@ struct Tool {
 impl Tool {
     /// The one on the path or, failing that, the one below the target directory, installed if it is not there.
     fn find_or_install() -> Result<Self, String> {
-        let target_directory = metadata()?
-            .get("target_directory")
-            .and_then(Json::as_str)
-            .map(PathBuf::from)
-            .ok_or("cargo does not say where the target directory is")?;
+        let target_directory = target_directory()?;
         let tools = target_directory.join("tools");
         let installed = tools
             .join("bin")

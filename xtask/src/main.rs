@@ -1,9 +1,14 @@
-//! What a developer of this workspace repeats: `cargo xtask bench`, `cargo xtask fuzz`, `cargo xtask golden`, `cargo xtask test`.
+//! What a developer of this workspace repeats: `cargo xtask bench`, `cargo xtask examples`, `cargo xtask test` and so on.
 
 mod bench;
+mod command;
+mod examples;
 mod fuzz;
 mod golden;
 mod interop;
+mod memory;
+mod packages;
+mod pipe;
 mod rebuild;
 mod servers;
 mod stages;
@@ -30,12 +35,16 @@ enum Command {
     /// One turn of `bench`, in a process of its own.
     #[command(hide = true)]
     BenchTurn(bench::turn::Arguments),
+    /// Run the examples.
+    Examples(examples::Arguments),
     /// Run the fuzz targets, each for some seconds.
     Fuzz(fuzz::Arguments),
     /// Replay golden vectors against a store.
     Golden(golden::Arguments),
     /// Check that the reference and this implementation read what the other wrote.
     Interop(interop::Arguments),
+    /// Measure a step of a pipeline in a shell: `metaxy resolve | step | metaxy write`.
+    Pipe(pipe::Arguments),
     /// Run every check of the workspace, one stage after the other.
     Test(stages::Arguments),
 }
@@ -44,9 +53,11 @@ fn main() -> ExitCode {
     let success = match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchTurn(arguments) => bench::turn::run(&arguments),
+        Command::Examples(arguments) => examples::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
+        Command::Pipe(arguments) => pipe::run(&arguments),
         Command::Test(arguments) => stages::run(&arguments),
     };
     match success {

@@ -1,10 +1,11 @@
 //! Databases for stores that live on a server: one for each directory.
 
 use std::path::Path;
-use std::process::Command;
 
 use metaxy_conformance::cluster::Cluster;
 use metaxy_store::hash::{HashAlgorithm, Hasher};
+
+use crate::packages;
 
 /// The address of the database that belongs to a directory: made when it is first asked for, on a server that is started for this
 /// process unless there is one.
@@ -29,18 +30,7 @@ pub(crate) fn ensure() -> Result<(), String> {
         return Ok(());
     };
     println!("{why}");
-    for arguments in [
-        &["update"][..],
-        &["install", "-y", "--no-install-recommends", "postgresql"],
-    ] {
-        println!("$ apt-get {}", arguments.join(" "));
-        let status = Command::new("apt-get").args(arguments).status();
-        match status {
-            Ok(status) if status.success() => {}
-            Ok(status) => return Err(format!("apt-get failed: {status}")),
-            Err(error) => return Err(format!("apt-get cannot be started: {error}")),
-        }
-    }
+    packages::install("postgresql")?;
     answers()
 }
 

@@ -1,15 +1,19 @@
 //! `cargo xtask test`: every check of the workspace, one stage after the other.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{fuzz, rebuild, root, servers};
+use crate::{command, examples, fuzz, packages, rebuild, root, servers};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
+
+/// A program with features of its own, which is no member either.
+const CUSTOM_BINARY: &str = "examples/custom-binary/Cargo.toml";
 
 /// Features of `metaxy-store` that every other stage builds with more: with those that bring clouds, or with the store.
 const NOT_ALONE_ELSEWHERE: &[&str] = &["delta", "polars"];
@@ -38,8 +42,12 @@ enum Work {
     Own(Vec<String>),
     /// A server for the stores that live on one.
     Server,
+    /// A browser for the page of a graph.
+    Browser,
     /// Every fuzz target, briefly.
     Fuzz,
+    /// Every example, with the command as the stage `tests` has built it.
+    Examples,
 }
 
 /// Runs the stages, prints each with its duration, and says whether all is well.
@@ -96,9 +104,17 @@ fn all() -> Result<Vec<Stage>, String> {
             "formatting of the third party",
             &format!("fmt --manifest-path {THIRD_PARTY} -- --check -l"),
         ),
+        Stage::cargo(
+            "formatting of the custom binary",
+            &format!("fmt --manifest-path {CUSTOM_BINARY} -- --check -l"),
+        ),
         Stage {
             name: "server".into(),
             work: Work::Server,
+        },
+        Stage {
+            name: "browser".into(),
+            work: Work::Browser,
         },
         Stage::cargo(
             "clippy",
@@ -138,6 +154,10 @@ fn all() -> Result<Vec<Stage>, String> {
         &format!("test --locked --manifest-path {THIRD_PARTY}"),
     ));
     stages.push(Stage {
+        name: "examples".into(),
+        work: Work::Examples,
+    });
+    stages.push(Stage {
         name: "fuzz".into(),
         work: Work::Fuzz,
     });
@@ -163,6 +183,9 @@ impl Stage {
 /// Builds this program as a part of what the stage `tests` builds.
 const OWN: &str = "test --quiet --workspace --all-features --test program --no-run";
 
+/// Builds the command as a part of what the stage `tests` builds: its tests run it.
+const COMMAND: &str = "test --quiet --workspace --all-features --test command --no-run";
+
 impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
@@ -170,10 +193,7 @@ impl Work {
                 if !Self::Cargo(words(OWN), None).run()? {
                     return Ok(false);
                 }
-                let metadata = metadata()?;
-                let target = metadata.get("target_directory").and_then(Json::as_str);
-                let target = target.ok_or("cargo does not say where it builds")?;
-                let program = std::path::Path::new(target).join("debug").join("xtask");
+                let program = target_directory()?.join("debug").join("xtask");
                 println!("$ xtask {}", arguments.join(" "));
                 let status = Command::new(&program)
                     .args(&arguments)
@@ -184,7 +204,15 @@ impl Work {
                 Ok(status.success())
             }
             Self::Server => servers::ensure().map(|()| true),
+            Self::Browser => packages::ensure_browser().map(|()| true),
             Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
+            Self::Examples => {
+                if !Self::Cargo(words(COMMAND), None).run()? {
+                    return Ok(false);
+                }
+                let metaxy = command::program(false)?;
+                examples::run(&examples::Arguments::with(metaxy))
+            }
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();
                 command.args(&arguments).envs(variable);
@@ -198,11 +226,17 @@ impl Work {
     }
 }
 
-/// Cargo at the root of the workspace, with the environment of this process but for what `cargo run` told it of its own package: the build
-/// scripts of some dependencies look at that, and whoever calls cargo with and without it builds them, and the engines above them, twice.
+/// Cargo at the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    without_package(&mut command);
+    command
+}
+
+/// Gives a command the environment of this process but for what `cargo run` told it of its own package: the build scripts of some
+/// dependencies look at that, and whoever calls cargo with and without it builds them, and the engines above them, twice.
+pub(crate) fn without_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let of_package =
             |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
@@ -210,7 +244,6 @@ pub(crate) fn cargo() -> Command {
             command.env_remove(&name);
         }
     }
-    command
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -233,8 +266,16 @@ fn packages() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// Where cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf, String> {
+    let metadata = metadata()?;
+    let target = metadata.get("target_directory").and_then(Json::as_str);
+    let target = target.ok_or("cargo does not say where it builds")?;
+    Ok(PathBuf::from(target))
+}
+
 /// What cargo says of the workspace.
-pub(crate) fn metadata() -> Result<Json, String> {
+fn metadata() -> Result<Json, String> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output();

@@ -8,7 +8,9 @@ fn it_knows_what_a_developer_repeats() {
         .arg("--help")
         .output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
-    for command in ["bench", "fuzz", "golden", "interop", "test"] {
+    for command in [
+        "bench", "examples", "fuzz", "golden", "interop", "pipe", "test",
+    ] {
         assert!(help.contains(command), "{help}");
     }
 }

@@ -28,6 +28,7 @@ use metaxy_core::{Error, ErrorKind, Result};
 
 pub(crate) use graph::Direction;
 
+use crate::Features;
 use crate::args::{Cli, Command, Global, List, Listed};
 use crate::project::Project;
 use crate::screen::Screen;
@@ -49,66 +50,63 @@ impl Outcome {
     }
 }
 
-/// Does what was typed.
-pub(crate) async fn run(cli: Cli) -> Result<Outcome> {
+/// Does what was typed. `features` are those of the program itself.
+pub(crate) async fn run(cli: Cli, features: Option<Features>) -> Result<Outcome> {
     let screen = Screen::stdout();
-    match cli.command {
-        Command::Status(args) => {
-            let project = Project::load(cli.global)?;
-            status::run(&project, &args, &screen).await
+    match without_project(&cli, &screen).await {
+        Some(done) => done.map(|()| Outcome::Done),
+        None => {
+            let project = Project::load(cli.global)?.with_features(features)?;
+            on_project(project, cli.command, &screen).await
         }
-        Command::Metadata(args) => {
-            let project = Project::load(cli.global)?;
-            metadata::run(&project, args, &screen).await
-        }
-        _ => other(cli).await.map(|()| Outcome::Done),
     }
 }
 
-async fn other(cli: Cli) -> Result<()> {
-    let screen = Screen::stdout();
-    match cli.command {
-        Command::Init(args) => {
-            without_store("init", &cli.global)?;
-            return init::run(&args, cli.global.project.as_deref(), &screen);
-        }
-        Command::Demo(args) => {
-            without_store("demo", &cli.global)?;
-            return demo::run(args, &screen).await;
-        }
-        Command::Completions(args) => return shell::completions(&args, &screen),
-        Command::Man(args) => return shell::man(&args, &screen),
+/// Does what needs no project; `None` for all else.
+async fn without_project(cli: &Cli, screen: &Screen) -> Option<Result<()>> {
+    let done = match &cli.command {
+        Command::Init(args) => match without_store("init", &cli.global) {
+            Ok(()) => init::run(args, cli.global.project.as_deref(), screen),
+            Err(error) => Err(error),
+        },
+        Command::Demo(args) => match without_store("demo", &cli.global) {
+            Ok(()) => demo::run(args, screen).await,
+            Err(error) => Err(error),
+        },
+        Command::Completions(args) => shell::completions(args, screen),
+        Command::Man(args) => shell::man(args, screen),
         Command::List(List {
             what: Listed::Backends,
             format,
-        }) => return list::backends()?.show(&screen, format.frame()),
-        _ => {}
-    }
-    let project = Project::load(cli.global)?;
-    match cli.command {
-        Command::List(args) => list::run(&project, &args, &screen).await,
-        Command::Resolve(args) => resolve::run(&project, args, &screen).await,
-        Command::Write(args) => write::run(&project, args, &screen).await,
-        Command::Read(args) => read::run(&project, args, &screen).await,
-        Command::Delete(args) => delete::run(&project, args, &screen).await,
-        Command::Maintain(args) => maintain::run(&project, args, &screen).await,
-        Command::Push(args) => push::run(&project, args, &screen).await,
-        Command::Lock(args) => lock::run(&project, args, &screen).await,
-        Command::Graph(args) => graph::run(&project, &args, &screen).await,
-        Command::GraphDiff(args) => graph_diff::run(&project, &args, &screen).await,
-        Command::History(args) => history::run(&project, &args, &screen).await,
-        Command::Config(args) => config::run(&project, &args, &screen),
+        }) => list::backends().and_then(|backends| backends.show(screen, format.frame())),
+        _ => return None,
+    };
+    Some(done)
+}
+
+async fn on_project(project: Project, command: Command, screen: &Screen) -> Result<Outcome> {
+    let done = match command {
+        Command::Status(args) => return status::run(&project, &args, screen).await,
+        Command::Metadata(args) => return metadata::run(&project, args, screen).await,
+        Command::List(args) => list::run(&project, &args, screen).await,
+        Command::Resolve(args) => resolve::run(&project, args, screen).await,
+        Command::Write(args) => write::run(&project, args, screen).await,
+        Command::Read(args) => read::run(&project, args, screen).await,
+        Command::Delete(args) => delete::run(&project, args, screen).await,
+        Command::Maintain(args) => maintain::run(&project, args, screen).await,
+        Command::Push(args) => push::run(&project, args, screen).await,
+        Command::Lock(args) => lock::run(&project, args, screen).await,
+        Command::Graph(args) => graph::run(&project, &args, screen).await,
+        Command::GraphDiff(args) => graph_diff::run(&project, &args, screen).await,
+        Command::History(args) => history::run(&project, &args, screen).await,
+        Command::Config(args) => config::run(&project, &args, screen),
         Command::Mcp(_) => mcp::run(project).await,
-        Command::Explain(args) => explain::run(&project, args, &screen).await,
-        Command::Describe(args) => describe::run(&project, args, &screen).await,
-        // Done above.
-        Command::Init(_)
-        | Command::Demo(_)
-        | Command::Status(_)
-        | Command::Metadata(_)
-        | Command::Completions(_)
-        | Command::Man(_) => Ok(()),
-    }
+        Command::Explain(args) => explain::run(&project, args, screen).await,
+        Command::Describe(args) => describe::run(&project, args, screen).await,
+        // They need no project.
+        Command::Init(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+    };
+    done.map(|()| Outcome::Done)
 }
 
 /// Commands that make a project of their own have no use for another's store.

@@ -9,6 +9,8 @@
 //! }
 //! ```
 //!
+//! One that brings features, such as structs with `#[derive(Feature)]`, hands them over with [`run_with`].
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | `args` | what can be typed |
@@ -37,8 +39,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
-use metaxy_core::Error;
+use clap::error::ErrorKind as ArgumentError;
+use metaxy_core::{Error, ErrorKind, FeatureGraph, Result};
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
@@ -61,15 +63,56 @@ pub fn run<A>(args: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
 {
+    run_command(args, None)
+}
+
+/// As [`run`], for a program with features of its own: those of the graph that `features` makes, and of the feature files that the
+/// configuration names beside them. What was pushed to a store does not matter then, but for external features.
+///
+/// ```no_run
+/// use metaxy_store::prelude::*;
+///
+/// fn features() -> Result<FeatureGraph> {
+///     let raw = FeatureSpec::new("video/raw", ["video_id"])?;
+///     FeatureGraph::from_definitions([FeatureDefinition::new(raw, "films")])
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     metaxy_cli::run_with(std::env::args_os(), features)
+/// }
+/// ```
+///
+/// With the Cargo feature `derive` of `metaxy-store`, `FeatureGraph::from_inventory` takes the place of `features`: the graph of all structs
+/// of the program that are features. `examples/custom-binary` is such a program.
+///
+/// `features` is called by commands that work on a project, and its error is told as any other. The graph's versions are cut as the
+/// configuration says. A graph without features, when no file defines one either, is an error: whoever declared them was not linked.
+pub fn run_with<A>(
+    args: impl IntoIterator<Item = A>,
+    features: impl FnOnce() -> Result<FeatureGraph> + 'static,
+) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    run_command(args, Some(Box::new(features)))
+}
+
+/// What makes the graph of the program's own features.
+type Features = Box<dyn FnOnce() -> Result<FeatureGraph>>;
+
+fn run_command<A>(args: impl IntoIterator<Item = A>, features: Option<Features>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
     let command = match args::Cli::try_parse_from(args) {
         Ok(command) => command,
         Err(error) => {
             let code = ExitCode::from(if error.use_stderr() { 2 } else { 0 });
             match error.kind() {
                 // Help that was asked for goes to standard output.
-                ErrorKind::DisplayHelp
-                | ErrorKind::DisplayVersion
-                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                ArgumentError::DisplayHelp
+                | ArgumentError::DisplayVersion
+                | ArgumentError::DisplayHelpOnMissingArgumentOrSubcommand => {
                     let _ = error.print();
                 }
                 _ => report::arguments(&error),
@@ -81,11 +124,9 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| {
-            Error::new(metaxy_core::ErrorKind::Io, "cannot start the runtime").with_source(e)
-        });
+        .map_err(|e| Error::new(ErrorKind::Io, "cannot start the runtime").with_source(e));
     let done = runtime.map(|runtime| {
-        let done = runtime.block_on(unless_interrupted(commands::run(command)));
+        let done = runtime.block_on(unless_interrupted(commands::run(command, features)));
         // What still runs on its threads is not waited for.
         runtime.shutdown_background();
         done

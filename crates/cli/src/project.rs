@@ -12,6 +12,7 @@ use metaxy_core::{
     Access, Config, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, MetadataStore, Result,
 };
 
+use crate::Features;
 use crate::args::Global;
 use crate::screen::{program, shell_word};
 
@@ -21,6 +22,8 @@ pub(crate) struct Project {
     store: Option<String>,
     /// The arguments that led here, for a shell.
     arguments: String,
+    /// The features of the program itself.
+    own: Option<FeatureGraph>,
 }
 
 impl Project {
@@ -39,7 +42,17 @@ impl Project {
             config: loader.load()?,
             store: global.store,
             arguments,
+            own: None,
         })
+    }
+
+    /// Adds the features of the program itself.
+    pub(crate) fn with_features(mut self, features: Option<Features>) -> Result<Self> {
+        if let Some(features) = features {
+            let length = self.config.hash_truncation_length();
+            self.own = Some(features()?.with_truncation_length(length)?);
+        }
+        Ok(self)
     }
 
     /// The project of a configuration, with its default store.
@@ -48,6 +61,7 @@ impl Project {
             config,
             store: None,
             arguments: String::new(),
+            own: None,
         }
     }
 
@@ -75,15 +89,6 @@ impl Project {
         self.config.project().filter(|_| argument)
     }
 
-    /// The store without a graph: for what was pushed to it.
-    pub(crate) fn store(&self, access: Access) -> Result<MetadataStore> {
-        self.bare(self.store_name(), access)
-    }
-
-    fn bare(&self, name: &str, access: Access) -> Result<MetadataStore> {
-        MetadataStore::from_config(&self.config, Some(name), access, &self.empty_graph()?)
-    }
-
     /// The name of the store.
     pub(crate) fn store_name(&self) -> &str {
         self.store
@@ -91,10 +96,13 @@ impl Project {
             .unwrap_or_else(|| self.config.default_store())
     }
 
-    /// The graph that the project's feature files define; `None` if it names none.
+    /// The graph that the program itself and the project's feature files define; `None` if there are neither.
     pub(crate) fn defined_graph(&self) -> Result<Option<FeatureGraph>> {
         if self.config.features().is_empty() {
-            return Ok(None);
+            return match &self.own {
+                Some(own) if own.is_empty() => Err(no_own_features()),
+                own => Ok(own.clone()),
+            };
         }
         let files = self.config.feature_files()?;
         if files.is_empty() {
@@ -115,8 +123,19 @@ impl Project {
             .iter()
             .map(|file| Pattern::escape(&file.to_string_lossy()));
         let definitions = read_features(base, files, self.config.project())?;
-        let mut graph = self.empty_graph()?;
+        let mut graph = match &self.own {
+            Some(own) => own.clone(),
+            None => self.empty_graph()?,
+        };
         for definition in definitions {
+            let key = definition.key();
+            if self.own.as_ref().is_some_and(|own| own.contains(key)) {
+                return Err(Error::new(
+                    ErrorKind::InvalidDefinition,
+                    format!("feature `{key}` is defined by this program and by a feature file"),
+                )
+                .with_hint("remove one of them"));
+            }
             graph.add(definition)?;
         }
         Ok(Some(graph))
@@ -241,6 +260,14 @@ impl Project {
             (None, true) => "name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are".to_owned(),
         })
     }
+}
+
+fn no_own_features() -> Error {
+    Error::new(
+        ErrorKind::InvalidDefinition,
+        "this program declares no features, and the configuration names no feature files",
+    )
+    .with_hint("features of a library that nothing names are not linked: write `use the_library as _;` in the program")
 }
 
 fn arguments(global: &Global) -> String {

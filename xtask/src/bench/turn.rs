@@ -15,6 +15,7 @@ use super::checksum::checksum;
 use super::directory::Directory;
 use super::measured::{Measured, PHASES};
 use super::{floor, text};
+use crate::memory::peak_mib;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -73,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let held = held.ok_or("no rounds were asked for")?;
     measured.counts = held.counts();
     measured.checksum = format!("{:016x}", held.checksum()?);
-    measured.peak_mib = peak_mib();
+    measured.peak_mib = peak_mib("self");
     println!("{}", measured.to_json().to_compact());
     Ok(true)
 }
@@ -141,14 +142,4 @@ impl Held for Increment {
             Ok(sum.wrapping_add(batch.map_err(text)?))
         })
     }
-}
-
-/// The most memory that this process ever had, in MiB; `None` where the system does not say.
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }

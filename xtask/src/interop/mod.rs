@@ -21,7 +21,7 @@ use metaxy_store::Access;
 use metaxy_store::json::Json;
 
 use crate::rebuild::Build;
-use crate::stages::metadata;
+use crate::stages::target_directory;
 use compare::{Names, differences};
 use metaxy::Metaxy;
 use reference::{Reference, about};
@@ -317,15 +317,6 @@ fn described(error: metaxy_store::Error) -> String {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
     }
-}
-
-/// Where cargo builds.
-fn target_directory() -> Outcome<PathBuf> {
-    let metadata = metadata()?;
-    let found = metadata.get("target_directory").and_then(Json::as_str);
-    found
-        .map(PathBuf::from)
-        .ok_or_else(|| "cargo does not say where the target directory is".into())
 }
 
 #[cfg(all(test, feature = "sqlite"))]

@@ -45,7 +45,7 @@ async fn render(project: &Project, args: &GraphRender, screen: &Screen) -> Resul
             let store = project.open_bare(Access::Read)?;
             let found = pushed::find(&store, project.config.project(), word).await?;
             let graph = pushed::graph(&store, &found).await?;
-            let what = format!("pushed {}", pushed::moment(found.recorded_at));
+            let what = format!("pushed {}", pushed::minute(found.recorded_at));
             (graph.clone(), Some(store.with_graph(graph)), what)
         }
         None if args.status => {

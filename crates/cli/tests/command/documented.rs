@@ -63,8 +63,8 @@ fn shape(value: &Value) -> Shape {
                             "tags" | "computed_by_feature" | "rename" | "metadata",
                             Value::Object(members),
                         ) => Shape::Named(Box::new(together(members.values().map(shape)))),
-                        // Settings are of any type.
-                        ("value", _) => Shape::Unknown,
+                        // Settings, and members of a spec, are of any type.
+                        ("value" | "members", _) => Shape::Unknown,
                         // Rows have the user's columns.
                         ("new" | "stale" | "orphaned" | "rows", Value::Array(_)) => {
                             Shape::Array(Box::new(Shape::Unknown))

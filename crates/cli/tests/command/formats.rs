@@ -104,3 +104,45 @@ fn standard_input_and_output_take_any_format() {
     let said = folder.ok_with(&["write", "video/transcript", "-"], &nothing);
     assert!(said.contains("0 rows"), "{said}");
 }
+
+#[test]
+fn a_schema_says_what_text_in_a_file_is() {
+    let folder = Folder::empty();
+    folder.ok(&["init", "--project", "films"]);
+    folder.write(
+        "features/example.toml",
+        r#"
+[[feature]]
+key = "book"
+id_columns = ["isbn"]
+schema = { properties = { isbn = { type = "string" }, price = { anyOf = [{ type = "number" }, { type = "null" }] } } }
+"#,
+    );
+    let rows = "isbn,price,pages,metaxy_provenance_by_field.default\n007,3,120,a\n008,,90,b\n";
+    folder.ok_with(&["write", "book", "-", "--format", "csv"], rows);
+    // Once it is written, the table says it.
+    let more = "isbn,price,pages,metaxy_provenance_by_field.default\n009,2.5,80,c\n";
+    folder.ok_with(&["write", "book", "-", "--format", "csv"], more);
+    let mut read: Vec<String> = folder
+        .rows(&["read", "book", "--columns", "isbn,price,pages"])
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    read.sort();
+    assert_eq!(
+        read,
+        [
+            r#"{"isbn":"007","price":3.0,"pages":120}"#,
+            r#"{"isbn":"008","price":null,"pages":90}"#,
+            r#"{"isbn":"009","price":2.5,"pages":80}"#,
+        ]
+    );
+    let wrong =
+        r#"{"isbn": "1", "price": "cheap", "metaxy_provenance_by_field": {"default": "d"}}"#;
+    let output = folder.run(&["write", "book", "-"], wrong);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && error.contains("'price'"),
+        "{error}"
+    );
+}

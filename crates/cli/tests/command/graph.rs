@@ -1,5 +1,6 @@
 //! `metaxy graph render`: every format, and what is drawn.
 
+use crate::documents::documented;
 use crate::support::{Folder, RAW};
 
 /// A third feature beside those of the example, which depends on both.
@@ -14,6 +15,12 @@ fn project() -> Folder {
     let folder = Folder::project();
     folder.write("features/index.toml", INDEX);
     folder
+}
+
+/// The document of a graph, checked against the section of the command.
+fn rendered(folder: &Folder, args: &[&str]) -> serde_json::Value {
+    let args = [&["graph", "render"], args].concat();
+    documented(folder, "metaxy graph render", &args, "")
 }
 
 #[test]
@@ -82,8 +89,7 @@ fn what_is_too_wide_for_boxes_is_a_list() {
 fn features_around_others_are_drawn() {
     let folder = project();
     let drawn = |args: &[&str]| {
-        let args = [&["graph", "render", "--format", "json"], args].concat();
-        let document: serde_json::Value = serde_json::from_str(&folder.ok(&args)).unwrap();
+        let document = rendered(&folder, args);
         let features = document["features"].as_array().unwrap().iter();
         features
             .map(|f| f["feature"].as_str().unwrap().to_owned())
@@ -142,8 +148,7 @@ fn mermaid_and_dot_are_text() {
         "--direction",
         "TB",
     ]);
-    let document = folder.ok(&["graph", "render", "--format", "json"]);
-    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let document = rendered(&folder, &[]);
     let [raw, transcript] =
         [0, 1].map(|at| &document["features"][at]["version"].as_str().unwrap()[..8]);
     assert_eq!(
@@ -206,10 +211,7 @@ fn files_say_their_format() {
 #[test]
 fn status_is_of_the_store() {
     let folder = Folder::with_raw();
-    let document = |args: &[&str]| -> serde_json::Value {
-        let args = [&["graph", "render", "--format", "json"], args].concat();
-        serde_json::from_str(&folder.ok(&args)).unwrap()
-    };
+    let document = |args: &[&str]| rendered(&folder, args);
     let plain = document(&[]);
     assert!(plain["store"].is_null() && plain["features"][1]["status"].is_null());
     let told = document(&["--status"]);
@@ -246,10 +248,7 @@ fn a_pushed_graph_is_drawn() {
     let folder = project();
     folder.ok(&["push"]);
     std::fs::remove_file(folder.join("features/index.toml")).unwrap();
-    let document = |args: &[&str]| -> serde_json::Value {
-        let args = [&["graph", "render", "--format", "json"], args].concat();
-        serde_json::from_str(&folder.ok(&args)).unwrap()
-    };
+    let document = |args: &[&str]| rendered(&folder, args);
     assert_eq!(document(&[])["features"].as_array().unwrap().len(), 2);
     let pushed = document(&["--snapshot", "latest"]);
     assert_eq!(pushed["features"].as_array().unwrap().len(), 3);
@@ -318,8 +317,7 @@ fn names_of_all_kinds_are_escaped() {
         line.contains(r#"alert(\"1\")"#) && line.contains(r"`\\\\"),
         "{line}"
     );
-    let document: serde_json::Value =
-        serde_json::from_str(&folder.ok(&["graph", "render", "--format", "json"])).unwrap();
+    let document = rendered(&folder, &[]);
     assert_eq!(document["features"][0]["description"], nasty);
 }
 
@@ -330,8 +328,7 @@ fn a_feature_that_the_graph_lacks_is_drawn_as_such() {
         "features/more.toml",
         "[[feature]]\nkey = \"b\"\nid_columns = [\"id\"]\ndeps = [\"elsewhere/a\"]\n",
     );
-    let document: serde_json::Value =
-        serde_json::from_str(&folder.ok(&["graph", "render", "--format", "json"])).unwrap();
+    let document = rendered(&folder, &[]);
     let features = document["features"].as_array().unwrap();
     let lacking = features
         .iter()

@@ -2,12 +2,22 @@
 
 use serde_json::{Value, json};
 
+use crate::documented::assert_shape;
+use crate::documents::document;
 use crate::support::{Folder, RAW};
 
 const TRANSCRIPT: &str = "video/transcript";
 
+/// The document that a run prints, checked against the section of its command.
 fn json(folder: &Folder, args: &[&str]) -> Value {
-    serde_json::from_str(&folder.ok(&[args, &["--format", "json"]].concat())).unwrap()
+    let document = document(folder, args, "");
+    let (command, nth) = match (args.contains(&"history"), args.contains(&TRANSCRIPT)) {
+        (false, _) => ("metaxy graph-diff", 0),
+        (true, false) => ("metaxy history", 0),
+        (true, true) => ("metaxy history", 1),
+    };
+    assert_shape(command, nth, &document);
+    document
 }
 
 fn edit(folder: &Folder, from: &str, to: &str) {

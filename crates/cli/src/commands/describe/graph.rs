@@ -28,7 +28,7 @@ pub(super) async fn run(project: &Project, args: &DescribeGraph, screen: &Screen
 
 /// The graph of a project version as it was pushed.
 async fn pushed(project: &Project, given: &str) -> Result<FeatureGraph> {
-    let store = project.store(Access::Read)?;
+    let store = project.open_bare(Access::Read)?;
     let snapshots = store.snapshots(project.config.project()).await?;
     let known = snapshots.iter().map(|s| s.project_version.as_str());
     let what = match project.config.project() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::view::{Feature, Field, Standing, View};
 
-/// The document. Its members are described in `docs/command-graph.md`.
+/// The document. Its members are described in `docs/command.md`.
 pub(crate) fn document(view: &View) -> Value {
     json!({
         "project": view.project,

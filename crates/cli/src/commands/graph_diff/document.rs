@@ -1,4 +1,4 @@
-//! A difference as one JSON document. Its members are described in `docs/command-graph.md`.
+//! A difference as one JSON document. Its members are described in `docs/command.md`.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::Difference;
 use super::changes::{Change, DependencyChange, FieldChange, Kind, Member, Pair};
 use super::sides::Side;
 use crate::commands::graph::{parents, plain};
-use crate::commands::pushed::timestamp;
+use crate::screen::moment;
 
 pub(super) fn document(difference: &Difference) -> Value {
     let (stale, removed) = difference.samples();
@@ -34,7 +34,7 @@ fn side(side: &Side) -> Value {
     json!({
         "version": side.version,
         "current": side.pushed.is_none(),
-        "pushed_at": side.pushed.as_ref().map(|snapshot| timestamp(snapshot.recorded_at)),
+        "pushed_at": side.pushed.as_ref().map(|snapshot| moment(snapshot.recorded_at)),
     })
 }
 

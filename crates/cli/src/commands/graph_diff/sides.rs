@@ -3,7 +3,7 @@
 use metaxy_core::system::{Snapshot, SyncOptions};
 use metaxy_core::{FeatureGraph, FeatureKey, MetadataStore, Result};
 
-use crate::commands::pushed::{self, CURRENT, moment};
+use crate::commands::pushed::{self, CURRENT, minute};
 use crate::project::Project;
 use crate::screen::short;
 
@@ -99,7 +99,7 @@ impl Side {
     pub(super) fn words(&self) -> String {
         let version = self.version.as_deref().map_or("", short);
         match &self.pushed {
-            Some(snapshot) => format!("{version} pushed {}", moment(snapshot.recorded_at)),
+            Some(snapshot) => format!("{version} pushed {}", minute(snapshot.recorded_at)),
             None => format!("{version} current").trim_start().to_owned(),
         }
     }

@@ -8,11 +8,11 @@ use metaxy_core::system::PushedFeature;
 use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
-use super::super::pushed::{moment, timestamp};
+use super::super::pushed::minute;
 use crate::args::{History, View};
 use crate::listing::Listing;
 use crate::project::Project;
-use crate::screen::{Screen, short};
+use crate::screen::{Screen, moment, short};
 
 /// A version of a feature.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub(super) async fn run(
             "total": total,
             "versions": versions.iter().map(Version::document).collect::<Vec<_>>(),
         });
-        return screen.line(format_args!("{document:#}"));
+        return screen.document(&document);
     }
     listing(&versions).show(screen, None)?;
     match total - versions.len() {
@@ -161,8 +161,8 @@ impl Version {
         json!({
             "version": self.version,
             "current": self.is_current,
-            "first_pushed_at": self.pushed.map(|(first, _)| timestamp(first)),
-            "last_pushed_at": self.pushed.map(|(_, last)| timestamp(last)),
+            "first_pushed_at": self.pushed.map(|(first, _)| moment(first)),
+            "last_pushed_at": self.pushed.map(|(_, last)| moment(last)),
             "project_versions": self.graphs,
             "rows": self.rows,
             "samples": self.samples,
@@ -173,7 +173,7 @@ impl Version {
 fn listing(versions: &[Version]) -> Listing {
     let all = || versions.iter();
     let pushed = |version: &Version| match version.pushed {
-        Some((first, _)) => moment(first),
+        Some((first, _)) => minute(first),
         None => "not pushed".to_owned(),
     };
     Listing::default()

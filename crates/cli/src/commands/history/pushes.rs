@@ -9,11 +9,11 @@ use metaxy_core::{FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use super::super::graph::plain;
-use super::super::pushed::{moment, timestamp};
+use super::super::pushed::minute;
 use crate::args::{History, View};
 use crate::listing::Listing;
 use crate::project::Project;
-use crate::screen::{Screen, short};
+use crate::screen::{Screen, moment, short};
 
 /// The tag under which a push records what made it.
 const PROGRAM_TAG: &str = "metaxy";
@@ -58,7 +58,7 @@ pub(super) async fn run(
             "total": total,
             "pushes": pushes.iter().map(Push::document).collect::<Vec<_>>(),
         });
-        return screen.line(format_args!("{document:#}"));
+        return screen.document(&document);
     }
     if total == 0 {
         let of = wanted.map_or_else(String::new, |project| format!(" of project {project}"));
@@ -135,7 +135,7 @@ impl Push {
         json!({
             "project": self.project,
             "version": self.version,
-            "pushed_at": timestamp(self.at),
+            "pushed_at": moment(self.at),
             "tags": Json::parse(&self.tags).map_or(Value::Null, |tags| plain(&tags)),
             "features": self.features.len(),
             "changes": changes,
@@ -199,7 +199,7 @@ impl Changes {
 fn listing(pushes: &[Push]) -> Listing {
     let all = || pushes.iter();
     let listing = Listing::default()
-        .text("pushed", all().map(|push| moment(push.at)))
+        .text("pushed", all().map(|push| minute(push.at)))
         .text("version", all().map(|push| short(&push.version)))
         .number("features", all().map(|push| push.features.len() as u64))
         .text(
