@@ -10,6 +10,7 @@ mod memory;
 mod packages;
 mod pipe;
 mod rebuild;
+mod reference;
 mod servers;
 mod stages;
 mod stores;
@@ -45,6 +46,8 @@ enum Command {
     Interop(interop::Arguments),
     /// Measure a step of a pipeline in a shell: `metaxy resolve | step | metaxy write`.
     Pipe(pipe::Arguments),
+    /// Check that the configuration reference is what the code says, or write it anew.
+    Reference(reference::Arguments),
     /// Run every check of the workspace, one stage after the other.
     Test(stages::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Pipe(arguments) => pipe::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
         Command::Test(arguments) => stages::run(&arguments),
     };
     match success {

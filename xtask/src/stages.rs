@@ -148,6 +148,7 @@ fn all() -> Result<Vec<Stage>, String> {
         let name = format!("golden {store}");
         stages.push(Stage::own(&name, &format!("golden --store {store}")));
     }
+    stages.push(Stage::own("reference", "reference"));
     stages.push(Stage::own("interop", "interop"));
     stages.push(Stage::cargo(
         "third party",

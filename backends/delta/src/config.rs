@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::StoreOptions;
+use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions};
 use metaxy_core::error::nearest;
 use metaxy_core::registry::OpenRequest;
 use object_store::ObjectStore;
@@ -188,6 +188,40 @@ impl fmt::Debug for DeltaConfig {
             .finish_non_exhaustive()
     }
 }
+
+/// The options that [`open`] takes, in words.
+pub(crate) const OPTIONS: &[OptionDoc] = &[
+    OptionDoc::new(
+        "root_path",
+        "path or address",
+        REQUIRED,
+        "The folder that all tables lie below, relative to the configuration file; or `file://…`, `s3://…`, `az://…`, `abfss://…`, `gs://…`, as far as the build has the Cargo features. `~` is the home directory.",
+    ),
+    OptionDoc::new(
+        "layout",
+        "`nested` or `flat`",
+        "\"nested\"",
+        "Whether the table of `video/raw` is `video/raw.delta` or `video__raw.delta` below the root.",
+    ),
+    OptionDoc::new(
+        "storage_options",
+        "table of texts",
+        "{}",
+        "What the client of the object store needs, such as `AWS_REGION` and `AWS_ENDPOINT_URL`. They are never shown.",
+    ),
+    OptionDoc::new(
+        "delta_write_options",
+        "table",
+        "{}",
+        "How tables are written: `target_file_size` (bytes; 104857600), `writer_properties` (`compression` as `SNAPPY`, `ZSTD` or `UNCOMPRESSED`, `compression_level`, `max_row_group_size`), and for tables that are made `configuration` (table properties), `name` and `description`.",
+    ),
+    OptionDoc::new(
+        "retry_timeout",
+        "duration",
+        "\"60s\"",
+        "How long requests that fail for reasons that may pass are repeated, and commits that others come before.",
+    ),
+];
 
 /// Opens the store that a configuration describes.
 pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {

@@ -61,6 +61,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor::new("delta", TYPE_PATH, config::o
     .with_aliases(metaxy_core::registry::DELTA_PATHS)
     .with_cargo_feature("delta")
     .with_engine(metaxy_core::engine::POLARS)
-    .with_summary("Delta tables in a folder or an object store; many processes may share it");
+    .with_summary("Delta tables in a folder or an object store; many processes may share it")
+    .with_options(config::OPTIONS);
 
 metaxy_core::registry::submit! { DESCRIPTOR }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::StoreOptions;
+use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -139,6 +139,52 @@ impl DuckDbConfig {
         self.database == Path::new(MEMORY)
     }
 }
+
+/// The options that [`open`] takes, in words.
+pub(crate) const OPTIONS: &[OptionDoc] = &[
+    OptionDoc::new(
+        "database",
+        "path",
+        REQUIRED,
+        "The file, relative to the configuration file. `:memory:` is a database that is gone with the store.",
+    ),
+    OptionDoc::new(
+        "config",
+        "table",
+        "{}",
+        "DuckDB's own settings, such as `memory_limit` and `threads`.",
+    ),
+    OptionDoc::new(
+        "extensions",
+        "list",
+        "[]",
+        "Extensions to load, by name or as `{ name, repository, init_sql }`. They must be installed: nothing is downloaded.",
+    ),
+    OptionDoc::new(
+        "table_prefix",
+        "text",
+        "\"\"",
+        "What the names of feature tables start with.",
+    ),
+    OptionDoc::new(
+        "storage_version",
+        "text",
+        "",
+        "The oldest DuckDB that shall read a file that is made now, such as `v1.0.0`; without it this one, 2.0. A file that exists keeps its own.",
+    ),
+    OptionDoc::new(
+        "lock_timeout",
+        "duration",
+        "\"30s\"",
+        "How long to wait for a file that another process holds, and for a write of this process.",
+    ),
+    OptionDoc::new(
+        "ducklake",
+        "table",
+        "",
+        "Refused: DuckLake catalogues are not supported.",
+    ),
+];
 
 /// Opens the store that a configuration describes.
 pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {

@@ -75,6 +75,7 @@ pub const TYPE_PATH: &str = "metaxy_duckdb::DuckDbBackend";
 pub const DESCRIPTOR: Descriptor = Descriptor::new("duckdb", TYPE_PATH, config::open)
     .with_aliases(metaxy_core::registry::DUCKDB_PATHS)
     .with_cargo_feature("duckdb")
-    .with_summary("one DuckDB file, embedded; for millions of samples on one machine");
+    .with_summary("one DuckDB file, embedded; for millions of samples on one machine")
+    .with_options(config::OPTIONS);
 
 metaxy_core::registry::submit! { DESCRIPTOR }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
+use metaxy_core::config::OptionDoc;
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -305,6 +306,82 @@ fn no_connection_string(why: &str) -> Error {
     )
     .with_hint("write it as `postgresql://user:password@host:5432/database`")
 }
+
+/// The options that [`open`] takes, in words.
+pub(crate) const OPTIONS: &[OptionDoc] = &[
+    OptionDoc::new(
+        "connection_string",
+        "text",
+        "required, or `connection_params`",
+        "The database: `postgresql://user:password@host:5432/database`. It counts where both are given.",
+    ),
+    OptionDoc::new(
+        "connection_params",
+        "table of texts",
+        "",
+        "The same in parts, by the names that libpq has for them: `host`, `port`, `database` (or `dbname`), `user`, `password`, `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`.",
+    ),
+    OptionDoc::new(
+        "schema",
+        "text",
+        "the first of the role's `search_path` that exists",
+        "The schema of the tables; made by the first write if it is missing.",
+    ),
+    OptionDoc::new(
+        "table_prefix",
+        "text",
+        "\"\"",
+        "What the names of feature tables start with.",
+    ),
+    OptionDoc::new(
+        "pool_size",
+        "whole number",
+        "8",
+        "The most connections that are open at a time, 2 at least.",
+    ),
+    OptionDoc::new(
+        "connect_timeout",
+        "duration",
+        "\"10s\"",
+        "How long a connection is waited for: a new one, or one of the pool.",
+    ),
+    OptionDoc::new(
+        "statement_timeout",
+        "duration",
+        "0",
+        "How long a statement may take; 0: as long as it needs.",
+    ),
+    OptionDoc::new(
+        "lock_timeout",
+        "duration",
+        "\"30s\"",
+        "How long a writer waits for another.",
+    ),
+    OptionDoc::new(
+        "work_memory",
+        "whole number",
+        "64",
+        "The memory, in MiB, that the server may use for each sort and each table of hashes of a query.",
+    ),
+    OptionDoc::new(
+        "tls",
+        "one of libpq's words",
+        "that of the connection string",
+        "Whether connections are encrypted: `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.",
+    ),
+    OptionDoc::new(
+        "tls_root_certificate",
+        "path",
+        "",
+        "The file of the certificates by which the server is known.",
+    ),
+    OptionDoc::new(
+        "auto_cast_struct_for_jsonb",
+        "truth value",
+        "",
+        "Of the Python package: accepted and ignored. Structs are always kept as JSON, and read as the structs that they were.",
+    ),
+];
 
 /// Opens the store that a configuration describes.
 pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {

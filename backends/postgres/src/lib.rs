@@ -82,6 +82,7 @@ pub const TYPE_PATH: &str = "metaxy_postgres::PostgresBackend";
 pub const DESCRIPTOR: Descriptor = Descriptor::new("postgres", TYPE_PATH, config::open)
     .with_aliases(metaxy_core::registry::POSTGRES_PATHS)
     .with_cargo_feature("postgres")
-    .with_summary("a schema of a PostgreSQL database; many processes may share it");
+    .with_summary("a schema of a PostgreSQL database; many processes may share it")
+    .with_options(config::OPTIONS);
 
 metaxy_core::registry::submit! { DESCRIPTOR }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
+use metaxy_core::config::{OptionDoc, REQUIRED};
 use metaxy_core::registry::OpenRequest;
 
 use crate::SqliteBackend;
@@ -83,6 +84,40 @@ impl SqliteConfig {
         SqliteBackend::new(self, access)
     }
 }
+
+/// The options that [`open`] takes, in words.
+pub(crate) const OPTIONS: &[OptionDoc] = &[
+    OptionDoc::new(
+        "database",
+        "path",
+        REQUIRED,
+        "The file, relative to the configuration file. `:memory:` is a temporary file that is gone with the store.",
+    ),
+    OptionDoc::new(
+        "table_prefix",
+        "text",
+        "\"\"",
+        "What the names of feature tables start with.",
+    ),
+    OptionDoc::new(
+        "lock_timeout",
+        "duration",
+        "\"30s\"",
+        "How long a writer waits for another.",
+    ),
+    OptionDoc::new(
+        "synchronous",
+        "`full` or `normal`",
+        "\"full\"",
+        "When a commit is on disk: before the write is acknowledged, or soon after. With `normal` a power failure may lose the last writes, but never a part of one.",
+    ),
+    OptionDoc::new(
+        "max_pages",
+        "whole number",
+        "",
+        "The most pages (of 4 KiB) that the file may have; a write beyond fails as on a full disk.",
+    ),
+];
 
 /// Opens the store that a configuration describes.
 pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {

@@ -62,6 +62,7 @@ pub const TYPE_PATH: &str = "metaxy_sqlite::SqliteBackend";
 /// What the registry knows of this store.
 pub const DESCRIPTOR: Descriptor = Descriptor::new("sqlite", TYPE_PATH, config::open)
     .with_cargo_feature("sqlite")
-    .with_summary("one SQLite file, embedded; several processes may share it");
+    .with_summary("one SQLite file, embedded; several processes may share it")
+    .with_options(config::OPTIONS);
 
 metaxy_core::registry::submit! { DESCRIPTOR }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::backend::{Access, Backend};
-use crate::config::{CommonStoreOptions, StoreConfig, StoreOptions};
+use crate::config::{CommonStoreOptions, OptionDoc, StoreConfig, StoreOptions};
 use crate::error::{Error, ErrorKind, Result, nearest};
 
 /// Submits a [`Descriptor`]: `metaxy_core::registry::submit! { DESCRIPTOR }`, outside of any function. A crate that
@@ -122,6 +122,8 @@ pub struct Descriptor {
     pub open: OpenFn,
     /// The engine that runs its plans, if it has none of its own: then `versioning_engine` changes nothing.
     pub engine: Option<&'static str>,
+    /// The options that a configuration may give it, beside [those of every store](CommonStoreOptions::DOCS).
+    pub options: &'static [OptionDoc],
 }
 
 impl Descriptor {
@@ -136,6 +138,7 @@ impl Descriptor {
             summary: "",
             open,
             engine: None,
+            options: &[],
         }
     }
 
@@ -164,6 +167,13 @@ impl Descriptor {
     #[must_use]
     pub const fn with_engine(mut self, engine: &'static str) -> Self {
         self.engine = Some(engine);
+        self
+    }
+
+    /// Sets the options that a configuration may give it, for the reference of the configuration.
+    #[must_use]
+    pub const fn with_options(mut self, options: &'static [OptionDoc]) -> Self {
+        self.options = options;
         self
     }
 

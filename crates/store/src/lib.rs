@@ -3,7 +3,8 @@
 //! This is the crate that users depend on: the model and [`MetadataStore`] of [`metaxy_core`], and the backends that
 //! Cargo features bring in (`sqlite` is the default). Enabling a feature makes a store available and changes nothing else.
 //! The Cargo feature `derive`, which is off by default, adds `#[derive(Feature)]` and typed rows:
-//! `cargo add metaxy-store --features derive`.
+//! `cargo add metaxy-store --features derive`. The [guide] begins with the concepts and goes through a first pipeline, the stores, the
+//! configuration, backends of your own and the way here from the Python package.
 //!
 //! ```
 //! use metaxy_store::prelude::*;
@@ -26,6 +27,8 @@
 //! # Ok(())
 //! # }
 //! ```
+
+pub mod guide;
 
 #[doc(inline)]
 pub use metaxy_core::*;

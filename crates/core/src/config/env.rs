@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use toml::Value;
 
 use super::origin::Origin;
-use super::settings::{IGNORED_KEYS, KEYS};
+use super::reference::{SETTINGS, is_setting};
+use super::settings::IGNORED_KEYS;
 use super::tree::{Content, Merge, Node, Table, as_table, join, merge, table_of};
 use super::value;
 use crate::error::{Error, ErrorKind, Result};
@@ -86,7 +87,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Table> {
     let mut settings = Table::new();
     for (path, name, value) in variables {
         let Some(head) = path.first() else { continue };
-        if !KEYS.contains(&head.as_str()) || (path.len() > 1 && head != "stores") {
+        if !is_setting(head) || (path.len() > 1 && head != "stores") {
             warn_if_misspelt(head, name);
             continue;
         }
@@ -156,8 +157,9 @@ fn warn_if_misspelt(head: &str, name: &str) {
         return;
     }
     // Stricter than for keys in files: many tools have variables that begin with METAXY_.
-    let meant = KEYS.iter().find(|key| {
-        head.len() > 3 && (strsim::damerau_levenshtein(head, key) <= 2 || **key == head)
+    let mut known = SETTINGS.iter().map(|setting| setting.name);
+    let meant = known.find(|key| {
+        head.len() > 3 && (strsim::damerau_levenshtein(head, key) <= 2 || *key == head)
     });
     if let Some(meant) = meant {
         tracing::warn!(

@@ -16,6 +16,7 @@ mod options;
 mod origin;
 mod overrides;
 mod redact;
+mod reference;
 mod selection;
 mod settings;
 mod store;
@@ -35,6 +36,7 @@ pub use options::StoreOptions;
 pub use origin::Origin;
 pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};
+pub use reference::{OptionDoc, REQUIRED, SETTINGS};
 pub use selection::FeatureSelection;
 pub use store::{CommonStoreOptions, StoreConfig, VersioningEngine};
 
@@ -291,7 +293,7 @@ impl Config {
         if let Some(entry) = self.entries.get(path) {
             return Some(&entry.origin);
         }
-        let known = settings::KEYS.contains(&path);
+        let known = reference::is_setting(path);
         self.tables
             .get(path)
             .or_else(|| known.then_some(&Origin::Default))

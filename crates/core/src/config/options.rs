@@ -222,7 +222,7 @@ impl StoreOptions {
             .known
             .iter()
             .map(String::as_str)
-            .chain(CommonStoreOptions::NAMES.iter().copied())
+            .chain(CommonStoreOptions::DOCS.iter().map(|option| option.name))
             .collect();
         let list = known.iter().copied().collect::<Vec<_>>().join(", ");
         Err(match nearest(first, known) {

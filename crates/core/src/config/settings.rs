@@ -8,27 +8,12 @@ use toml::Value;
 
 use super::features::FeatureGlob;
 use super::origin::Origin;
+use super::reference::{SETTINGS, is_setting};
 use super::selection::FeatureSelection;
 use super::store::StoreConfig;
 use super::tree::{Content, Node, Table, as_table, join};
 use super::value::{self, as_written, shown};
 use crate::error::{Result, nearest};
-
-/// The top-level keys that are settings here.
-pub(super) const KEYS: &[&str] = &[
-    "project",
-    "store",
-    "stores",
-    "extend",
-    "hash_truncation_length",
-    "auto_create_tables",
-    "features",
-    "metaxy_lock_path",
-    "locked",
-    "sync",
-    "extra_features",
-    "enable_map_datatype",
-];
 
 /// The top-level keys that only the Python package needs: accepted and ignored.
 pub(super) const IGNORED_KEYS: &[&str] = &["entrypoints", "ext", "theme"];
@@ -53,7 +38,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Reads the types. The tree has no keys but [`KEYS`], and its references to the environment are replaced, except
+    /// Reads the types. The tree has no keys but [`SETTINGS`], and its references to the environment are replaced, except
     /// those in stores that could not be: `unset` lists these by store.
     pub(super) fn read(
         tree: &Table,
@@ -133,16 +118,17 @@ impl Unset {
 /// Takes out what only the Python package needs and refuses keys that nobody knows.
 pub(super) fn check_keys(tree: &mut Table) -> Result<()> {
     tree.retain(|key, _| !IGNORED_KEYS.contains(&key.as_str()));
-    let Some((key, node)) = tree.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) else {
+    let Some((key, node)) = tree.iter().find(|(key, _)| !is_setting(key)) else {
         return Ok(());
     };
     let error = node.origin.invalid(&join("", key), "is not a known key");
     if node_has_type(node) {
         return Err(error.with_hint(format!("a store is described under `stores.{key}`")));
     }
-    Err(match nearest(key, KEYS.iter().copied()) {
+    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    Err(match nearest(key, known.iter().copied()) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-        None => error.with_hint(format!("the known keys are {}", KEYS.join(", "))),
+        None => error.with_hint(format!("the known keys are {}", known.join(", "))),
     })
 }
 

@@ -9,6 +9,7 @@ use toml::Value;
 use super::options::StoreOptions;
 use super::origin::Origin;
 use super::redact::redact;
+use super::reference::OptionDoc;
 use super::settings::Unset;
 use super::tree::{Content, Node, Table, join, lift_store_options, table_of};
 use super::value::{self, kind, shown};
@@ -227,13 +228,39 @@ pub struct CommonStoreOptions {
 }
 
 impl CommonStoreOptions {
-    /// The names of these options.
-    pub const NAMES: &[&str] = &[
-        "fallback_stores",
-        "hash_algorithm",
-        "versioning_engine",
-        "auto_create_tables",
-        "materialization_id",
+    /// These options, in words.
+    pub const DOCS: &[OptionDoc] = &[
+        OptionDoc::new(
+            "fallback_stores",
+            "list of names",
+            "[]",
+            "The stores to read a feature from that this one has no rows of, in order. Nothing is written to them.",
+        ),
+        OptionDoc::new(
+            "hash_algorithm",
+            "text",
+            "that of the store's type",
+            "How versions of samples are hashed: `xxhash32`, `xxhash64`, `xxh3_64`, `wyhash`, `md5` or `sha256`. All who share tables use the same.",
+        ),
+        OptionDoc::new(
+            "versioning_engine",
+            "`auto`, `native` or `polars`",
+            "\"auto\"",
+            "Where increments are computed: in the store's own engine where it has one (`auto`), nowhere else (`native`), or on Polars. \
+             `polars` needs the Cargo feature of that name.",
+        ),
+        OptionDoc::new(
+            "auto_create_tables",
+            "truth value",
+            "that of the configuration",
+            "Whether a first write makes the table of a feature.",
+        ),
+        OptionDoc::new(
+            "materialization_id",
+            "text",
+            "",
+            "The run of an orchestrator that rows are marked with where a write names none.",
+        ),
     ];
 
     /// Takes these options out of a store's options.

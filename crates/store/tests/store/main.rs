@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod buffered;
+mod configuration;
 mod copies;
 mod diffs;
 mod fallback;

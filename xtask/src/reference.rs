@@ -1,0 +1,94 @@
+//! `cargo xtask reference`: the configuration reference, from what the code says of its options.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use metaxy_store::config::{CommonStoreOptions, OptionDoc, SETTINGS};
+use metaxy_store::registry::{Descriptor, Registry};
+
+use crate::root;
+
+/// Where it stands, from the root of the workspace.
+const PAGE: &str = "crates/store/guide/configuration.md";
+/// Between these two lines it is generated; what is around them is written by hand.
+const START: &str = "<!-- generated: `cargo xtask reference` -->\n";
+const END: &str = "<!-- end -->\n";
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Write the page anew, instead of checking that it is up to date.
+    #[arg(long)]
+    update: bool,
+}
+
+/// Checks the page, or writes it, and says whether all is well.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
+    let path = page();
+    let failed = |e| format!("{}: {e}", path.display());
+    let text = fs::read_to_string(&path).map_err(failed)?;
+    let (before, rest) = text
+        .split_once(START)
+        .ok_or_else(|| format!("{} has no line {START:?}", path.display()))?;
+    let (_, after) = rest
+        .split_once(END)
+        .ok_or_else(|| format!("{} has no line {END:?}", path.display()))?;
+    let registry = Registry::linked().map_err(|e| e.to_string())?;
+    let absent: Vec<&str> = registry.absent().map(|known| known.name).collect();
+    if !absent.is_empty() {
+        return Err(format!(
+            "this build lacks {}: run it with every store, `cargo xtask test --only reference`",
+            absent.join(", ")
+        ));
+    }
+    let mut generated = String::new();
+    section(&mut generated, "Settings", SETTINGS);
+    section(&mut generated, "Every store", CommonStoreOptions::DOCS);
+    for backend in registry.iter() {
+        of_backend(&mut generated, backend);
+    }
+    let wanted = format!("{before}{START}\n{generated}{END}{after}");
+    if wanted == text {
+        println!("{PAGE} is up to date");
+        return Ok(true);
+    }
+    if arguments.update {
+        fs::write(&path, wanted).map_err(failed)?;
+        println!("{PAGE} is written anew");
+        return Ok(true);
+    }
+    println!("{PAGE} is not what the code says: `xtask reference --update` writes it anew");
+    Ok(false)
+}
+
+fn page() -> PathBuf {
+    root().join(PAGE)
+}
+
+fn of_backend(page: &mut String, backend: &Descriptor) {
+    section(page, &format!("`type = \"{}\"`", backend.name), backend.options);
+    let mut names = vec![backend.type_path];
+    names.extend(backend.aliases);
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let _ = writeln!(page, "Its type is also {}.\n", names.join(", "));
+}
+
+fn section(page: &mut String, title: &str, options: &[OptionDoc]) {
+    let _ = writeln!(page, "## {title}\n");
+    let _ = writeln!(page, "| name | value | default | |\n|---|---|---|---|");
+    for option in options {
+        let default = match option.default {
+            "" => String::new(),
+            // What would be written, or words.
+            default if default.contains(' ') || default == "required" => default.to_owned(),
+            default => format!("`{default}`"),
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {default} | {} |",
+            option.name, option.kind, option.summary
+        );
+    }
+    page.push('\n');
+}
