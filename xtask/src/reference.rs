@@ -67,7 +67,11 @@ fn page() -> PathBuf {
 }
 
 fn of_backend(page: &mut String, backend: &Descriptor) {
-    section(page, &format!("`type = \"{}\"`", backend.name), backend.options);
+    section(
+        page,
+        &format!("`type = \"{}\"`", backend.name),
+        backend.options,
+    );
     let mut names = vec![backend.type_path];
     names.extend(backend.aliases);
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

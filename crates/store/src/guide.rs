@@ -14,7 +14,10 @@
 pub mod concepts {}
 
 #[cfg_attr(feature = "sqlite", doc = include_str!("../guide/a-first-pipeline.md"))]
-#[cfg_attr(not(feature = "sqlite"), doc = "This chapter needs the Cargo feature `sqlite`.")]
+#[cfg_attr(
+    not(feature = "sqlite"),
+    doc = "This chapter needs the Cargo feature `sqlite`."
+)]
 pub mod a_first_pipeline {}
 
 #[doc = include_str!("../guide/pipelines.md")]

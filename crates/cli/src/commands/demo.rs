@@ -20,7 +20,7 @@ use crate::screen::{Screen, count, program, shell_word};
 /// How many files of a list are named.
 const NAMED: usize = 10;
 
-pub(super) async fn run(args: Demo, screen: &Screen) -> Result<()> {
+pub(super) async fn run(args: &Demo, screen: &Screen) -> Result<()> {
     let started = Instant::now();
     let view = args.format.view;
     let screen = &screen.viewed(view);

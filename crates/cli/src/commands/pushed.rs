@@ -34,15 +34,20 @@ pub(crate) async fn find(
     let is_meant = match word {
         LATEST => None,
         word => {
-            let what = format!("the graphs{of} that were pushed to store {:?}", store.name());
+            let what = format!(
+                "the graphs{of} that were pushed to store {:?}",
+                store.name()
+            );
             let known = all.iter().map(|one| one.project_version.as_str());
             Some(version(word, &what, known)?.to_owned())
         }
     };
     // The newest stands first.
-    let found = all
-        .into_iter()
-        .find(|one| is_meant.as_ref().is_none_or(|is| one.project_version == *is));
+    let found = all.into_iter().find(|one| {
+        is_meant
+            .as_ref()
+            .is_none_or(|is| one.project_version == *is)
+    });
     found.ok_or_else(|| Error::new(ErrorKind::Internal, "a pushed graph vanished"))
 }
 

@@ -264,7 +264,7 @@ fn a_pushed_graph_is_drawn() {
     );
     let error = folder.fails(&["graph", "render", "--snapshot", "nothing"], 1);
     assert!(
-        error.contains("\"nothing\"") && error.contains("metaxy history"),
+        error.contains("\"nothing\"") && error.contains(&format!("hint: there are {version}")),
         "{error}"
     );
     let error = folder.fails(
