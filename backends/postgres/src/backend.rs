@@ -211,10 +211,9 @@ impl Backend for PostgresBackend {
     }
 
     async fn explain(&self, relation: &Relation) -> Result<Explanation> {
-        let (shared, relation) = (self.shared.clone(), relation.clone());
-        runtime::run(async move {
-            let explained = query::explain(&shared, &relation).await;
-            explained.map_err(|failure| shared.explain(failure, "explain a query"))
+        let relation = relation.clone();
+        self.run("explain a query", |shared| async move {
+            query::explain(&shared, &relation).await
         })
         .await
     }

@@ -24,8 +24,8 @@ use crate::frames::Format;
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 pub(crate) use explain::Explain;
-use format::samples_format;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
+use format::{samples_format, view_of_written};
 pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
 pub(crate) use history::{DiffFormat, GraphDiff, History};
 pub(crate) use mcp::Mcp;
@@ -218,8 +218,15 @@ pub(crate) struct Write {
     /// Mark the rows with this run of an orchestrator.
     #[arg(long, value_name = "ID")]
     pub(crate) materialization_id: Option<String>,
-    #[command(flatten)]
-    pub(crate) format: ViewFormat,
+    /// plain for people, or json: one document for scripts.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "plain",
+        hide_default_value = true,
+        value_parser = view_of_written
+    )]
+    pub(crate) format: View,
 }
 
 #[derive(Debug, Args)]

@@ -78,3 +78,14 @@ pub(crate) fn samples_format(name: &str) -> std::result::Result<Format, String> 
     let format: Result<Format> = name.parse();
     format.map_err(|_| format!("choose one of {}", Format::names(", ")))
 }
+
+/// The form of an answer about samples that were written: people type the samples' own format there.
+pub(crate) fn view_of_written(name: &str) -> std::result::Result<View, String> {
+    match View::from_str(name, false) {
+        Ok(view) => Ok(view),
+        Err(_) if Format::from_str(name).is_ok() => Err(format!(
+            "that is the form of the answer, plain or json; the format of the samples is `--samples-format {name}`"
+        )),
+        Err(_) => Err("choose one of plain, json".to_owned()),
+    }
+}

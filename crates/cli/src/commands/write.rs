@@ -22,7 +22,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     let rows = progress.watch(incoming.rows);
     let written = store.write_with(&feature, rows, options).await?;
     drop(progress);
-    if args.format.view == View::Json {
+    if args.format == View::Json {
         return screen.document(&json!({
             "feature": feature.as_str(),
             "store": store.name(),

@@ -120,6 +120,8 @@ schema = { properties = { isbn = { type = "string" }, price = { anyOf = [{ type 
     );
     let rows = "isbn,price,pages,metaxy_provenance_by_field.default\n007,3,120,a\n008,,90,b\n";
     folder.ok_with(&["write", "book", "-", "--samples-format", "csv"], rows);
+    let error = folder.fails(&["write", "book", "-", "--format", "csv"], 2);
+    assert!(error.contains("`--samples-format csv`"), "{error}");
     // Once it is written, the table says it.
     let more = "isbn,price,pages,metaxy_provenance_by_field.default\n009,2.5,80,c\n";
     folder.ok_with(&["write", "book", "-", "--samples-format", "csv"], more);

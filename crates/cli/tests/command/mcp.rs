@@ -36,7 +36,7 @@ impl Client {
         };
         let hello = client.ask(
             "initialize",
-            json!({
+            &json!({
                 "protocolVersion": "2025-06-18",
                 "capabilities": {},
                 "clientInfo": {"name": "test", "version": "1"}
@@ -60,7 +60,7 @@ impl Client {
         writeln!(self.input, "{message}").unwrap();
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.sent += 1;
         let id = self.sent;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
@@ -71,12 +71,12 @@ impl Client {
         answer
     }
 
-    fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
+    fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.ask("tools/call", &json!({"name": tool, "arguments": arguments}))
     }
 
     /// What a tool gives, which it says as text as well.
-    fn answer(&mut self, tool: &str, arguments: Value) -> Value {
+    fn answer(&mut self, tool: &str, arguments: &Value) -> Value {
         let answer = self.call(tool, arguments);
         let result = &answer["result"];
         assert_ne!(result["isError"], true, "{answer}");
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// What a tool says that fails.
-    fn refusal(&mut self, tool: &str, arguments: Value) -> String {
+    fn refusal(&mut self, tool: &str, arguments: &Value) -> String {
         let answer = self.call(tool, arguments);
         assert_eq!(answer["result"]["isError"], true, "{answer}");
         let text = answer["result"]["content"][0]["text"].as_str();
@@ -112,7 +112,7 @@ impl Client {
 fn the_tools_only_read() {
     let folder = Folder::project();
     let mut client = Client::start(&folder, &[]);
-    let tools = client.ask("tools/list", json!({}));
+    let tools = client.ask("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().unwrap();
     let names: Vec<&str> = tools
         .iter()
@@ -147,16 +147,16 @@ fn what_the_tools_answer() {
     let folder = Folder::with_raw();
     folder.ok(&["push", "--tag", "commit=4f1c"]);
     let mut client = Client::start(&folder, &[]);
-    let features = client.answer("list_features", json!({}));
+    let features = client.answer("list_features", &json!({}));
     assert_eq!(features["features"][1]["depends_on"], json!(["video/raw"]));
-    let raw = client.answer("describe_feature", json!({"feature": "video/raw"}));
+    let raw = client.answer("describe_feature", &json!({"feature": "video/raw"}));
     assert_eq!(
         (&raw["stored"]["samples"], &raw["downstream"]),
         (&json!(2), &json!([TRANSCRIPT]))
     );
-    assert_eq!(client.answer("describe_graph", json!({}))["depth"], 2);
+    assert_eq!(client.answer("describe_graph", &json!({}))["depth"], 2);
 
-    let status = client.answer("status", json!({"progress": true}));
+    let status = client.answer("status", &json!({"progress": true}));
     assert_eq!(
         (
             &status["features"][1]["new"],
@@ -166,25 +166,25 @@ fn what_the_tools_answer() {
     );
     let counts = client.answer(
         "resolve_counts",
-        json!({"feature": TRANSCRIPT, "filters": ["seconds > 10"]}),
+        &json!({"feature": TRANSCRIPT, "filters": ["seconds > 10"]}),
     );
     assert_eq!((&counts["new"], &counts["stale"]), (&json!(1), &json!(0)));
 
     let read = client.answer(
         "read",
-        json!({"feature": "video/raw", "columns": ["video_id"], "filters": ["seconds < 10"]}),
+        &json!({"feature": "video/raw", "columns": ["video_id"], "filters": ["seconds < 10"]}),
     );
     assert_eq!(
         (&read["rows"], &read["more"]),
         (&json!([{"video_id": "007"}]), &json!(false))
     );
-    let read = client.answer("read", json!({"feature": "video/raw", "limit": 1}));
+    let read = client.answer("read", &json!({"feature": "video/raw", "limit": 1}));
     assert_eq!(
         (read["rows"].as_array().unwrap().len(), &read["more"]),
         (1, &json!(true))
     );
 
-    let history = client.answer("history", json!({}));
+    let history = client.answer("history", &json!({}));
     let pushed = &history["pushed"][0];
     assert_eq!(
         (&pushed["project"], &pushed["features"]),
@@ -192,7 +192,7 @@ fn what_the_tools_answer() {
     );
     assert_eq!(pushed["tags"]["commit"], "4f1c");
     assert_eq!(
-        client.answer("history", json!({"project": "none"}))["pushed"],
+        client.answer("history", &json!({"project": "none"}))["pushed"],
         json!([])
     );
 
@@ -200,7 +200,7 @@ fn what_the_tools_answer() {
     let todo = folder.ok(&["resolve", TRANSCRIPT]);
     folder.ok_with(&["write", TRANSCRIPT, "-"], &todo);
     folder.ok_with(&["write", "video/raw", "-"], &RAW.replace("a1", "a9"));
-    let status = client.answer("status", json!({"features": [TRANSCRIPT]}));
+    let status = client.answer("status", &json!({"features": [TRANSCRIPT]}));
     assert_eq!(
         (
             &status["features"][0]["samples"],
@@ -215,25 +215,25 @@ fn what_the_tools_answer() {
 fn what_the_tools_refuse() {
     let folder = Folder::with_raw();
     let mut client = Client::start(&folder, &[]);
-    let said = client.refusal("read", json!({"feature": "video/rew"}));
+    let said = client.refusal("read", &json!({"feature": "video/rew"}));
     assert!(said.contains("did you mean `video/raw`?"), "{said}");
-    let said = client.refusal("read", json!({}));
+    let said = client.refusal("read", &json!({}));
     assert!(
         said.contains("read needs the argument \"feature\""),
         "{said}"
     );
-    let said = client.refusal("read", json!({"feature": "video/raw", "limit": "all"}));
+    let said = client.refusal("read", &json!({"feature": "video/raw", "limit": "all"}));
     assert!(said.contains("\"limit\" must be of type integer"), "{said}");
     let said = client.refusal(
         "read",
-        json!({"feature": "video/raw", "filters": ["second > 1"]}),
+        &json!({"feature": "video/raw", "filters": ["second > 1"]}),
     );
     assert!(said.contains("did you mean \"seconds\"?"), "{said}");
-    let said = client.refusal("status", json!({"feature": "video/raw"}));
+    let said = client.refusal("status", &json!({"feature": "video/raw"}));
     assert!(said.contains("it takes features, filters"), "{said}");
-    let said = client.refusal("resolve_counts", json!({"feature": "video/raw"}));
+    let said = client.refusal("resolve_counts", &json!({"feature": "video/raw"}));
     assert!(said.contains("has no upstream"), "{said}");
-    let unknown = client.call("delete", json!({"feature": "video/raw"}));
+    let unknown = client.call("delete", &json!({"feature": "video/raw"}));
     assert!(
         unknown["error"]["message"]
             .as_str()
@@ -242,7 +242,7 @@ fn what_the_tools_refuse() {
         "{unknown}"
     );
     // After all of that it goes on.
-    let read = client.answer("read", json!({"feature": "video/raw"}));
+    let read = client.answer("read", &json!({"feature": "video/raw"}));
     assert_eq!(read["rows"].as_array().unwrap().len(), 2);
     client.end();
 }
