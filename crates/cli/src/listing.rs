@@ -7,8 +7,9 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, ListArray, ListBuilder, RecordBatch, StringArray,
     StringBuilder, UInt64Array,
 };
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use metaxy_core::Result;
+use unicode_width::UnicodeWidthStr;
 
 use crate::frames::{Format, FrameWriter};
 use crate::screen::{Screen, Style};
@@ -257,6 +258,17 @@ impl Grid {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// The widest cell of each column, its name included.
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.width()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.width().max(*width);
+            }
+        }
+        widths
+    }
+
     /// The table as lines: on a terminal a ruled one that fits it, otherwise columns that scripts can cut.
     pub(crate) fn render(&self, screen: &Screen) -> String {
         let mut table = Table::new();
@@ -277,12 +289,27 @@ impl Grid {
             table.add_row(row);
         }
         let last = self.columns.len().saturating_sub(1);
+        let widths = self.widths();
+        // Three spaces between columns; two where room is short.
+        let is_too_wide = |gap: usize| {
+            let width = widths.iter().sum::<usize>() + gap * last;
+            screen.width.is_some_and(|limit| width > limit)
+        };
+        let gap = if is_too_wide(3) { 2 } else { 3 };
+        let is_short = is_too_wide(gap);
         for (index, (_, alignment)) in self.columns.iter().enumerate() {
             if let Some(column) = table.column_mut(index) {
                 column.set_cell_alignment(*alignment);
                 // A terminal's tables have a ruled space between columns as well.
-                let gap = if screen.terminal { 2 } else { 3 };
-                column.set_padding((0, if index == last { 0 } else { gap }));
+                let padding = if screen.terminal { gap - 1 } else { gap };
+                let padding = if index == last { 0 } else { padding };
+                column.set_padding((0, u16::try_from(padding).unwrap_or_default()));
+                // Numbers, and the names that a table is about, stay whole: other columns give way.
+                let limit = screen.width.unwrap_or_default() / 2;
+                let stays = *alignment == CellAlignment::Right || index == 0;
+                if is_short && stays && widths[index] <= limit {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
             }
         }
         let mut text = String::new();
@@ -347,6 +374,22 @@ mod tests {
             "{text}"
         );
         assert_eq!(lines.len(), 5, "one cell takes two lines: {text}");
+    }
+
+    #[test]
+    fn names_and_numbers_stay_whole_on_a_narrow_terminal() {
+        let listing = Listing::default()
+            .text("feature", ["video/transcript"])
+            .number("samples", [1_234_567])
+            .text("what to do", ["compute twenty-nine, delete nine"]);
+        let text = listing.table().render(&screen(Some(44)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[2].starts_with("video/transcript  1234567  "),
+            "{text}"
+        );
+        assert!(lines.iter().all(|line| line.width() <= 44), "{text}");
+        assert!(lines.len() > 3, "the words give way: {text}");
     }
 
     #[test]
