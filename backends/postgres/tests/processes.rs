@@ -25,9 +25,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_conformance::cluster::Cluster;
-use metaxy_conformance::processes::{
-    self, OVERWRITING, Place, Process, await_signal, finish_all, signal, size,
+use metaxy_conformance::processes::scenes::{
+    Crowd, assert_made_at_once, assert_missing_store_is_told, assert_whole_or_dropped,
 };
+use metaxy_conformance::processes::{self, OWN, Place, Process, await_signal, finish_all, signal};
 use metaxy_core::{Access, Backend};
 use metaxy_postgres::PostgresConfig;
 use tempfile::TempDir;
@@ -38,12 +39,20 @@ fn a_process_of_the_others() {
     processes::play(open);
 }
 
-/// The store whose address is in the folder.
+/// The store whose address is in the folder, or in one above: then its tables are apart from others by their prefix.
 fn open(folder: &Path, access: Access) -> Arc<dyn Backend> {
-    let url = std::fs::read_to_string(folder.join("address")).unwrap();
+    let site = folder
+        .ancestors()
+        .find(|site| site.join("address").exists());
+    let site = site.unwrap();
+    let url = std::fs::read_to_string(site.join("address")).unwrap();
     let config = PostgresConfig::new(&url).unwrap();
     // Other tests run beside these.
-    let config = config.with_pool_size(2);
+    let mut config = config.with_pool_size(2);
+    if site != folder {
+        let name = folder.file_name().unwrap().to_string_lossy();
+        config = config.with_table_prefix(format!("{name}_"));
+    }
     Arc::new(
         config
             .with_lock_timeout(Duration::from_secs(100))
@@ -61,34 +70,8 @@ fn folder(about: &str) -> TempDir {
 
 #[test]
 fn processes_write_at_once_and_readers_see_whole_writes() {
-    let (writers, writes) = (size("WRITERS", 8), size("WRITES", 15));
-    let (rows, readers) = (size("ROWS", 50), size("READERS", 1));
-    let overwriters = size("OVERWRITERS", writers / 4);
     let folder = folder("at_once");
-    let folder = folder.path();
-    let reading =
-        (0..readers).map(|reader| Process::start(folder, format!("reader {reader} {rows}")));
-    let mut others: Vec<Process> = reading.collect();
-    others.push(Process::start(folder, "worker"));
-    let writing = (0..writers).map(|writer| {
-        let number = match writer < overwriters {
-            true => OVERWRITING + writer,
-            false => writer,
-        };
-        Process::start(folder, format!("writer {number} {writes} {rows}"))
-    });
-    let mut said = finish_all(writing.collect());
-    signal(folder, "done");
-    said.extend(finish_all(others));
-    println!("{}", said.join("\n"));
-
-    let place = Place::new(folder, open);
-    let watch = place.look(rows);
-    assert_eq!(watch.seen().len() as i64, writers * writes);
-    assert_eq!(place.stored_rows(), writers * writes * rows);
-    let own = (writers - overwriters) * writes * rows;
-    let common = rows * i64::from(overwriters > 0);
-    assert_eq!(place.current().num_rows() as i64, own + common);
+    Crowd::sized(8, 15, 50, 1, 4).meet(&Place::new(folder.path(), open));
 }
 
 /// Everybody brings columns of their own, and members of a struct: nobody's are lost.
@@ -117,13 +100,22 @@ fn columns_that_come_at_once_are_all_there() {
 }
 
 #[test]
-fn who_comes_before_the_store_finds_it_when_it_is_there() {
+fn a_reader_of_a_missing_store_is_told_so() {
     let folder = folder("early");
-    let folder = folder.path();
-    let early = Process::start(folder, "early");
-    await_signal(folder, "told");
-    finish_all(vec![Process::start(folder, "writer 1 1 10")]);
-    early.finish();
+    assert_missing_store_is_told(&Place::new(folder.path(), open));
+}
+
+#[test]
+fn who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all() {
+    let folder = folder("dropped");
+    assert_whole_or_dropped(&Place::new(folder.path(), open), 50, 5);
+}
+
+#[test]
+fn processes_that_make_the_tables_at_once_all_succeed() {
+    let folder = folder("made");
+    // Folders below it are stores in the same database: apart by their prefixes.
+    assert_made_at_once(&Place::new(folder.path(), open), OWN / 2, 4, 5);
 }
 
 /// A write that ends in the middle, with its process, leaves nothing behind and keeps nobody waiting.

@@ -51,6 +51,7 @@
 mod process;
 pub mod roles;
 mod samples;
+pub mod scenes;
 mod watch;
 
 pub use process::{

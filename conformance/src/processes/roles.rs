@@ -176,9 +176,8 @@ fn get_stuck(place: &Place, writer: i64, rows: i64, ballast: i64) {
 /// Makes one store after the other, each together with the other creators.
 fn create(place: &Place, process: i64, processes: i64, rounds: i64, rows: i64) {
     for round in 0..rounds {
-        let here = place.folder().join(format!("store-{round}"));
-        std::fs::create_dir_all(&here).unwrap();
-        let here = place.at(here);
+        let here = place.below(&format!("store-{round}"));
+        std::fs::create_dir_all(here.folder()).unwrap();
         signal(place.folder(), &format!("ready {round} {process}"));
         wait_until("the other creators", || {
             (0..processes).all(|p| is_signalled(place.folder(), &format!("ready {round} {p}")))

@@ -48,15 +48,16 @@ impl Place {
         &self.folder
     }
 
+    /// The store of a folder below this one's.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        Self::new(self.folder.join(name), self.open)
+    }
+
     /// The store, which knows the features of this module.
     #[must_use]
     pub fn store(&self, access: Access) -> MetadataStore {
         store((self.open)(&self.folder, access), access)
-    }
-
-    /// The store of another folder.
-    pub(crate) fn at(&self, folder: impl Into<PathBuf>) -> Self {
-        Self::new(folder, self.open)
     }
 
     /// What somebody who comes afterwards finds must be right too: writes of `rows` rows each.

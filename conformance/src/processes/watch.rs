@@ -63,6 +63,12 @@ impl Watch {
         &self.seen
     }
 
+    /// How many writes of a writer were seen.
+    #[must_use]
+    pub fn writes_of(&self, writer: i64) -> usize {
+        self.seen.keys().filter(|(of, _)| *of == writer).count()
+    }
+
     /// Everything that was wrong.
     #[must_use]
     pub fn violations(&self) -> &[String] {

@@ -22,14 +22,15 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
+use metaxy_conformance::processes::scenes::{
+    Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
+    assert_whole_or_dropped,
+};
 use metaxy_conformance::processes::{
-    self, OVERWRITING, OWN, Place, Process, ROLE, acknowledged_of, await_signal, finish_all,
-    is_signalled, own, raw, report, samples, signal, size, wait_until,
+    self, OVERWRITING, OWN, Place, Process, ROLE, acknowledged_of, await_signal, finish_all, raw,
+    report, samples, signal, size, wait_until,
 };
-use metaxy_core::{
-    Access, Backend, DeleteOptions, ErrorKind, MaintainOptions, ReadOptions, ResolveOptions, Rows,
-    col, lit,
-};
+use metaxy_core::{Access, Backend, DeleteOptions, MaintainOptions, ReadOptions, Rows, col, lit};
 use metaxy_delta::DeltaConfig;
 use object_store::local::LocalFileSystem;
 use tempfile::TempDir;
@@ -261,23 +262,7 @@ fn write_all(site: &Site, writers: i64, writes: i64) {
 }
 
 fn readers_see_whole_writes_while_others_write(site: &Site) {
-    let (writers, writes, rows) = (4, 12, size("ROWS", 5));
-    let lookers = vec![site.start(format!("reader 0 {rows}")), site.start("worker")];
-    let numbers = (0..writers - 1).chain([OVERWRITING]);
-    finish_all(site.writers(numbers, writes, rows));
-    signal(site.folder(), "done");
-    println!("{}", finish_all(lookers).join("\n"));
-
-    let watch = site.place().look(rows);
-    assert_eq!(watch.seen().len() as i64, writers * writes);
-    assert_eq!(site.place().stored_rows(), writers * writes * rows);
-    let current = site.place().current().num_rows() as i64;
-    let own = (writers - 1) * writes * rows;
-    assert_eq!(current, own + rows, "each sample once");
-    let store = site.place().store(Access::Read);
-    let derived = processes::derived();
-    let rest = block_on(store.resolve_update(&derived, ResolveOptions::default())).unwrap();
-    assert!(rest.is_empty(), "{:?}", rest.counts());
+    Crowd::new(4, 12, size("ROWS", 5), 1, 1).meet(&site.place());
 }
 
 fn a_killed_writer_leaves_whole_writes_or_nothing(site: &Site) {
@@ -307,16 +292,8 @@ fn a_killed_writer_leaves_whole_writes_or_nothing(site: &Site) {
     }
 
     let watch = site.place().look(rows);
-    let seen = |writer: i64| watch.seen().keys().filter(|(w, _)| *w == writer).count();
-    assert_eq!(seen(100), 0, "the write that was never finished");
-    for victim in victims {
-        // The last write may have been committed but not acknowledged.
-        let (seen, told) = (seen(victim), site.acknowledged_of(victim));
-        assert!(
-            seen == told || seen == told + 1,
-            "{seen} of {told} writes of {victim}"
-        );
-    }
+    assert_eq!(watch.writes_of(100), 0, "the write that was never finished");
+    assert_killed_in_time(&watch, site.folder(), victims);
     let stored = watch.seen().len() as i64 * rows;
     assert_eq!(site.place().stored_rows(), stored);
 
@@ -446,58 +423,15 @@ fn pruning_beside_writers_keeps_the_latest_rows(site: &Site) {
 }
 
 fn processes_that_make_the_table_at_once_all_succeed(site: &Site) {
-    let (processes, rounds, rows) = (OWN / 2, 5, 5);
-    let creators = (0..processes)
-        .map(|process| site.start(format!("creator {process} {processes} {rounds} {rows}")));
-    finish_all(creators.collect());
-    for round in 0..rounds {
-        let store = place(&site.folder().join(format!("store-{round}"))).store(Access::Read);
-        let count = |feature| {
-            let read = async {
-                let rows = store.read(&feature, ReadOptions::default()).await?;
-                rows.collect().await
-            };
-            block_on(read).unwrap().num_rows() as i64
-        };
-        assert_eq!(count(raw()), processes * rows);
-        assert!((0..processes).all(|process| count(own(process)) == rows));
-    }
+    assert_made_at_once(&site.place(), OWN / 2, 5, 5);
 }
 
 fn a_reader_of_a_missing_store_is_told_so(site: &Site) {
-    let early = site.start("early");
-    await_signal(site.folder(), "told");
-    let store = site.place().store(Access::Write);
-    block_on(store.write(&raw(), samples((1, 0), 5, Vec::new()))).unwrap();
-    assert!(early.finish().ends_with("5 rows found"));
+    assert_missing_store_is_told(&site.place());
 }
 
 fn who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all(site: &Site) {
-    let rows = 5;
-    let dropper = site.start(format!("dropper 20 {rows}"));
-    let store = site.place().store(Access::Read);
-    let (mut whole, mut none) = (0, 0);
-    while !is_signalled(site.folder(), "done") {
-        let read = async {
-            let found = store.read(&raw(), ReadOptions::default()).await?;
-            found.collect().await
-        };
-        match block_on(read) {
-            Ok(found) => {
-                assert_eq!(found.num_rows() as i64, rows);
-                whole += 1;
-            }
-            Err(error) => {
-                let gone = [ErrorKind::FeatureNotFound, ErrorKind::TableNotFound];
-                assert!(gone.contains(&error.kind()), "{error:?}");
-                none += 1;
-            }
-        }
-    }
-    dropper.finish();
-    println!("{whole} reads of a table, {none} of none");
-    let left = block_on(store.has_feature(&raw(), false)).unwrap();
-    assert!(!left, "it was dropped at last");
+    assert_whole_or_dropped(&site.place(), 20, 5);
 }
 
 /// Does `work` again and again until these processes are done, and once more.

@@ -25,11 +25,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use metaxy_conformance::processes::{
-    self, OVERWRITING, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all, own,
-    raw, samples, signal, size, wait_until,
+use metaxy_conformance::processes::scenes::{
+    Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
 };
-use metaxy_core::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, ResolveOptions, Result};
+use metaxy_conformance::processes::{
+    self, OWN, Place, Process, Watch, acknowledged_of, await_signal, own, raw, samples, signal,
+    wait_until,
+};
+use metaxy_core::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, Result};
 use metaxy_duckdb::DuckDbConfig;
 
 #[test]
@@ -57,41 +60,8 @@ fn place(folder: &Path) -> Place {
 
 #[test]
 fn processes_take_turns_and_readers_see_whole_writes() {
-    let writers = size("WRITERS", 3);
-    let (writes, rows, readers) = (size("WRITES", 6), size("ROWS", 50), size("READERS", 1));
-    let overwriters = size("OVERWRITERS", writers / 3);
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let start = Instant::now();
-    let mut lookers: Vec<Process> = (0..readers)
-        .map(|reader| Process::start(folder, format!("reader {reader} {rows}")))
-        .collect();
-    lookers.push(Process::start(folder, "worker"));
-    let numbers = (0..writers - overwriters).chain(OVERWRITING..OVERWRITING + overwriters);
-    let writing: Vec<Process> = numbers
-        .map(|writer| Process::start(folder, format!("writer {writer} {writes} {rows}")))
-        .collect();
-    println!("{}", finish_all(writing).join("\n"));
-    let written = start.elapsed();
-    signal(folder, "done");
-    println!("{}", finish_all(lookers).join("\n"));
-
-    let watch = look(folder, rows);
-    assert_eq!(watch.seen().len() as i64, writers * writes);
-    let place = place(folder);
-    let (stored, current) = (place.stored_rows(), place.current().num_rows() as i64);
-    println!(
-        "{stored} rows ({current} current) of {writers} writers in {written:.1?}, {:.1?} in all",
-        start.elapsed()
-    );
-    assert_eq!(stored, writers * writes * rows);
-    let common = if overwriters > 0 { rows } else { 0 };
-    let own = (writers - overwriters) * writes * rows;
-    assert_eq!(current, own + common, "each sample once");
-    let store = place.store(Access::Read);
-    let derived = processes::derived();
-    let rest = block_on(store.resolve_update(&derived, ResolveOptions::default())).unwrap();
-    assert!(rest.is_empty(), "{:?}", rest.counts());
+    Crowd::sized(3, 6, 50, 1, 3).meet(&place(folder.path()));
 }
 
 #[test]
@@ -122,17 +92,10 @@ fn a_killed_writer_leaves_the_last_commit_and_stops_nobody() {
     other.finish();
 
     let watch = look(folder, rows);
-    let seen = |writer: i64| watch.seen().keys().filter(|(w, _)| *w == writer).count();
+    let seen = |writer| watch.writes_of(writer);
     assert_eq!((seen(0), seen(1)), (1, 10));
     assert_eq!((seen(100), seen(101)), (0, 0), "writes never finished");
-    for victim in victims {
-        // The last write may have been committed but not acknowledged.
-        let (seen, told) = (seen(victim), acknowledged_of(folder, victim));
-        assert!(
-            seen == told || seen == told + 1,
-            "{seen} of {told} writes of {victim}"
-        );
-    }
+    assert_killed_in_time(&watch, folder, victims);
     let stored = place(folder).stored_rows();
     assert_eq!(stored, watch.seen().len() as i64 * rows);
     Process::start(folder, format!("writer 7 1 {rows}")).finish();
@@ -141,39 +104,14 @@ fn a_killed_writer_leaves_the_last_commit_and_stops_nobody() {
 
 #[test]
 fn processes_that_make_the_store_at_once_all_succeed() {
-    let (processes, rounds, rows) = (OWN / 2, 4, 5);
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let creators: Vec<Process> = (0..processes)
-        .map(|process| {
-            let role = format!("creator {process} {processes} {rounds} {rows}");
-            Process::start(folder, role)
-        })
-        .collect();
-    finish_all(creators);
-    for round in 0..rounds {
-        let store = place(&folder.join(format!("store-{round}"))).store(Access::Read);
-        let count = |feature| {
-            let read = async {
-                let rows = store.read(&feature, ReadOptions::default()).await?;
-                rows.collect().await
-            };
-            block_on(read).unwrap().num_rows() as i64
-        };
-        assert_eq!(count(raw()), processes * rows);
-        assert!((0..processes).all(|process| count(own(process)) == rows));
-    }
+    assert_made_at_once(&place(folder.path()), OWN / 2, 4, 5);
 }
 
 #[test]
 fn a_reader_of_a_missing_store_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let early = Process::start(folder, "early");
-    await_signal(folder, "told");
-    let store = place(folder).store(Access::Write);
-    block_on(store.write(&raw(), samples((1, 0), 5, Vec::new()))).unwrap();
-    assert!(early.finish().ends_with("5 rows found"));
+    assert_missing_store_is_told(&place(folder.path()));
 }
 
 #[test]

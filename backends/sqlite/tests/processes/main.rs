@@ -27,13 +27,15 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
+use metaxy_conformance::processes::scenes::{
+    Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
+    assert_whole_or_dropped,
+};
 use metaxy_conformance::processes::{
-    self, OVERWRITING, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all,
-    is_signalled, member, own, raw, samples, signal, size, wait_until,
+    self, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all, is_signalled,
+    member, own, raw, samples, signal, wait_until,
 };
-use metaxy_core::{
-    Access, Backend, DeleteOptions, ErrorKind, MetadataStore, ReadOptions, ResolveOptions,
-};
+use metaxy_core::{Access, Backend, DeleteOptions, ErrorKind, MetadataStore};
 use metaxy_sqlite::SqliteConfig;
 
 #[test]
@@ -60,44 +62,9 @@ fn store(config: SqliteConfig, access: Access) -> MetadataStore {
 
 #[test]
 fn readers_see_whole_writes_while_others_write() {
-    let writers = size("WRITERS", 4);
-    let (writes, rows, readers) = (size("WRITES", 20), size("ROWS", 50), size("READERS", 2));
-    let overwriters = size("OVERWRITERS", writers / 4);
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let start = Instant::now();
-    let mut lookers: Vec<Process> = (0..readers)
-        .map(|reader| Process::start(folder, format!("reader {reader} {rows}")))
-        .collect();
-    lookers.push(Process::start(folder, "worker"));
-    let numbers = (0..writers - overwriters).chain(OVERWRITING..OVERWRITING + overwriters);
-    let writing: Vec<Process> = numbers
-        .map(|writer| Process::start(folder, format!("writer {writer} {writes} {rows}")))
-        .collect();
-    println!("{}", finish_all(writing).join("\n"));
-    let written = start.elapsed();
-    signal(folder, "done");
-    println!("{}", finish_all(lookers).join("\n"));
-
-    let watch = look(folder, rows);
-    assert_eq!(watch.seen().len() as i64, writers * writes);
-    let stored = place(folder).stored_rows();
-    let current = place(folder).current().num_rows() as i64;
-    println!(
-        "{stored} rows ({current} current) of {writers} writers in {written:.1?}, {:.1?} in all",
-        start.elapsed()
-    );
-    assert_eq!(stored, writers * writes * rows);
-    let common = if overwriters > 0 { rows } else { 0 };
-    assert_eq!(
-        current,
-        (writers - overwriters) * writes * rows + common,
-        "each sample once"
-    );
-    let store = place(folder).store(Access::Read);
-    let rest =
-        block_on(store.resolve_update(&processes::derived(), ResolveOptions::default())).unwrap();
-    assert!(rest.is_empty(), "{:?}", rest.counts());
+    Crowd::sized(4, 20, 50, 2, 4).meet(&place(folder.path()));
+    check_integrity(&file(folder.path()));
 }
 
 #[test]
@@ -133,17 +100,10 @@ fn a_killed_writer_leaves_whole_writes_and_stops_nobody() {
     reader.finish();
 
     let watch = look(folder, rows);
-    let seen = |writer: i64| watch.seen().keys().filter(|(w, _)| *w == writer).count();
+    let seen = |writer| watch.writes_of(writer);
     assert_eq!(seen(100), 0, "the write that was never finished");
     assert_eq!((seen(0), seen(1)), (20, 20));
-    for victim in victims {
-        // The last write may have been committed but not acknowledged.
-        let (seen, told) = (seen(victim), acknowledged_of(folder, victim));
-        assert!(
-            seen == told || seen == told + 1,
-            "{seen} of {told} writes of {victim}"
-        );
-    }
+    assert_killed_in_time(&watch, folder, victims);
     assert_eq!(
         place(folder).stored_rows(),
         watch.seen().len() as i64 * rows
@@ -154,29 +114,11 @@ fn a_killed_writer_leaves_whole_writes_and_stops_nobody() {
 
 #[test]
 fn processes_that_make_the_store_at_once_all_succeed() {
-    let (processes, rounds, rows) = (OWN, 40, 5);
+    let rounds = 40;
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let creators: Vec<Process> = (0..processes)
-        .map(|process| {
-            let role = format!("creator {process} {processes} {rounds} {rows}");
-            Process::start(folder, role)
-        })
-        .collect();
-    finish_all(creators);
+    assert_made_at_once(&place(folder.path()), OWN, rounds, 5);
     for round in 0..rounds {
-        let folder = folder.join(format!("store-{round}"));
-        let store = place(&folder).store(Access::Read);
-        let count = |feature| {
-            let read = async {
-                let rows = store.read(&feature, ReadOptions::default()).await?;
-                rows.collect().await
-            };
-            block_on(read).unwrap().num_rows() as i64
-        };
-        assert_eq!(count(raw()), processes * rows);
-        assert!((0..processes).all(|process| count(own(process)) == rows));
-        check_integrity(&file(&folder));
+        check_integrity(&file(&folder.path().join(format!("store-{round}"))));
     }
 }
 
@@ -254,12 +196,7 @@ fn columns_are_added_while_others_write() {
 #[test]
 fn a_reader_of_a_missing_store_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let early = Process::start(folder, "early");
-    await_signal(folder, "told");
-    let store = place(folder).store(Access::Write);
-    block_on(store.write(&raw(), samples((1, 0), 5, Vec::new()))).unwrap();
-    assert!(early.finish().ends_with("5 rows found"));
+    assert_missing_store_is_told(&place(folder.path()));
 }
 
 #[test]
@@ -315,32 +252,8 @@ fn who_cannot_get_the_lock_is_told_so_and_writes_nothing() {
 
 #[test]
 fn who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all() {
-    let rows = 5;
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let dropper = Process::start(folder, format!("dropper 150 {rows}"));
-    let store = place(folder).store(Access::Read);
-    let (mut whole, mut none) = (0, 0);
-    while !is_signalled(folder, "done") {
-        block_on(store.has_feature(&raw(), false)).unwrap();
-        let read = async {
-            let found = store.read(&raw(), ReadOptions::default()).await?;
-            found.collect().await
-        };
-        match block_on(read) {
-            Ok(found) => {
-                assert_eq!(found.num_rows() as i64, rows);
-                whole += 1;
-            }
-            Err(error) => {
-                let gone = [ErrorKind::FeatureNotFound, ErrorKind::TableNotFound];
-                assert!(gone.contains(&error.kind()), "{error:?}");
-                assert!(error.hint().is_some(), "{error}");
-                none += 1;
-            }
-        }
-    }
-    dropper.finish();
+    let (whole, none) = assert_whole_or_dropped(&place(folder.path()), 150, 5);
     assert!(whole > 0 && none > 0, "{whole} reads of {none}");
 }
 
