@@ -149,7 +149,8 @@ fn log() {
     let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
     let (filter, refused) = match EnvFilter::try_new(&wanted) {
         Ok(filter) if !wanted.is_empty() => (filter, None),
-        outcome => (EnvFilter::new("warn"), outcome.err()),
+        // What a client of `metaxy mcp` got wrong is told to the client.
+        outcome => (EnvFilter::new("warn,rmcp=error"), outcome.err()),
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

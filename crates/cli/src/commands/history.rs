@@ -5,6 +5,9 @@ mod pushes;
 
 use metaxy_core::{Access, FeatureKey, Result};
 
+#[cfg(feature = "mcp")]
+pub(super) use self::pushes::document as pushes_document;
+
 use crate::args::History;
 use crate::project::Project;
 use crate::screen::Screen;

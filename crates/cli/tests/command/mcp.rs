@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::documented::assert_shape;
 use crate::support::{Folder, RAW};
 
 const TRANSCRIPT: &str = "video/transcript";
@@ -185,14 +186,15 @@ fn what_the_tools_answer() {
     );
 
     let history = client.answer("history", &json!({}));
-    let pushed = &history["pushed"][0];
+    assert_shape("metaxy history", 0, &history);
+    let pushed = &history["pushes"][0];
     assert_eq!(
         (&pushed["project"], &pushed["features"]),
         (&json!("films"), &json!(2))
     );
     assert_eq!(pushed["tags"]["commit"], "4f1c");
     assert_eq!(
-        client.answer("history", &json!({"project": "none"}))["pushed"],
+        client.answer("history", &json!({"project": "none"}))["pushes"],
         json!([])
     );
 

@@ -47,19 +47,10 @@ pub(super) async fn run(
     screen: &Screen,
 ) -> Result<()> {
     let wanted = project.config.project();
-    let mut pushes = pushes(&store.pushed_features().await?, wanted);
-    let total = pushes.len();
-    pushes.reverse();
-    pushes.truncate(args.limit.unwrap_or(usize::MAX));
     if args.format.view == View::Json {
-        let document = json!({
-            "store": store.name(),
-            "project": wanted,
-            "total": total,
-            "pushes": pushes.iter().map(Push::document).collect::<Vec<_>>(),
-        });
-        return screen.document(&document);
+        return screen.document(&document(store, wanted, args.limit).await?);
     }
+    let (pushes, total) = newest(store, wanted, args.limit).await?;
     if total == 0 {
         let of = wanted.map_or_else(String::new, |project| format!(" of project {project}"));
         return screen.line(format_args!(
@@ -73,6 +64,34 @@ pub(super) async fn run(
         0 => Ok(()),
         more => screen.note(format_args!("and {more} more before")),
     }
+}
+
+/// The document of the pushes.
+pub(crate) async fn document(
+    store: &MetadataStore,
+    project: Option<&str>,
+    limit: Option<usize>,
+) -> Result<Value> {
+    let (pushes, total) = newest(store, project, limit).await?;
+    Ok(json!({
+        "store": store.name(),
+        "project": project,
+        "total": total,
+        "pushes": pushes.iter().map(Push::document).collect::<Vec<_>>(),
+    }))
+}
+
+/// The newest pushes, and how many there are in all.
+async fn newest(
+    store: &MetadataStore,
+    project: Option<&str>,
+    limit: Option<usize>,
+) -> Result<(Vec<Push>, usize)> {
+    let mut pushes = pushes(&store.pushed_features().await?, project);
+    let total = pushes.len();
+    pushes.reverse();
+    pushes.truncate(limit.unwrap_or(usize::MAX));
+    Ok((pushes, total))
 }
 
 /// The pushes of one project, or of all, oldest first. `history` is in the order of time.

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::tools::{Given, MOST_ROWS};
 use crate::commands::describe::{FeatureFacts, graph_document};
+use crate::commands::history::pushes_document;
 use crate::commands::{list, resolve, status};
 use crate::frames::{Format, values};
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
 use crate::rows::first;
-use crate::screen::moment;
 
 /// How many rows a read gives that asks for no number.
 const ROWS: u64 = 20;
@@ -92,17 +92,9 @@ pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {
 }
 
 pub(super) async fn history(project: &Project, given: &Given) -> Result<Value> {
-    let store = project.open(Access::Read).await?;
-    let snapshots = store.snapshots(given.text("project")).await?;
-    let snapshots = snapshots.iter().map(|snapshot| {
-        let tags: Value = serde_json::from_str(&snapshot.tags).unwrap_or_default();
-        json!({
-            "project": snapshot.project,
-            "project_version": snapshot.project_version,
-            "recorded_at": moment(snapshot.recorded_at),
-            "features": snapshot.features,
-            "tags": tags,
-        })
-    });
-    Ok(json!({"pushed": snapshots.collect::<Vec<_>>()}))
+    let store = project.open_bare(Access::Read)?;
+    let wanted = given.text("project").or(project.config.project());
+    let limit = given.number("limit");
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    pushes_document(&store, wanted, limit).await
 }

@@ -117,12 +117,15 @@ pub(super) const TOOLS: &[Described] = &[
     },
     Described {
         name: "history",
-        words: "The graphs that were pushed to the store, newest first.",
-        takes: &[argument(
-            "project",
-            Kind::Text,
-            "Only graphs of this project.",
-        )],
+        words: "The graphs that were pushed to the store, newest first, and what each push changed.",
+        takes: &[
+            argument(
+                "project",
+                Kind::Text,
+                "Graphs of this project, instead of the configured one.",
+            ),
+            argument("limit", Kind::Number, "At most the newest so many."),
+        ],
     },
 ];
 
