@@ -127,7 +127,11 @@ impl Backend for PostgresBackend {
         self.run("read the catalog", |shared| async move {
             let mut session = shared.session().await?;
             let names = shared.names(&mut session).await?;
-            let found = catalog::table(&mut session, &names, &names.table(&table)).await?;
+            let found = match catalog::table(&mut session, &names, &names.table(&table)).await {
+                // It was dropped between two looks.
+                Err(failure) if failure.is_of_a_missing_table() => None,
+                found => found?,
+            };
             session.release();
             Ok(found.map(|found| found.schema))
         })
@@ -139,7 +143,11 @@ impl Backend for PostgresBackend {
         self.run("look for rows", |shared| async move {
             let mut session = shared.session().await?;
             let names = shared.names(&mut session).await?;
-            let found = catalog::has_rows(&mut session, &names, &names.table(&table)).await?;
+            let found = match catalog::has_rows(&mut session, &names, &names.table(&table)).await {
+                // It was dropped between two looks.
+                Err(failure) if failure.is_of_a_missing_table() => false,
+                found => found?,
+            };
             session.release();
             Ok(found)
         })

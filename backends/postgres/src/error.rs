@@ -32,6 +32,11 @@ impl Failure {
         }
     }
 
+    /// Whether a table that was there a moment ago is not any more.
+    pub(crate) fn is_of_a_missing_table(&self) -> bool {
+        self.code().is_some_and(|code| code == "42P01")
+    }
+
     /// Whether the connection was lost, so that nobody knows what became of the last statement.
     pub(crate) fn is_lost(&self) -> bool {
         matches!(self, Self::Sqlx(error) if is_lost(error))

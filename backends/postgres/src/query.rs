@@ -205,7 +205,7 @@ async fn work_off(
             "DECLARE {cursor} BINARY NO SCROLL CURSOR FOR {sql}"
         ))
         .await
-        .map_err(|failure| refused(&sql, failure))?;
+        .map_err(|failure| refused(&job.split.server, dialect, &sql, failure))?;
     let mut decoder = Decoder::new(job.split.server.schema())?;
     let mut left = job.split.limit;
     let mut loaded = 0;
@@ -255,7 +255,7 @@ async fn stream(
     let mut left = whole.limit;
     let connection = session.connection()?;
     let rows = connection.copy_out_raw(&copy).await;
-    let mut rows = rows.map_err(|error| refused(&sql, error.into()))?;
+    let mut rows = rows.map_err(|error| refused(&whole.server, dialect, &sql, error.into()))?;
     while let Some(bytes) = rows.try_next().await? {
         decoder.push(&bytes)?;
         if decoder.rows() >= BATCH && left != Some(0) {
@@ -293,17 +293,26 @@ fn limited(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
     batch.slice(0, rows)
 }
 
-/// Why a statement is not run; one that the server does not understand is a mistake of ours.
-fn refused(sql: &str, failure: Failure) -> Failure {
-    match failure.code() {
-        Some(code) if code.starts_with("42") && code != "42501" => {
-            let text = match failure {
-                Failure::Sqlx(error) => error.to_string(),
-                Failure::Other(error) => return error.into(),
-            };
-            let problem = format!("PostgreSQL refused a plan: {text}: {sql}");
-            Error::new(ErrorKind::Internal, problem).into()
+/// Why a statement is not run. A table may have been dropped since it was looked up; else what the server does not understand is a mistake
+/// of ours.
+fn refused(relation: &Relation, dialect: &PostgresDialect, sql: &str, failure: Failure) -> Failure {
+    let is_gone = failure.is_of_a_missing_table();
+    let code = failure.code().unwrap_or_default();
+    let error = match failure {
+        Failure::Sqlx(error) if code.starts_with("42") && code != "42501" => error,
+        other => return other,
+    };
+    let text = error.to_string();
+    if is_gone {
+        let mut tables = Vec::new();
+        relation.scans(&mut |scan, _| tables.push(&scan.table));
+        let named = tables
+            .iter()
+            .find(|table| text.contains(&dialect.names.table(table)));
+        if let Some(table) = named.or(tables.first()) {
+            return table_is_gone(table).into();
         }
-        _ => failure,
     }
+    let problem = format!("PostgreSQL refused a plan: {text}: {sql}");
+    Error::new(ErrorKind::Internal, problem).into()
 }
