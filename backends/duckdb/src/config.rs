@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions};
+use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -160,12 +160,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "[]",
         "Extensions to load, by name or as `{ name, repository, init_sql }`. They must be installed: nothing is downloaded.",
     ),
-    OptionDoc::new(
-        "table_prefix",
-        "text",
-        "\"\"",
-        "What the names of feature tables start with.",
-    ),
+    TABLE_PREFIX,
     OptionDoc::new(
         "storage_version",
         "text",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::OptionDoc;
+use metaxy_core::config::{OptionDoc, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -327,12 +327,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "the first of the role's `search_path` that exists",
         "The schema of the tables; made by the first write if it is missing.",
     ),
-    OptionDoc::new(
-        "table_prefix",
-        "text",
-        "\"\"",
-        "What the names of feature tables start with.",
-    ),
+    TABLE_PREFIX,
     OptionDoc::new(
         "pool_size",
         "whole number",

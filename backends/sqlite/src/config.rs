@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, REQUIRED};
+use metaxy_core::config::{OptionDoc, REQUIRED, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 
 use crate::SqliteBackend;
@@ -93,12 +93,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         REQUIRED,
         "The file, relative to the configuration file. `:memory:` is a temporary file that is gone with the store.",
     ),
-    OptionDoc::new(
-        "table_prefix",
-        "text",
-        "\"\"",
-        "What the names of feature tables start with.",
-    ),
+    TABLE_PREFIX,
     OptionDoc::new(
         "lock_timeout",
         "duration",

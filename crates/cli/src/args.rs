@@ -8,6 +8,7 @@ mod graph;
 mod history;
 mod mcp;
 mod metadata;
+mod question;
 mod shell;
 mod status;
 
@@ -32,6 +33,7 @@ pub(crate) use mcp::Mcp;
 pub(crate) use metadata::{
     Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
 };
+pub(crate) use question::Question;
 pub(crate) use shell::{Completions, ManPages};
 pub(crate) use status::Status;
 
@@ -164,15 +166,8 @@ pub(crate) struct Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
-    /// The feature.
-    #[arg(value_name = "FEATURE")]
-    pub(crate) feature: String,
-    /// The samples that should be there, instead of what upstream asks for. A feature without upstream needs them.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) samples: Option<PathBuf>,
-    /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
-    pub(crate) samples_format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) question: Question,
     /// Which rows: new, stale, orphaned, or all. Rows of several parts get a column `metaxy_part`, which `metaxy write`
     /// drops. [default: new,stale; a terminal shows all]
     #[arg(
@@ -185,12 +180,6 @@ pub(crate) struct Resolve {
     /// Only count.
     #[arg(long, conflicts_with = "output")]
     pub(crate) count: bool,
-    /// Look only at samples for which this holds, in every feature. May be repeated.
-    #[arg(long = "filter", value_name = "SQL")]
-    pub(crate) filters: Vec<String>,
-    /// Stored samples for which this holds are stale, whatever upstream says. May be repeated.
-    #[arg(long, value_name = "SQL")]
-    pub(crate) stale_if: Vec<String>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

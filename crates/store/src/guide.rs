@@ -29,6 +29,8 @@ pub mod stores {}
 #[doc = include_str!("../guide/configuration.md")]
 pub mod configuration {}
 
+// Parts of files, which a test holds to the files.
+#[allow(rustdoc::invalid_rust_codeblocks)]
 #[doc = include_str!("../guide/write-a-backend.md")]
 pub mod write_a_backend {}
 

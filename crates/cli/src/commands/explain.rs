@@ -1,23 +1,17 @@
 //! `metaxy explain`.
 
 use metaxy_core::backend::Explanation;
-use metaxy_core::{Access, ResolveOptions, Result};
+use metaxy_core::{Access, Result};
 use serde_json::json;
 
-use super::resolve::samples_of;
+use super::resolve::asked;
 use crate::args::{Explain, View};
-use crate::project::{Project, feature, filters};
+use crate::project::Project;
 use crate::screen::Screen;
 
 pub(super) async fn run(project: &Project, args: Explain, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
-    let feature = feature(&store, &args.feature)?;
-    let mut options = ResolveOptions::default()
-        .with_global_filters(filters(&args.filters)?)
-        .with_staleness_predicates(filters(&args.stale_if)?);
-    let samples = args.samples.as_deref();
-    options.samples = samples_of(&store, &feature, samples, args.samples_format).await?;
-    let increment = store.resolve_lazy(&feature, options).await?;
+    let (feature, increment) = asked(&store, &args.question).await?;
     let plan = increment.plan().relation().to_string();
     let explained = increment.explain().await?;
     match args.format.view {

@@ -1,12 +1,15 @@
 //! `metaxy resolve`.
 
+use std::path::Path;
+
 use metaxy_core::plan::Part;
 use metaxy_core::store::{Counts, LazyIncrement};
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
-
+use metaxy_core::{
+    Access, Error, ErrorKind, FeatureKey, Frame, MetadataStore, ResolveOptions, Result,
+};
 use serde_json::{Value, json};
 
-use crate::args::{self, Layout, Resolve};
+use crate::args::{self, Layout, Question, Resolve};
 use crate::frames::Format;
 use crate::listing::Listing;
 use crate::preview::Preview;
@@ -19,15 +22,9 @@ const SHOWN: usize = 5;
 
 pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
-    let feature = feature(&store, &args.feature)?;
-    let mut options = ResolveOptions::default()
-        .with_global_filters(filters(&args.filters)?)
-        .with_staleness_predicates(filters(&args.stale_if)?);
     let format = args.output.format;
     let destination = Destination::choose(args.output, screen)?;
-    let samples = args.samples.as_deref();
-    options.samples = samples_of(&store, &feature, samples, args.samples_format).await?;
-    let increment = store.resolve_lazy(&feature, options).await?;
+    let (feature, increment) = asked(&store, &args.question).await?;
     if args.count {
         let counts = increment.counts().await?;
         return match format {
@@ -63,13 +60,28 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     }
 }
 
+/// The feature that is asked about, and what a resolve of it is to compute.
+pub(super) async fn asked(
+    store: &MetadataStore,
+    question: &Question,
+) -> Result<(FeatureKey, LazyIncrement)> {
+    let feature = feature(store, &question.feature)?;
+    let mut options = ResolveOptions::default()
+        .with_global_filters(filters(&question.filters)?)
+        .with_staleness_predicates(filters(&question.stale_if)?);
+    let samples = question.samples.as_deref();
+    options.samples = samples_of(store, &feature, samples, question.samples_format).await?;
+    let increment = store.resolve_lazy(&feature, options).await?;
+    Ok((feature, increment))
+}
+
 /// The samples that should be there, from a file.
 pub(super) async fn samples_of(
     store: &MetadataStore,
     feature: &FeatureKey,
-    file: Option<&std::path::Path>,
+    file: Option<&Path>,
     format: Option<Format>,
-) -> Result<Option<metaxy_core::Frame>> {
+) -> Result<Option<Frame>> {
     match file {
         Some(file) => {
             let samples = Incoming::open(store, feature, file, format).await?;

@@ -36,6 +36,14 @@ impl OptionDoc {
     }
 }
 
+/// An option of stores that keep tables beside others.
+pub const TABLE_PREFIX: OptionDoc = OptionDoc::new(
+    "table_prefix",
+    "text",
+    "\"\"",
+    "What the names of feature tables start with.",
+);
+
 /// The settings of `metaxy.toml`, outside of the stores. A key that is not here is refused.
 pub const SETTINGS: &[OptionDoc] = &[
     OptionDoc::new(
