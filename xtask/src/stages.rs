@@ -120,7 +120,7 @@ fn all() -> Result<Vec<Stage>, String> {
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
         ),
-        Stage::cargo("tests", "test --workspace --all-features"),
+        Stage::cargo("tests", "test --workspace --all-features --no-fail-fast"),
         Stage::cargo(
             "derive",
             "test --package metaxy-store --features derive --test derive",
