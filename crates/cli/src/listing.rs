@@ -293,7 +293,8 @@ impl Grid {
         // Three spaces between columns; two where room is short.
         let is_too_wide = |gap: usize| {
             let width = widths.iter().sum::<usize>() + gap * last;
-            screen.width.is_some_and(|limit| width > limit)
+            // The last character of a line is left free.
+            screen.width.is_some_and(|limit| width >= limit)
         };
         let gap = if is_too_wide(3) { 2 } else { 3 };
         let is_short = is_too_wide(gap);
@@ -365,15 +366,17 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_a_ruled_table_that_fits() {
-        let text = listing().table().render(&screen(Some(40)));
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "feature   samples   what to do");
-        assert!(lines[1].chars().all(|c| c == '─'), "{text}");
-        assert!(
-            lines.iter().all(|line| line.chars().count() <= 40),
-            "{text}"
-        );
-        assert_eq!(lines.len(), 5, "one cell takes two lines: {text}");
+        // Columns are nearer to each other before a cell takes two lines.
+        for (width, gap, lines) in [(60, "   ", 4), (42, "  ", 4), (41, "  ", 4), (40, "  ", 5)] {
+            let text = listing().table().render(&screen(Some(width)));
+            let told: Vec<&str> = text.lines().collect();
+            let header = ["feature", "samples", "what to do"].join(gap);
+            assert_eq!(told[0], header, "{width}");
+            assert!(told[1].chars().all(|c| c == '─'), "{text}");
+            let fits = told.iter().all(|line| line.chars().count() <= width);
+            assert!(fits, "{width}: {text}");
+            assert_eq!(told.len(), lines, "{width}: {text}");
+        }
     }
 
     #[test]
