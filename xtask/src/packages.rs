@@ -1,18 +1,10 @@
 //! Programs that tests need and that no crate brings.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-/// The variable that names a browser in the place of the one that is found.
-const BROWSER: &str = "METAXY_TEST_BROWSER";
-/// Under these names Chromium and its kin are installed.
-const BROWSERS: [&str; 5] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-];
+/// As the tests that open one look for it.
+#[path = "../../crates/cli/tests/command/browser/found.rs"]
+mod found;
 
 /// Installs a package of the system.
 pub(crate) fn install(package: &str) -> Result<(), String> {
@@ -33,23 +25,13 @@ pub(crate) fn install(package: &str) -> Result<(), String> {
 
 /// Makes sure that there is a browser, in which the page of a graph is opened. Where none is installed, Chromium is, if that can be done.
 pub(crate) fn ensure_browser() -> Result<(), String> {
-    if browser().is_none() {
+    if found::browser().is_none() {
         install("chromium")?;
     }
-    let browser = browser().ok_or_else(|| {
-        format!("no Chromium is installed: install one, or set {BROWSER} to its path")
+    let browser = found::browser().ok_or_else(|| {
+        let variable = found::VARIABLE;
+        format!("no Chromium is installed: install one, or set {variable} to its path")
     })?;
     println!("{}", browser.display());
     Ok(())
-}
-
-fn browser() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os(BROWSER) {
-        return Some(named.into());
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    BROWSERS
-        .iter()
-        .flat_map(|name| std::env::split_paths(&folders).map(move |folder| folder.join(name)))
-        .find(|path| path.is_file())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, TABLE_PREFIX};
+use metaxy_core::config::{LOCK_TIMEOUT, OptionDoc, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -346,12 +346,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "0",
         "How long a statement may take; 0: as long as it needs.",
     ),
-    OptionDoc::new(
-        "lock_timeout",
-        "duration",
-        "\"30s\"",
-        "How long a writer waits for another.",
-    ),
+    LOCK_TIMEOUT,
     OptionDoc::new(
         "work_memory",
         "whole number",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, REQUIRED, TABLE_PREFIX};
+use metaxy_core::config::{LOCK_TIMEOUT, OptionDoc, REQUIRED, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 
 use crate::SqliteBackend;
@@ -94,12 +94,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "The file, relative to the configuration file. `:memory:` is a temporary file that is gone with the store.",
     ),
     TABLE_PREFIX,
-    OptionDoc::new(
-        "lock_timeout",
-        "duration",
-        "\"30s\"",
-        "How long a writer waits for another.",
-    ),
+    LOCK_TIMEOUT,
     OptionDoc::new(
         "synchronous",
         "`full` or `normal`",

@@ -53,35 +53,33 @@ impl Outcome {
 /// Does what was typed. `features` are those of the program itself.
 pub(crate) async fn run(cli: Cli, features: Option<Features>) -> Result<Outcome> {
     let screen = Screen::stdout();
-    match without_project(&cli, &screen).await {
-        Some(done) => done.map(|()| Outcome::Done),
-        None => {
-            let project = Project::load(cli.global)?.with_features(features)?;
-            on_project(project, cli.command, &screen).await
-        }
+    if without_project(&cli, &screen).await? {
+        return Ok(Outcome::Done);
     }
+    let project = Project::load(cli.global)?.with_features(features)?;
+    on_project(project, cli.command, &screen).await
 }
 
-/// Does what needs no project; `None` for all else.
-async fn without_project(cli: &Cli, screen: &Screen) -> Option<Result<()>> {
-    let done = match &cli.command {
-        Command::Init(args) => match without_store("init", &cli.global) {
-            Ok(()) => init::run(args, cli.global.project.as_deref(), screen),
-            Err(error) => Err(error),
-        },
-        Command::Demo(args) => match without_store("demo", &cli.global) {
-            Ok(()) => demo::run(args, screen).await,
-            Err(error) => Err(error),
-        },
-        Command::Completions(args) => shell::completions(args, screen),
-        Command::Man(args) => shell::man(args, screen),
+/// Does what needs no project, and says whether it was that.
+async fn without_project(cli: &Cli, screen: &Screen) -> Result<bool> {
+    match &cli.command {
+        Command::Init(args) => {
+            without_store("init", &cli.global)?;
+            init::run(args, cli.global.project.as_deref(), screen)?;
+        }
+        Command::Demo(args) => {
+            without_store("demo", &cli.global)?;
+            demo::run(args, screen).await?;
+        }
+        Command::Completions(args) => shell::completions(args, screen)?,
+        Command::Man(args) => shell::man(args, screen)?,
         Command::List(List {
             what: Listed::Backends,
             format,
-        }) => list::backends().and_then(|backends| backends.show(screen, format.frame())),
-        _ => return None,
-    };
-    Some(done)
+        }) => list::backends()?.show(screen, format.frame())?,
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 async fn on_project(project: Project, command: Command, screen: &Screen) -> Result<Outcome> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::format::ViewFormat;
@@ -29,38 +30,44 @@ pub(crate) struct GraphDiff {
 }
 
 /// What a difference is shown as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DiffFormat {
     /// One part for each feature, as text.
     Plain,
-    /// One JSON document.
-    Json,
-    /// A drawing of boxes and lines of characters.
-    Terminal,
-    /// A Mermaid flowchart.
-    Mermaid,
-    /// Graphviz's language.
-    #[value(alias = "graphviz")]
-    Dot,
-    /// A picture.
-    Svg,
-    /// A page to look around in.
-    Html,
+    /// One JSON document, or both graphs as one drawing.
+    Drawn(Picture),
+}
+
+impl ValueEnum for DiffFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Plain,
+            Self::Drawn(Picture::Json),
+            Self::Drawn(Picture::Terminal),
+            Self::Drawn(Picture::Mermaid),
+            Self::Drawn(Picture::Dot),
+            Self::Drawn(Picture::Svg),
+            Self::Drawn(Picture::Html),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Plain => {
+                Some(PossibleValue::new("plain").help("One part for each feature, as text"))
+            }
+            Self::Drawn(picture) => picture.to_possible_value(),
+        }
+    }
 }
 
 impl GraphDiff {
     pub(crate) fn format(&self) -> DiffFormat {
-        if let Some(format) = self.format {
-            return format;
-        }
-        match self.drawing(None).picture() {
-            Picture::Terminal => DiffFormat::Plain,
-            Picture::Json => DiffFormat::Json,
-            Picture::Mermaid => DiffFormat::Mermaid,
-            Picture::Dot => DiffFormat::Dot,
-            Picture::Svg => DiffFormat::Svg,
-            Picture::Html => DiffFormat::Html,
-        }
+        self.format
+            .unwrap_or_else(|| match self.drawing(None).picture() {
+                Picture::Terminal => DiffFormat::Plain,
+                picture => DiffFormat::Drawn(picture),
+            })
     }
 
     /// How a drawing of it is made.

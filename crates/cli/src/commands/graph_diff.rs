@@ -56,16 +56,12 @@ pub(super) async fn run(project: &Project, args: &Arguments, screen: &Screen) ->
         DiffFormat::Plain => {
             return put(args, screen, |style| plain::text(&difference, style));
         }
-        DiffFormat::Json => {
+        DiffFormat::Drawn(Picture::Json) => {
             return put(args, screen, |_| {
                 format!("{:#}\n", document::document(&difference))
             });
         }
-        DiffFormat::Terminal => Picture::Terminal,
-        DiffFormat::Mermaid => Picture::Mermaid,
-        DiffFormat::Dot => Picture::Dot,
-        DiffFormat::Svg => Picture::Svg,
-        DiffFormat::Html => Picture::Html,
+        DiffFormat::Drawn(picture) => picture,
     };
     let view = drawing::view(&difference)?;
     show(&view, &args.drawing(Some(picture)), screen)

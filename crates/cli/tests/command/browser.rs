@@ -5,16 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The variable that names a browser in the place of the one that is found.
-const BROWSER: &str = "METAXY_TEST_BROWSER";
-/// Under these names Chromium and its kin are installed.
-const NAMES: [&str; 5] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-];
+mod found;
 
 /// What a script makes of a page that was opened from a file, after the page has set itself up. The script is the body of an
 /// async function; what it returns is JSON.
@@ -81,18 +72,11 @@ pub(crate) fn dump(page: &Path, fragment: &str) -> String {
 }
 
 fn browser() -> PathBuf {
-    if let Some(named) = std::env::var_os(BROWSER) {
-        return named.into();
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = NAMES
-        .iter()
-        .flat_map(|name| std::env::split_paths(&folders).map(move |folder| folder.join(name)))
-        .find(|path| path.is_file());
-    found.unwrap_or_else(|| {
+    found::browser().unwrap_or_else(|| {
         panic!(
-            "no Chromium is installed, and the page of a graph cannot be tested without: `apt-get install chromium`, or set {BROWSER} to the \
-             path of one"
+            "no Chromium is installed, and the page of a graph cannot be tested without: `apt-get install chromium`, or set {} to the \
+             path of one",
+            found::VARIABLE
         )
     })
 }

@@ -100,15 +100,7 @@ fn rows_from_elsewhere_are_frames() {
     assert!(error.contains("--samples FILE"), "{error}");
 
     let folder = Folder::with_raw();
-    let own = folder
-        .text("metaxy.toml")
-        .replace(".metaxy/dev.db", "mine.db");
-    let own = own.replace(
-        "hash_algorithm",
-        "fallback_stores = [\"prod\"]\nhash_algorithm",
-    );
-    let prod = "[stores.prod]\ntype = \"sqlite\"\ndatabase = \".metaxy/dev.db\"\nhash_algorithm = \"xxhash64\"\n";
-    folder.write("chain.toml", &(own + prod));
+    folder.put_in_front("chain.toml");
     let said = document(
         &folder,
         &["--config-file", "chain.toml", "explain", TRANSCRIPT],

@@ -154,15 +154,7 @@ fn the_first_rows_of_each_part() {
 #[test]
 fn fallback_stores_count_or_do_not() {
     let folder = Folder::with_raw();
-    let own = folder
-        .text("metaxy.toml")
-        .replace(".metaxy/dev.db", "mine.db");
-    let own = own.replace(
-        "hash_algorithm",
-        "fallback_stores = [\"prod\"]\nhash_algorithm",
-    );
-    let prod = "[stores.prod]\ntype = \"sqlite\"\ndatabase = \".metaxy/dev.db\"\nhash_algorithm = \"xxhash64\"\n";
-    folder.write("chain.toml", &(own + prod));
+    folder.put_in_front("chain.toml");
     let row = |more: &[&str]| {
         let args = [
             &["--config-file", "chain.toml", "status", "--format", "json"],

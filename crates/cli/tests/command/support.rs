@@ -26,6 +26,19 @@ impl Folder {
         folder
     }
 
+    /// Writes a configuration in which an empty store stands in front of the project's own, which is called `prod` there.
+    pub(crate) fn put_in_front(&self, name: &str) {
+        let own = self
+            .text("metaxy.toml")
+            .replace(".metaxy/dev.db", "mine.db");
+        let own = own.replace(
+            "hash_algorithm",
+            "fallback_stores = [\"prod\"]\nhash_algorithm",
+        );
+        let prod = "[stores.prod]\ntype = \"sqlite\"\ndatabase = \".metaxy/dev.db\"\nhash_algorithm = \"xxhash64\"\n";
+        self.write(name, &(own + prod));
+    }
+
     /// A project whose root feature has the samples [`RAW`].
     pub(crate) fn with_raw() -> Self {
         let folder = Self::project();

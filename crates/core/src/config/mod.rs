@@ -36,7 +36,7 @@ pub use options::StoreOptions;
 pub use origin::Origin;
 pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};
-pub use reference::{OptionDoc, REQUIRED, SETTINGS, TABLE_PREFIX};
+pub use reference::{LOCK_TIMEOUT, OptionDoc, REQUIRED, SETTINGS, TABLE_PREFIX};
 pub use selection::FeatureSelection;
 pub use store::{CommonStoreOptions, StoreConfig, VersioningEngine};
 

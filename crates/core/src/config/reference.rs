@@ -44,6 +44,14 @@ pub const TABLE_PREFIX: OptionDoc = OptionDoc::new(
     "What the names of feature tables start with.",
 );
 
+/// An option of stores whose writers take turns.
+pub const LOCK_TIMEOUT: OptionDoc = OptionDoc::new(
+    "lock_timeout",
+    "duration",
+    "\"30s\"",
+    "How long a writer waits for another.",
+);
+
 /// The settings of `metaxy.toml`, outside of the stores. A key that is not here is refused.
 pub const SETTINGS: &[OptionDoc] = &[
     OptionDoc::new(
