@@ -28,6 +28,7 @@
 //!     Suite::main(stores)
 //! }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bed;
 pub mod cases;

@@ -25,17 +25,6 @@ pub(crate) struct Arguments {
     update: bool,
 }
 
-impl Arguments {
-    /// All examples with this command.
-    pub(crate) fn with(metaxy: PathBuf) -> Self {
-        Self {
-            names: Vec::new(),
-            metaxy: Some(metaxy),
-            update: false,
-        }
-    }
-}
-
 /// Runs the examples, prints each with its duration, and says whether all is well.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let examples = examples(&root().join("examples"), &arguments.names)?;

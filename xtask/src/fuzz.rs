@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::root;
-use crate::stages::{cargo, target_directory};
+use crate::stages::target_directory;
+use crate::{root, tools};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -17,23 +17,45 @@ pub(crate) struct Arguments {
     /// How long each target runs, in seconds.
     #[arg(long, value_name = "N", default_value_t = SECONDS)]
     seconds: u64,
+    /// What watches over memory meanwhile.
+    #[arg(long, value_enum, default_value = "none")]
+    sanitizer: Sanitizer,
 }
 
 /// How long each target runs where nobody says otherwise.
 const SECONDS: u64 = 10;
 
-/// The code is safe Rust, so that an address sanitizer would find nothing, and it needs a nightly compiler. By itself the tool
-/// builds in one unit per crate, which takes longer than a short run gains by it.
-const BUILD: &[&str] = &["--sanitizer", "none", "--codegen-units", "16"];
+/// By itself the tool builds in one unit per crate, which takes longer than a short run gains by it.
+const UNITS: &[&str] = &["--codegen-units", "16"];
 
 /// One input may take so many seconds, and so many megabytes. Both are far beyond what any takes.
 const LIMITS: &[&str] = &["-timeout=10", "-rss_limit_mb=2048"];
 
-impl Default for Arguments {
-    fn default() -> Self {
+impl Arguments {
+    /// Every target for so many seconds.
+    pub(crate) fn under_address_sanitizer(seconds: u64) -> Self {
         Self {
             only: Vec::new(),
-            seconds: SECONDS,
+            seconds,
+            sanitizer: Sanitizer::Address,
+        }
+    }
+}
+
+/// What watches over memory while a target runs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sanitizer {
+    /// Nothing: quick to build and to run.
+    None,
+    /// AddressSanitizer, which a stable compiler brings, too, and uses if asked so.
+    Address,
+}
+
+impl Sanitizer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Address => "address",
         }
     }
 }
@@ -41,7 +63,7 @@ impl Default for Arguments {
 /// Builds the targets, runs each, prints what came of it, and says whether none crashed.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let targets = targets(&arguments.only)?;
-    let tool = Tool::find_or_install()?;
+    let tool = Tool::find_or_install(arguments.sanitizer)?;
     tool.build(&targets)?;
     let mut all_well = true;
     for target in &targets {
@@ -57,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 }
 
 /// The names of the targets, all of them or those that are asked for.
-fn targets(only: &[String]) -> Result<Vec<String>, String> {
+pub(crate) fn targets(only: &[String]) -> Result<Vec<String>, String> {
     let directory = root().join("fuzz").join("fuzz_targets");
     let mut known = Vec::new();
     for entry in fs::read_dir(&directory).map_err(|e| about(&directory, &e))? {
@@ -79,35 +101,30 @@ fn targets(only: &[String]) -> Result<Vec<String>, String> {
 /// The program `cargo-fuzz`, and where it builds.
 struct Tool {
     program: PathBuf,
+    sanitizer: Sanitizer,
     target_directory: PathBuf,
 }
 
 impl Tool {
-    /// The one on the path or, failing that, the one below the target directory, installed if it is not there.
-    fn find_or_install() -> Result<Self, String> {
-        let target_directory = target_directory()?;
-        let tools = target_directory.join("tools");
-        let installed = tools
-            .join("bin")
-            .join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
-        let on_path = Command::new("cargo-fuzz").arg("--version").output();
-        let program = if on_path.is_ok_and(|output| output.status.success()) {
-            PathBuf::from("cargo-fuzz")
-        } else {
-            if !installed.is_file() {
-                install(&tools)?;
-            }
-            installed
+    fn find_or_install(sanitizer: Sanitizer) -> Result<Self, String> {
+        let folder = match sanitizer {
+            Sanitizer::None => "fuzz",
+            Sanitizer::Address => "fuzz-address",
         };
         Ok(Self {
-            program,
-            target_directory: target_directory.join("fuzz"),
+            program: tools::find_or_install("fuzz", "^0.13.2")?,
+            sanitizer,
+            target_directory: target_directory()?.join(folder),
         })
     }
 
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(root()).arg(verb).args(BUILD);
+        command.current_dir(root()).arg(verb).args(UNITS);
+        command.args(["--sanitizer", self.sanitizer.name()]);
+        if self.sanitizer != Sanitizer::None {
+            command.env("RUSTC_BOOTSTRAP", "1");
+        }
         command.arg("--target-dir").arg(&self.target_directory);
         command
     }
@@ -154,9 +171,10 @@ impl Tool {
         let program = self.program.display();
         match &crash.input {
             Some(input) => format!(
-                "{}\nTo see it again: {program} run {} --target-dir {} {target} {input}",
+                "{}\nTo see it again: {program} run {} --sanitizer {} --target-dir {} {target} {input}",
                 crash.log,
-                BUILD.join(" "),
+                UNITS.join(" "),
+                self.sanitizer.name(),
                 self.target_directory.display()
             ),
             // Nothing can be written when the stack is used up; the sanitizer has a stack of its own for that.
@@ -166,22 +184,6 @@ impl Tool {
                 crash.log
             ),
         }
-    }
-}
-
-fn install(tools: &Path) -> Result<(), String> {
-    println!("installing cargo-fuzz into {}", tools.display());
-    let mut command = cargo();
-    // Building it takes longer than it ever runs.
-    command.args(["install", "cargo-fuzz", "--version", "^0.13.2"]);
-    command.args(["--locked", "--debug", "--root"]);
-    let status = command
-        .arg(tools)
-        .status()
-        .map_err(|e| format!("cargo cannot be started: {e}"))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err("cargo-fuzz cannot be installed".into()),
     }
 }
 

@@ -2,18 +2,25 @@
 
 mod bench;
 mod command;
+mod deny;
 mod examples;
+mod features;
 mod fuzz;
 mod golden;
 mod interop;
 mod memory;
+mod outcomes;
 mod packages;
 mod pipe;
+mod programs;
 mod rebuild;
 mod reference;
 mod servers;
+mod soak;
 mod stages;
 mod stores;
+mod together;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -48,7 +55,9 @@ enum Command {
     Pipe(pipe::Arguments),
     /// Check that the configuration reference is what the code says, or write it anew.
     Reference(reference::Arguments),
-    /// Run every check of the workspace, one stage after the other.
+    /// Do what is worth hours, for as long as you say: laws, processes, fuzzing, sanitizers.
+    Soak(soak::Arguments),
+    /// Run every check of the workspace.
     Test(stages::Arguments),
 }
 
@@ -62,6 +71,7 @@ fn main() -> ExitCode {
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Pipe(arguments) => pipe::run(&arguments),
         Command::Reference(arguments) => reference::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => stages::run(&arguments),
     };
     match success {

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: every check of the workspace, one stage after the other.
+//! `cargo xtask test`: every check of the workspace. What needs cargo is done one after the other; then the programs that were built run, several
+//! at a time.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +8,10 @@ use std::time::Instant;
 use clap::Args;
 use metaxy_store::json::Json;
 
-use crate::{command, examples, fuzz, packages, rebuild, root, servers};
+use crate::outcomes::{LastTime, Outcome, Tests, report};
+use crate::programs::Built;
+use crate::together::{self, Job};
+use crate::{deny, features, packages, rebuild, root, servers};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
@@ -20,15 +24,21 @@ const NOT_ALONE_ELSEWHERE: &[&str] = &["delta", "polars"];
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Run only the stages whose name starts so, such as `clippy` or `golden`.
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    /// Run only the checks whose name starts so, such as `clippy`, `golden` or `tests metaxy-delta`.
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     only: Vec<String>,
     /// Stop at the first stage that fails.
     #[arg(long)]
     fail_fast: bool,
+    /// How many programs of tests run at a time [default: one more than there are processors, as some wait].
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// List the checks, and run none.
+    #[arg(long)]
+    list: bool,
 }
 
-/// One check.
+/// A check that the others wait for: it uses cargo, which does one thing at a time.
 struct Stage {
     name: String,
     work: Work,
@@ -37,103 +47,137 @@ struct Stage {
 enum Work {
     /// Cargo with these arguments, and one variable of the environment.
     Cargo(Vec<String>, Option<(&'static str, &'static str)>),
-    /// This program with these arguments and every store, as the stage `tests` has built it: any other selection of packages would
-    /// build the engines once more, with features that differ a little.
-    Own(Vec<String>),
     /// A server for the stores that live on one.
     Server,
     /// A browser for the page of a graph.
     Browser,
-    /// Every fuzz target, briefly.
-    Fuzz,
-    /// Every example, with the command as the stage `tests` has built it.
-    Examples,
+    /// Licences and sources of what is depended on.
+    Deny,
+    /// The Cargo features of what is installed beside those of what is tested.
+    Features,
 }
 
-/// Runs the stages, prints each with its duration, and says whether all is well.
+/// A selection of packages and features, whose tests are built together.
+struct Selection {
+    /// What its tests are called: `tests`, or `installed sqlite`.
+    name: String,
+    /// What cargo is told.
+    arguments: Vec<String>,
+}
+
+/// Runs the checks, prints each with its duration, and says whether all is well.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
-    let mut stages = all()?;
-    if !arguments.only.is_empty() {
-        stages.retain(|stage| {
-            arguments
-                .only
+    let start = Instant::now();
+    let wanted = |name: &str| {
+        let only = &arguments.only;
+        only.is_empty() || only.iter().any(|only| name.starts_with(only.as_str()))
+    };
+    // A selection is built for one of its programs as well, of which only cargo knows the names.
+    let built_for = |name: &str| {
+        let only = &arguments.only;
+        wanted(name)
+            || only
                 .iter()
-                .any(|only| stage.name.starts_with(only.as_str()))
-        });
+                .any(|only| only.starts_with(&format!("{name} ")))
+    };
+    let stages = stages()?;
+    if arguments.list {
+        stages.iter().for_each(|stage| println!("{}", stage.name));
+        selections()
+            .iter()
+            .for_each(|selection| println!("{} …", selection.name));
+        own().iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(true);
     }
-    let total = stages.len();
     let mut outcomes = Vec::new();
-    for (index, stage) in stages.into_iter().enumerate() {
-        println!("=== {}/{total} {}", index + 1, stage.name);
-        let start = Instant::now();
-        let passed = match stage.work.run() {
-            Ok(passed) => passed,
-            Err(why) => {
-                println!("{why}");
-                false
-            }
-        };
-        let word = if passed { "passed" } else { "FAILED" };
-        println!(
-            "=== {} {word} after {:.1} s",
-            stage.name,
-            start.elapsed().as_secs_f64()
-        );
-        outcomes.push((stage.name, word, passed, start.elapsed()));
+    for stage in stages.into_iter().filter(|stage| wanted(&stage.name)) {
+        let passed = timed(&mut outcomes, &stage.name, || stage.work.run());
         if !passed && arguments.fail_fast {
-            break;
+            return Ok(report(&outcomes, start.elapsed()));
         }
     }
-    println!();
-    for (name, word, _, took) in &outcomes {
-        println!("{word} {:>8.1} s  {name}", took.as_secs_f64());
+    let mut builds = Vec::new();
+    let needs_all = own().iter().any(|(name, _)| wanted(name));
+    for selection in selections() {
+        let name = selection.name;
+        if !(built_for(&name) || name == TESTS && needs_all) {
+            continue;
+        }
+        let mut built = None;
+        timed(&mut outcomes, &format!("build of {name}"), || {
+            built = Built::new(&name, &selection.arguments)?;
+            Ok(built.is_some())
+        });
+        builds.extend(built.map(|built| (name, built)));
     }
-    let passed = outcomes.iter().filter(|(_, _, passed, _)| *passed).count();
-    println!("{passed} passed, {} failed", outcomes.len() - passed);
-    Ok(passed > 0 && passed == outcomes.len())
+    let mut jobs = Vec::new();
+    for (name, built) in &builds {
+        jobs.extend(built.jobs(name, |program| wanted(&format!("{name} {program}"))));
+        if name == TESTS {
+            jobs.extend(own_jobs(built, wanted)?);
+        }
+    }
+    let last_time = LastTime::read();
+    together::longest_first(&mut jobs, |name| last_time.of(name));
+    let most = arguments.jobs.unwrap_or_else(|| processors() + 1);
+    println!("\n=== {} programs, {most} at a time", jobs.len());
+    let done = together::run(jobs, most);
+    last_time.keep(&done);
+    outcomes.extend(done);
+    Ok(report(&outcomes, start.elapsed()))
 }
 
-fn all() -> Result<Vec<Stage>, String> {
+/// Does one stage, and adds what came of it.
+fn timed(
+    outcomes: &mut Vec<Outcome>,
+    name: &str,
+    work: impl FnOnce() -> Result<bool, String>,
+) -> bool {
+    println!("\n=== {name}");
+    let start = Instant::now();
+    let passed = work().unwrap_or_else(|why| {
+        println!("{why}");
+        false
+    });
+    let outcome = Outcome {
+        name: name.to_owned(),
+        took: start.elapsed(),
+        tests: Tests::of_one(passed),
+    };
+    println!("=== {outcome}");
+    outcomes.push(outcome);
+    passed
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn stages() -> Result<Vec<Stage>, String> {
+    let formatting = "fmt --all -- --check -l";
+    let of = |manifest: &str| format!("fmt --manifest-path {manifest} -- --check -l");
     let mut stages = vec![
-        Stage::cargo("formatting", "fmt --all -- --check -l"),
-        Stage::cargo(
-            "formatting of fuzz",
-            "fmt --manifest-path fuzz/Cargo.toml -- --check -l",
-        ),
-        Stage::cargo(
-            "formatting of the third party",
-            &format!("fmt --manifest-path {THIRD_PARTY} -- --check -l"),
-        ),
-        Stage::cargo(
-            "formatting of the custom binary",
-            &format!("fmt --manifest-path {CUSTOM_BINARY} -- --check -l"),
-        ),
-        Stage {
-            name: "server".into(),
-            work: Work::Server,
-        },
-        Stage {
-            name: "browser".into(),
-            work: Work::Browser,
-        },
+        Stage::cargo("formatting", formatting),
+        Stage::cargo("formatting of fuzz", &of("fuzz/Cargo.toml")),
+        Stage::cargo("formatting of the third party", &of(THIRD_PARTY)),
+        Stage::cargo("formatting of the custom binary", &of(CUSTOM_BINARY)),
+        Stage::new("server", Work::Server),
+        Stage::new("browser", Work::Browser),
+        Stage::new("features", Work::Features),
+        Stage::new("deny", Work::Deny),
         Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
         ),
-        Stage::cargo("tests", "test --workspace --all-features --no-fail-fast"),
-        Stage::cargo(
-            "derive",
-            "test --package metaxy-store --features derive --test derive",
-        ),
-        Stage {
-            name: "documentation".into(),
-            work: Work::Cargo(
+        Stage::new(
+            "documentation",
+            Work::Cargo(
                 // With the examples, cargo takes the features of the tests' dependencies as well, and so what clippy has checked; otherwise the
                 // engines would be checked once more.
                 words("doc --workspace --no-deps --all-features --lib --bins --examples"),
                 Some(("RUSTDOCFLAGS", "-D warnings")),
             ),
-        },
+        ),
     ];
     for package in packages()? {
         let command = format!("check --package {package} --no-default-features");
@@ -144,76 +188,97 @@ fn all() -> Result<Vec<Stage>, String> {
             format!("check --package metaxy-store --no-default-features --features {feature}");
         stages.push(Stage::cargo(&format!("alone {feature}"), &command));
     }
-    for store in rebuild::stores() {
-        let name = format!("golden {store}");
-        stages.push(Stage::own(&name, &format!("golden --store {store}")));
-    }
-    stages.push(Stage::own("reference", "reference"));
-    stages.push(Stage::own("interop", "interop"));
     stages.push(Stage::cargo(
-        "third party",
-        &format!("test --locked --manifest-path {THIRD_PARTY}"),
+        "examples in the documentation",
+        "test --workspace --all-features --doc",
     ));
-    stages.push(Stage {
-        name: "examples".into(),
-        work: Work::Examples,
-    });
-    stages.push(Stage {
-        name: "fuzz".into(),
-        work: Work::Fuzz,
-    });
     Ok(stages)
 }
 
+/// The tests of the workspace, with everything.
+pub(crate) const TESTS: &str = "tests";
+
+/// What is built, and whose tests run. What comes later replaces programs that cargo puts into the same place.
+fn selections() -> Vec<Selection> {
+    let mut selections = vec![
+        Selection::new(TESTS, "--workspace --all-features"),
+        // Without DuckDB, which the compile errors would build once more.
+        Selection::new(
+            "derive",
+            "--package metaxy-store --features derive --test derive",
+        ),
+        Selection::new(
+            "third party",
+            &format!("--locked --manifest-path {THIRD_PARTY}"),
+        ),
+    ];
+    for build in features::INSTALLED {
+        selections.push(Selection::new(
+            &format!("installed {}", build.name),
+            &format!("--package metaxy-cli {}", build.options),
+        ));
+    }
+    selections
+}
+
+/// The commands of this program that are checks, in the build with every store: any other selection of packages would build the
+/// engines once more, with features that differ a little.
+fn own() -> Vec<(String, String)> {
+    let mut own: Vec<(String, String)> = rebuild::stores()
+        .map(|store| (format!("golden {store}"), format!("golden --store {store}")))
+        .collect();
+    for name in ["reference", "interop", "fuzz"] {
+        own.push((name.to_owned(), name.to_owned()));
+    }
+    own.push(("examples".to_owned(), "examples".to_owned()));
+    own
+}
+
+fn own_jobs(built: &Built, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job<'static>>, String> {
+    let mut jobs = Vec::new();
+    for (name, arguments) in own() {
+        if !wanted(&name) {
+            continue;
+        }
+        let mut command = Command::new(built.program("xtask"));
+        command.args(words(&arguments)).current_dir(root());
+        if name == "examples" {
+            command.arg("--metaxy").arg(built.program("metaxy"));
+        }
+        jobs.push(Job::command(name, command));
+    }
+    Ok(jobs)
+}
+
 impl Stage {
-    fn cargo(name: &str, command: &str) -> Self {
+    fn new(name: &str, work: Work) -> Self {
         Self {
             name: name.into(),
-            work: Work::Cargo(words(command), None),
+            work,
         }
     }
 
-    fn own(name: &str, arguments: &str) -> Self {
-        Self {
-            name: name.into(),
-            work: Work::Own(words(arguments)),
-        }
+    fn cargo(name: &str, command: &str) -> Self {
+        Self::new(name, Work::Cargo(words(command), None))
     }
 }
 
-/// Builds this program as a part of what the stage `tests` builds.
-const OWN: &str = "test --quiet --workspace --all-features --test program --no-run";
-
-/// Builds the command as a part of what the stage `tests` builds: its tests run it.
-const COMMAND: &str = "test --quiet --workspace --all-features --test command --no-run";
+impl Selection {
+    fn new(name: &str, arguments: &str) -> Self {
+        Self {
+            name: name.into(),
+            arguments: words(arguments),
+        }
+    }
+}
 
 impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
-            Self::Own(arguments) => {
-                if !Self::Cargo(words(OWN), None).run()? {
-                    return Ok(false);
-                }
-                let program = target_directory()?.join("debug").join("xtask");
-                println!("$ xtask {}", arguments.join(" "));
-                let status = Command::new(&program)
-                    .args(&arguments)
-                    .current_dir(root())
-                    .status();
-                let status =
-                    status.map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
-                Ok(status.success())
-            }
             Self::Server => servers::ensure().map(|()| true),
             Self::Browser => packages::ensure_browser().map(|()| true),
-            Self::Fuzz => fuzz::run(&fuzz::Arguments::default()),
-            Self::Examples => {
-                if !Self::Cargo(words(COMMAND), None).run()? {
-                    return Ok(false);
-                }
-                let metaxy = command::program(false)?;
-                examples::run(&examples::Arguments::with(metaxy))
-            }
+            Self::Deny => deny::run(),
+            Self::Features => features::run(),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();
                 command.args(&arguments).envs(variable);
@@ -247,7 +312,7 @@ pub(crate) fn without_package(command: &mut Command) {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 

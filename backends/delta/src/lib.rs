@@ -26,6 +26,10 @@
 //! Object stores must refuse to put a file that exists, as S3, Azure and Google Cloud Storage do. Tables with deletion vectors or
 //! column mapping are not read; partitioned tables, and those with constraints or generated columns, are not written to. Delta ignores
 //! the case of names, so columns that differ in case only are refused.
+//!
+//! # Cargo features
+#![doc = document_features::document_features!()]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
 mod config;

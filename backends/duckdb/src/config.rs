@@ -207,7 +207,6 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
         // An absolute path stays as it is.
         config.database = folder.join(&config.database);
     }
-    config.settings = settings(&mut options)?;
     config.extensions = extensions(&mut options)?;
     if let Some(prefix) = options.opt_string("table_prefix")? {
         config.table_prefix = prefix;
@@ -216,6 +215,7 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     if let Some(timeout) = options.opt_duration("lock_timeout")? {
         config.lock_timeout = timeout;
     }
+    config.settings = settings(&mut options)?;
     options.finish()?;
     Ok(Arc::new(config.open(access)))
 }
@@ -223,7 +223,7 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
 /// Settings may be texts, as the Python package has them, or plain numbers and truth values.
 fn settings(options: &mut StoreOptions) -> Result<BTreeMap<String, String>> {
     let mut settings = BTreeMap::new();
-    for (name, value) in options.opt_table("config")?.unwrap_or_default() {
+    for (name, value) in options.engine_settings()? {
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {

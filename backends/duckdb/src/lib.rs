@@ -45,6 +45,7 @@
 //!   Statements of our own that look at the catalog or the IDs are not prepared, and the others have a parameter that puts planning off.
 //! - DuckDB starts in 10 ms, and makes its default views in another 10 when the catalog is first listed; to attach a file to an engine
 //!   that has started takes half a millisecond. `SELECT * … LIMIT 0` takes half a millisecond too, a look into the catalog a hundredth of that.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
 mod catalog;

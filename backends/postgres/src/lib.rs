@@ -46,6 +46,7 @@
 //!
 //! Times reach from 4713 BC to the year 294276. Text has no character zero. Arrays have one dimension. The database is encoded in UTF-8.
 //! `CLUSTER` by another index forgets the order of rows that have one stamp.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
 mod canonical;

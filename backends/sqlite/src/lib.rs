@@ -38,6 +38,7 @@
 //! - A subquery with `LIMIT -1` is computed once per row; without it SQLite inlines it and hashes again for every use.
 //! - Members of `*_by_field` columns are taken out of the JSON inside the hash function, in one pass over each text.
 //! - Pages of 16 KiB instead of 4 write a third faster; reading through a memory map gave nothing and counts as memory.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
 mod catalog;

@@ -20,13 +20,13 @@ use chrono::{DateTime, NaiveDate};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use metaxy_core::clock::Micros;
 
-use crate::frames::Format;
+use crate::frames::{Compression, Format};
 
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 pub(crate) use explain::Explain;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
-use format::{samples_format, view_of_written};
+use format::{compression, samples_format, view_of_written};
 pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
 pub(crate) use history::{DiffFormat, GraphDiff, History};
 pub(crate) use mcp::Mcp;
@@ -39,7 +39,7 @@ pub(crate) use status::Status;
 
 /// Which samples of a data pipeline are new, stale or orphaned, before anything is computed.
 #[derive(Debug, Parser)]
-#[command(name = "metaxy", version, arg_required_else_help = true)]
+#[command(name = "metaxy", version, long_version = crate::build::version(), arg_required_else_help = true)]
 #[command(after_help = "Try `metaxy demo` in any folder with source code, then `metaxy init`.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -162,6 +162,9 @@ pub(crate) struct Output {
     /// ndjson, json, csv, tsv or parquet, where the file's extension does not say it; or plain, for people.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Layout>,
+    /// How Parquet is compressed: snappy, zstd, gzip, brotli, lz4 or none. [default: snappy]
+    #[arg(long, value_name = "CODEC", value_parser = compression)]
+    pub(crate) compression: Option<Compression>,
 }
 
 #[derive(Debug, Args)]
@@ -178,7 +181,7 @@ pub(crate) struct Resolve {
     )]
     pub(crate) parts: Vec<Part>,
     /// Only count.
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with_all = ["output", "compression"])]
     pub(crate) count: bool,
     #[command(flatten)]
     pub(crate) output: Output,

@@ -20,8 +20,13 @@
 //! | `screen`, `listing`, `preview` | what people see |
 //! | [`frames`] | Parquet, CSV, NDJSON and JSON |
 //! | [`demo`] | `metaxy demo` |
+//!
+//! # Cargo features
+#![doc = document_features::document_features!()]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod args;
+mod build;
 mod commands;
 pub mod demo;
 pub mod frames;
@@ -33,6 +38,7 @@ mod project;
 mod report;
 mod rows;
 mod screen;
+mod starter;
 mod versions;
 
 use std::ffi::OsString;

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
-use metaxy_core::config::{ConfigLoader, ConfigOverrides, Entry, Origin};
+use metaxy_core::config::{
+    CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Origin, StoreConfig,
+};
 use metaxy_core::error::nearest;
+use metaxy_core::registry::Registry;
 use metaxy_core::system::LockFile;
 use metaxy_core::toml_features::read_features;
 use metaxy_core::{
@@ -78,6 +81,12 @@ impl Project {
         {
             entry.value = toml::Value::from(store.as_str()).to_string();
             entry.origin = Origin::Argument;
+        }
+        for (beside_type, below_config) in self.config.stores().flat_map(engine_settings) {
+            let entry = entries.iter_mut().find(|entry| entry.path == beside_type);
+            if let Some(entry) = entry {
+                entry.path = below_config;
+            }
         }
         entries
     }
@@ -260,6 +269,30 @@ impl Project {
             (None, true) => "name the files, as in features = [\"features/*.toml\"], or run `metaxy push` where they are".to_owned(),
         })
     }
+}
+
+/// The settings of a store's engine among its options: their paths as if they were options of the store, and as they are written.
+fn engine_settings(store: &StoreConfig) -> Vec<(String, String)> {
+    let descriptor = Registry::linked().and_then(|registry| registry.resolve_store(store));
+    let Ok(descriptor) = descriptor else {
+        return Vec::new();
+    };
+    let options = || descriptor.options.iter().chain(CommonStoreOptions::DOCS);
+    if !options().any(|option| option.name == "config") {
+        return Vec::new();
+    }
+    let settings = store
+        .below_config()
+        .filter(|name| options().all(|option| option.name != *name));
+    let store = store.name();
+    settings
+        .map(|name| {
+            (
+                format!("stores.{store}.{name}"),
+                format!("stores.{store}.config.{name}"),
+            )
+        })
+        .collect()
 }
 
 fn no_own_features() -> Error {

@@ -18,7 +18,7 @@ use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, blocking, columns};
 
 use crate::args::{Layout, Output};
-use crate::frames::{Finished, Format, FrameWriter, ReadOptions, open_reader_with};
+use crate::frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
 use crate::progress::{Progress, Total};
 use crate::screen::Screen;
 
@@ -31,7 +31,7 @@ pub(crate) enum Destination {
     /// A person looks at the first of them.
     Screen,
     /// All of them go to a file or, for `-`, to standard output.
-    File(PathBuf, Option<Format>),
+    File(PathBuf, WriteOptions),
 }
 
 impl Destination {
@@ -40,7 +40,11 @@ impl Destination {
             Some(Layout::Frame(format)) => Some(format),
             Some(Layout::Plain) | None => None,
         };
+        let options = WriteOptions::from(format).with_compression(output.compression);
         let plain = output.format == Some(Layout::Plain);
+        // What is compressed is not looked at.
+        let looked_at =
+            (plain || screen.terminal && format.is_none()) && output.compression.is_none();
         match output.output {
             Some(path) if plain => Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -50,9 +54,9 @@ impl Destination {
                 "plain is for people to look at; a file takes {}",
                 Format::names(", ")
             ))),
-            Some(path) => Ok(Self::File(path, format)),
-            None if plain || screen.terminal && format.is_none() => Ok(Self::Screen),
-            None => Ok(Self::File(PathBuf::from("-"), format)),
+            Some(path) => Ok(Self::File(path, options)),
+            None if looked_at => Ok(Self::Screen),
+            None => Ok(Self::File(PathBuf::from("-"), options)),
         }
     }
 
@@ -63,7 +67,7 @@ impl Destination {
 }
 
 /// Writes the batches of a frame as they come. Stops early when nobody reads any more.
-pub(crate) async fn save(rows: Frame, path: &Path, format: Option<Format>) -> Result<Finished> {
+pub(crate) async fn save(rows: Frame, path: &Path, options: WriteOptions) -> Result<Finished> {
     // Rows that a person sees passing by need no other sign of life.
     let to_terminal = path == Path::new("-") && io::stdout().is_terminal();
     let progress = (!to_terminal).then(|| Progress::new("reading", Total::Unknown));
@@ -71,7 +75,7 @@ pub(crate) async fn save(rows: Frame, path: &Path, format: Option<Format>) -> Re
         Some(progress) => progress.watch(rows),
         None => rows,
     };
-    let mut writer = FrameWriter::create(path, format, rows.schema().clone())?;
+    let mut writer = FrameWriter::create(path, options, rows.schema().clone())?;
     while !writer.pipe_closed()
         && let Some(batch) = rows.next().await?
     {

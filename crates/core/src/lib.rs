@@ -12,6 +12,10 @@
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
 //! | `nested`, `threads` (Cargo features) | what some backends share: nested columns as JSON, a runtime for asynchronous clients |
+//!
+//! # Cargo features
+#![doc = document_features::document_features!()]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod append;
 pub mod backend;

@@ -212,6 +212,38 @@ fn options_beside_the_type_or_below_config() {
     }
 }
 
+/// An engine's settings stand in an option called `config`, which is also the table that options may stand in.
+#[test]
+fn settings_of_an_engine_below_config() {
+    let settings = |text: &str| {
+        let config = one(text);
+        let (_, mut options) = config.store("dev").unwrap().split().unwrap();
+        options.string("database").unwrap();
+        let settings = options.engine_settings();
+        settings.map(|settings| (settings, options.finish()))
+    };
+    for text in [
+        "[stores.dev]\ntype = 'duckdb'\ndatabase = 'a'\nconfig = { threads = 4 }",
+        "[stores.dev]\ntype = 'duckdb'\nconfig = { database = 'a', threads = 4 }",
+        "[stores.dev]\ntype = 'duckdb'\n[stores.dev.config]\ndatabase = 'a'\nconfig = { threads = 4 }",
+    ] {
+        let (settings, finished) = settings(text).unwrap();
+        assert_eq!(settings.to_string(), "threads = 4\n", "{text}");
+        finished.unwrap();
+    }
+    // What stands beside the type is an option, and an unknown one is refused.
+    let text = "[stores.dev]\ntype = 'duckdb'\ndatabase = 'a'\nthreads = 4";
+    let (settings_beside, finished) = settings(text).unwrap();
+    assert!(settings_beside.is_empty());
+    assert!(finished.unwrap_err().to_string().contains("`threads`"));
+    let twice = "[stores.dev]\ntype = 'duckdb'\ndatabase = 'a'\n[stores.dev.config]\nthreads = 1\nconfig = { threads = 2 }";
+    let error = settings(twice).unwrap_err().to_string();
+    assert!(
+        error.contains("`threads`") && error.contains("twice"),
+        "{error}"
+    );
+}
+
 #[test]
 fn variables_override_files_and_arguments_override_both() {
     let text = "

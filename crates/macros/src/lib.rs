@@ -1,4 +1,5 @@
 //! The derives of metaxy. Use them through `metaxy_store`, with its Cargo feature `derive`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attributes;
 mod check;

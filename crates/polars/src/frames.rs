@@ -68,6 +68,32 @@ impl IntoFrame for LazyFrame {
 }
 
 /// Rows of a store as a frame of Polars.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use metaxy_core::definition::FeatureDefinition;
+/// # use metaxy_core::spec::{FeatureSpec, FieldSpec};
+/// # use metaxy_core::{Access, FeatureGraph, FeatureKey, MetadataStore, ReadOptions};
+/// # use metaxy_sqlite::SqliteConfig;
+/// use metaxy_polars::{IntoFrame, IntoPolars};
+/// use polars::prelude::*;
+///
+/// # futures::executor::block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let backend = SqliteConfig::new(folder.path().join("samples.db")).open(Access::Write);
+/// # let spec = FeatureSpec::new("video/raw", ["video_id"])?.with_field(FieldSpec::new("audio")?);
+/// # let graph = FeatureGraph::from_definitions([FeatureDefinition::new(spec, "demo")])?;
+/// # let store = MetadataStore::builder(Arc::new(backend)).with_graph(graph).build()?;
+/// # let raw = FeatureKey::new("video/raw")?;
+/// # let videos = df!("video_id" => [1_i64, 2], "duration" => [0_i64, 12], "audio" => ["a1", "a2"])?;
+/// # let versions = as_struct(vec![col("audio")]).alias("metaxy_provenance_by_field");
+/// # let videos = videos.lazy().with_column(versions).collect()?;
+/// store.write(&raw, videos.lazy().filter(col("duration").gt(lit(0))).into_frame()).await?;
+/// let todo: DataFrame = store.read(&raw, ReadOptions::default()).await?.into_polars().await?;
+/// assert_eq!(todo.height(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub trait IntoPolars {
     /// Waits for all rows. [`IntoLazy::lazy`](polars::prelude::IntoLazy::lazy) makes the result lazy.
     ///

@@ -22,6 +22,10 @@
 //! - XXH32 of one text waits for its own multiplications; sixteen texts at a time take less than half the time.
 //! - Texts cross from views to one buffer in copies of twelve bytes, which is the room of a short one.
 //! - Other allocators than that of the system gave nothing.
+//!
+//! # Cargo features
+#![doc = document_features::document_features!()]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod chosen;
 mod cross;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use metaxy_core::Result;
 
-use crate::frames::Format;
+use crate::frames::{Compression, Format};
 
 /// Words for people, or one JSON document for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -77,6 +77,15 @@ impl ListFormat {
 pub(crate) fn samples_format(name: &str) -> std::result::Result<Format, String> {
     let format: Result<Format> = name.parse();
     format.map_err(|_| format!("choose one of {}", Format::names(", ")))
+}
+
+/// The compression of Parquet.
+pub(crate) fn compression(name: &str) -> std::result::Result<Compression, String> {
+    let compression: Result<Compression> = name.parse();
+    compression.map_err(|_| {
+        let known = Compression::ALL.map(Compression::name);
+        format!("choose one of {}", known.join(", "))
+    })
 }
 
 /// The form of an answer about samples that were written: people type the samples' own format there.

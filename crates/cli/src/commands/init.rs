@@ -11,8 +11,12 @@ use serde_json::json;
 
 use crate::args::{Init, View};
 use crate::screen::{Screen, program, shell_word};
+use crate::starter::Starter;
 
-/// The files of a new project; `{project}` stands for its name.
+/// Where the store of a new project is, beside `metaxy.toml`.
+const STORE: &str = ".metaxy/dev";
+
+/// The files of a new project; `{project}` stands for its name, `{settings}` for those of its store.
 const FILES: [(&str, &str); 3] = [
     ("metaxy.toml", include_str!("init/metaxy.toml")),
     ("features/example.toml", include_str!("init/example.toml")),
@@ -23,6 +27,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result<()> {
+    let starter = Starter::of_this_build()?;
     let folder = &args.folder;
     for (path, _) in FILES {
         if folder.join(path).exists() {
@@ -52,7 +57,9 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
         None => project_name(folder),
     };
     for (path, content) in FILES {
-        write(&folder.join(path), &content.replace("{project}", &project))?;
+        let content = content.replace("{project}", &project);
+        let content = content.replace("{settings}", &starter.settings(STORE));
+        write(&folder.join(path), &content)?;
     }
     let view = args.format.view;
     if view == View::Json {
@@ -67,7 +74,10 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
         "Project {project} starts in {}:",
         folder.display()
     ))?;
-    screen.line("  metaxy.toml             the configuration: a SQLite store in .metaxy/dev.db")?;
+    let place = starter.place(STORE);
+    screen.line(format_args!(
+        "  metaxy.toml             the configuration: {place}"
+    ))?;
     screen.line("  features/example.toml   two features to begin with")?;
     screen.blank()?;
     let sample =

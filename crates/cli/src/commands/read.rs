@@ -34,8 +34,8 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
         Destination::File(..) => args.limit,
     };
     let (rows, owner) = store.read_with_store(&feature, options).await?;
-    let (path, format) = match destination {
-        Destination::File(path, format) => (path, format),
+    let (path, how) = match destination {
+        Destination::File(path, how) => (path, how),
         Destination::Screen => {
             let schema = rows.schema().clone();
             let most = args.limit.unwrap_or(SHOWN);
@@ -59,7 +59,7 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
             return Ok(());
         }
     };
-    let finished = save(rows, &path, format).await?;
+    let finished = save(rows, &path, how).await?;
     if let Some(name) = Destination::file_name(&path) {
         screen.line(format_args!("{name}: {}", count(finished.rows, "row")))?;
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
             let parts = chosen(&args.parts, &[Part::New, Part::Stale, Part::Orphaned]);
             show(project, &store, &feature, increment, &parts, screen).await
         }
-        Destination::File(path, format) => {
+        Destination::File(path, options) => {
             let parts = chosen(&args.parts, &[Part::New, Part::Stale]);
             let columns = Parts::new(increment.plan(), &parts)?;
             let tally = Tally::default();
@@ -50,7 +50,7 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
                     counting.add(part, batch.num_rows());
                 })
                 .await?;
-            let finished = save(rows, &path, format).await?;
+            let finished = save(rows, &path, options).await?;
             if let Some(name) = Destination::file_name(&path) {
                 let rows = count(finished.rows, "row");
                 screen.line(format_args!("{name}: {rows} ({})", tally.words(&parts)))?;

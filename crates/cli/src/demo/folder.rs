@@ -8,6 +8,7 @@ use metaxy_core::{Config, Error, ErrorKind, Result};
 use tempfile::TempDir;
 
 use super::files::work::{CopyOptions, WorkCopy};
+use crate::starter::Starter;
 
 /// A folder that is laid out as a project:
 ///
@@ -15,7 +16,7 @@ use super::files::work::{CopyOptions, WorkCopy};
 /// files/          the copy
 /// features.toml   what is computed from it
 /// metaxy.toml     where the store is
-/// demo.db         the store
+/// demo.db         the store, if that is a SQLite file
 /// ```
 #[derive(Debug)]
 pub(crate) struct DemoFolder {
@@ -44,6 +45,12 @@ impl DemoFolder {
         path: Option<&Path>,
         options: &CopyOptions,
     ) -> Result<(Self, WorkCopy)> {
+        let starter = Starter::of_this_build()?;
+        if !starter.in_files {
+            let message = "the demonstration needs a store that is a file or a folder, and this build has none";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("build it with the Cargo feature `sqlite`"));
+        }
         if !original.is_dir() {
             let what = match original.exists() {
                 true => "is not a folder",
@@ -64,22 +71,10 @@ impl DemoFolder {
             let _ = fs::remove_dir_all(folder.files());
             return Err(nothing_in(original));
         }
-        let database = folder.path.join("demo.db");
-        let Some(database) = database.to_str() else {
-            let message = format!("the name of '{}' is not Unicode", folder.path.display());
-            return Err(Error::new(ErrorKind::InvalidArgument, message)
-                .with_hint("name another folder with --work"));
-        };
-        // A configuration would take ${…} for an environment variable.
-        if database.contains("${") {
-            let message = format!("the name of '{}' contains ${{", folder.path.display());
-            return Err(Error::new(ErrorKind::InvalidArgument, message)
-                .with_hint("name another folder with --work"));
-        }
-        let database = toml::Value::from(database).to_string();
+        let settings = starter.settings("demo");
         folder.write(
             "metaxy.toml",
-            &include_str!("metaxy.toml").replace("{database}", &database),
+            &include_str!("metaxy.toml").replace("{settings}", &settings),
         )?;
         folder.write("features.toml", include_str!("features.toml"))?;
         Ok((folder, copy))

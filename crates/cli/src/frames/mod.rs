@@ -41,7 +41,7 @@ use metaxy_core::{Error, ErrorKind, Result};
 pub use read::{FrameReader, ReadOptions, open_reader, open_reader_with};
 pub(crate) use sink::write_whole;
 pub(crate) use values::values;
-pub use write::{Finished, FrameWriter};
+pub use write::{Compression, Finished, FrameWriter, WriteOptions};
 
 /// The most rows a reader puts into one batch.
 pub const BATCH_ROWS: usize = 8192;

@@ -99,14 +99,7 @@ fn map_members(
 
 fn unreadable(name: &str, done: usize, source: &ArrowError) -> Error {
     let message = source.to_string();
-    // A codec is a feature of the Parquet library that this build may lack.
-    let hint = match message.contains("Disabled feature") {
-        true => {
-            "this build lacks the file's compression: write it with snappy or without compression"
-        }
-        false => "the file may be damaged",
-    };
-    invalid(name, format!("after row {done}: {message}")).with_hint(hint)
+    invalid(name, format!("after row {done}: {message}")).with_hint("the file may be damaged")
 }
 
 fn typed(name: &str, batch: &RecordBatch, schema: &SchemaRef, done: usize) -> Result<RecordBatch> {

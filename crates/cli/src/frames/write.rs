@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,7 +13,7 @@ use arrow::json::writer::{
 };
 use metaxy_core::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
+use parquet::basic::{BrotliLevel, Compression as ParquetCodec, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::render::{for_csv, for_json, nested_options, time_format};
@@ -43,6 +44,112 @@ enum Encoder {
     Json(JsonWriter<Out, JsonArray>),
 }
 
+/// How the pages of a Parquet file are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Snappy: quick, and read by everything.
+    #[default]
+    Snappy,
+    /// Gzip, level 6.
+    Gzip,
+    /// Brotli, level 1.
+    Brotli,
+    /// LZ4, as raw blocks.
+    Lz4,
+    /// Zstandard, level 1.
+    Zstd,
+}
+
+impl Compression {
+    /// Every compression.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::Snappy,
+        Self::Gzip,
+        Self::Brotli,
+        Self::Lz4,
+        Self::Zstd,
+    ];
+
+    /// The name that `--compression` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Snappy => "snappy",
+            Self::Gzip => "gzip",
+            Self::Brotli => "brotli",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    fn codec(self) -> ParquetCodec {
+        match self {
+            Self::None => ParquetCodec::UNCOMPRESSED,
+            Self::Snappy => ParquetCodec::SNAPPY,
+            Self::Gzip => ParquetCodec::GZIP(GzipLevel::default()),
+            Self::Brotli => ParquetCodec::BROTLI(BrotliLevel::default()),
+            Self::Lz4 => ParquetCodec::LZ4_RAW,
+            Self::Zstd => ParquetCodec::ZSTD(ZstdLevel::default()),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|one| one.name() == name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("'{name}' is no known compression"),
+            )
+            .with_hint(format!(
+                "choose one of {}",
+                Self::ALL.map(Self::name).join(", ")
+            ))
+        })
+    }
+}
+
+/// How a frame is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// The format; without it the path's extension decides, and standard output gets NDJSON.
+    pub format: Option<Format>,
+    /// The compression of Parquet, [`Compression::Snappy`] by default. An error for other formats.
+    pub compression: Option<Compression>,
+}
+
+impl WriteOptions {
+    /// Sets the format.
+    #[must_use]
+    pub fn with_format(mut self, format: Option<Format>) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Sets the compression.
+    #[must_use]
+    pub fn with_compression(mut self, compression: Option<Compression>) -> Self {
+        self.compression = compression;
+        self
+    }
+}
+
+/// The options that are a format alone.
+impl From<Option<Format>> for WriteOptions {
+    fn from(format: Option<Format>) -> Self {
+        Self::default().with_format(format)
+    }
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,22 +164,28 @@ pub struct Finished {
 impl FrameWriter {
     /// Prepares to write a frame of `schema` to `path`, or to standard output for `-`.
     ///
-    /// Without a `format` the path's extension decides; standard output gets NDJSON.
+    /// `options` may be a format alone.
     ///
     /// # Errors
-    /// - `InvalidArgument`: neither `format` nor the extension tells the format.
+    /// - `InvalidArgument`: neither the options nor the extension tell the format, or it has no compression.
     /// - `Io`: the folder does not exist or cannot be written.
     /// - `Unsupported`: the format cannot hold one of the columns. Some types show this only when they are written.
     pub fn create(
         path: impl AsRef<Path>,
-        format: Option<Format>,
+        options: impl Into<WriteOptions>,
         schema: SchemaRef,
     ) -> Result<Self> {
         let path = path.as_ref();
+        let options = options.into();
         let otherwise = super::is_dash(path).then_some(Format::Ndjson);
-        let format = Format::choose(format, path, otherwise, super::WRITE_FLAG)?;
+        let format = Format::choose(options.format, path, otherwise, super::WRITE_FLAG)?;
+        if options.compression.is_some() && format != Format::Parquet {
+            let error = format!("{format} has no compression of its own");
+            return Err(Error::new(ErrorKind::InvalidArgument, error)
+                .with_hint("write Parquet, or compress what is written"));
+        }
         let (sink, out) = Sink::open(path)?;
-        Self::new(sink, out, format, schema)
+        Self::new(sink, out, format, options, schema)
     }
 
     /// Writes to anything. `name` is what messages call it.
@@ -86,10 +199,16 @@ impl FrameWriter {
         schema: SchemaRef,
     ) -> Result<Self> {
         let (sink, out) = Sink::direct(name, Box::new(to));
-        Self::new(sink, out, format, schema)
+        Self::new(sink, out, format, WriteOptions::default(), schema)
     }
 
-    fn new(sink: Sink, out: Out, format: Format, schema: SchemaRef) -> Result<Self> {
+    fn new(
+        sink: Sink,
+        out: Out,
+        format: Format,
+        options: WriteOptions,
+        schema: SchemaRef,
+    ) -> Result<Self> {
         let times = time_format(&schema);
         let json = || {
             WriterBuilder::new()
@@ -99,7 +218,7 @@ impl FrameWriter {
         let encoder = match format {
             Format::Parquet => {
                 let properties = WriterProperties::builder()
-                    .set_compression(Compression::SNAPPY)
+                    .set_compression(options.compression.unwrap_or_default().codec())
                     .build();
                 let writer = ArrowWriter::try_new(out, nullable(&schema), Some(properties))
                     .map_err(|source| {

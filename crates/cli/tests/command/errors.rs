@@ -78,7 +78,18 @@ fn arguments_that_make_no_sense() {
     let error = folder.fails(&["--store", "dev", "init", "x"], 1);
     assert!(error.contains("--store means nothing to it"), "{error}");
     assert!(folder.ok(&["--help"]).contains("Usage: metaxy"));
-    assert!(folder.ok(&["--version"]).starts_with("metaxy "));
+    let version = folder.ok(&["--version"]);
+    assert!(version.starts_with("metaxy "), "{version}");
+    for (there, store) in [
+        (cfg!(feature = "sqlite"), "sqlite"),
+        (cfg!(feature = "duckdb"), "duckdb"),
+        (cfg!(feature = "postgres"), "postgres"),
+    ] {
+        let stores = version.lines().find(|line| line.starts_with("stores: "));
+        assert_eq!(stores.unwrap().contains(store), there, "{version}");
+    }
+    assert_eq!(version.contains("mcp"), cfg!(feature = "mcp"), "{version}");
+    assert_eq!(folder.ok(&["-V"]).lines().count(), 1);
 }
 
 #[test]

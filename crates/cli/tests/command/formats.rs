@@ -1,7 +1,11 @@
 //! Every command's rows survive every format.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field};
+use metaxy_cli::frames::{Format, FrameWriter};
 use serde_json::Value;
 
 use crate::support::Folder;
@@ -147,4 +151,128 @@ schema = { properties = { isbn = { type = "string" }, price = { anyOf = [{ type 
         !output.status.success() && error.contains("'price'"),
         "{error}"
     );
+}
+
+/// The moments of [`zoned`], as every text format shows them.
+const MOMENTS: [&str; 3] = [
+    "2024-03-31T00:59:59.000001Z",
+    "2024-03-31T01:00:00.000000Z",
+    "1969-12-31T23:59:59.999999Z",
+];
+
+/// A Parquet file with moments in a zone that has summer time: two of them on either side of its beginning.
+fn zoned(folder: &Folder, zone: &str) -> &'static str {
+    let moments = [1_711_846_799_000_001, 1_711_846_800_000_000, -1];
+    let moments = TimestampMicrosecondArray::from(moments.to_vec()).with_timezone(zone);
+    let text = |values: [&str; 3]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let member = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
+    let versions = StructArray::from(vec![
+        (member("audio"), text(["a", "b", "c"])),
+        (member("frames"), text(["a", "b", "c"])),
+    ]);
+    let batch = RecordBatch::try_from_iter([
+        ("video_id", text(["v1", "v2", "v3"])),
+        ("shot_at", Arc::new(moments) as ArrayRef),
+        ("metaxy_provenance_by_field", Arc::new(versions) as ArrayRef),
+    ])
+    .unwrap();
+    let path = folder.join("zoned.parquet");
+    let mut writer = FrameWriter::create(path, Some(Format::Parquet), batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    "zoned.parquet"
+}
+
+#[test]
+fn times_of_any_zone_are_shown_in_every_format() {
+    for zone in ["Europe/Berlin", "UTC", "+05:30"] {
+        let folder = Folder::project();
+        folder.ok(&["write", "video/raw", zoned(&folder, zone)]);
+        let read = [
+            "read",
+            "video/raw",
+            "--columns",
+            "video_id,shot_at,metaxy_created_at",
+        ];
+        for format in FORMATS {
+            let file = format!("read.{format}");
+            folder.ok(&[&read[..], &["--output", &file]].concat());
+            // Parquet is no text: what it holds is seen by writing it again.
+            if format != "parquet" {
+                let text = folder.text(&file);
+                for moment in MOMENTS {
+                    assert!(text.contains(moment), "{zone} {format}: {text}");
+                }
+            }
+            let all = format!("all.{format}");
+            folder.ok(&["read", "video/raw", "--output", &all]);
+            folder.ok(&["write", "video/raw", &all]);
+        }
+        // As on a terminal.
+        let plain = folder.ok(&[&read[..], &["--format", "plain"]].concat());
+        assert!(plain.contains("2024-03-31"), "{zone}: {plain}");
+        assert!(!plain.contains("rror"), "{zone}: {plain}");
+        // A filter compares moments, wherever their zone is.
+        let filter = "shot_at >= '2024-03-31T03:00:00+02:00'";
+        let later = folder.rows(&["read", "video/raw", "--filter", filter]);
+        assert_eq!(later.len(), 1, "{zone}");
+        assert_eq!(later[0]["video_id"], "v2");
+    }
+}
+
+#[test]
+fn parquet_of_every_codec_goes_out_and_in() {
+    let codecs = ["none", "snappy", "gzip", "brotli", "lz4", "zstd"];
+    let folder = Folder::project();
+    folder.ok_with(&["write", "video/raw", "-"], SAMPLES);
+    let rows = by_id(folder.rows(&["read", "video/raw"]));
+    for codec in codecs {
+        let file = format!("{codec}.parquet");
+        let read = [
+            "read",
+            "video/raw",
+            "--output",
+            &file,
+            "--compression",
+            codec,
+        ];
+        folder.ok(&read);
+        assert_eq!(codec_of(&folder, &file), codec);
+        folder.ok(&["write", "video/raw", &file]);
+        assert_eq!(by_id(folder.rows(&["read", "video/raw"])), rows, "{codec}");
+        let todo = format!("todo-{codec}.parquet");
+        let resolve = ["resolve", "video/transcript", "--output", &todo];
+        folder.ok(&[&resolve[..], &["--compression", codec]].concat());
+        assert_eq!(codec_of(&folder, &todo), codec);
+    }
+    let error = folder.fails(&["read", "video/raw", "--compression", "lzo"], 2);
+    assert!(error.contains("brotli"), "{error}");
+    let csv = [
+        "read",
+        "video/raw",
+        "--output",
+        "x.csv",
+        "--compression",
+        "gzip",
+    ];
+    let error = folder.fails(&csv, 1);
+    assert!(error.contains("csv has no compression"), "{error}");
+    assert!(!folder.join("x.csv").exists());
+}
+
+/// The codec of a Parquet file's first column, as its footer says.
+fn codec_of(folder: &Folder, file: &str) -> &'static str {
+    use parquet::basic::Compression;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let file = std::fs::File::open(folder.join(file)).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    match reader.metadata().row_group(0).column(0).compression() {
+        Compression::UNCOMPRESSED => "none",
+        Compression::SNAPPY => "snappy",
+        Compression::GZIP(_) => "gzip",
+        Compression::BROTLI(_) => "brotli",
+        Compression::LZ4_RAW => "lz4",
+        Compression::ZSTD(_) => "zstd",
+        other => panic!("{other:?}"),
+    }
 }

@@ -28,5 +28,6 @@ mod pushed;
 mod shell;
 mod status;
 mod support;
+mod texts;
 mod tour;
 mod versions;

@@ -64,9 +64,16 @@ impl Folder {
         std::fs::read_to_string(self.join(path)).unwrap()
     }
 
-    /// The program with these arguments, in this folder and with none of the user's settings.
+    /// `metaxy` with these arguments, in this folder and with none of the user's settings.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_metaxy"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_metaxy"));
+        command.args(args);
+        command
+    }
+
+    /// A program in this folder, with none of the user's settings.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name
                 .to_string_lossy()
@@ -76,7 +83,7 @@ impl Folder {
                 command.env_remove(name);
             }
         }
-        command.args(args).current_dir(self.path());
+        command.current_dir(self.path());
         command
     }
 

@@ -142,10 +142,9 @@ fn insert(settings: &mut Table, path: &[String], name: &str, value: &str) -> Res
     let mut at = String::new();
     for key in parents {
         at = join(&at, key);
-        let parent = table.entry(key.clone()).or_insert_with(|| Node {
-            content: Content::Table(Table::new()),
-            origin: origin.clone(),
-        });
+        let parent = table
+            .entry(key.clone())
+            .or_insert_with(|| Node::table(Table::new(), &origin));
         table = as_table(parent, &at)?;
     }
     merge(table, Table::from([(last.clone(), node)]), Merge::Override);

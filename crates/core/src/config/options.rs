@@ -12,6 +12,9 @@ use super::store::CommonStoreOptions;
 use super::value::{self, as_written, shown};
 use crate::error::{Error, ErrorKind, Result, nearest};
 
+/// What an option is called that holds settings of the store's engine.
+const ENGINE_SETTINGS: &str = "config";
+
 /// The options of one store, taken out one by one by the backend that opens it.
 ///
 /// Each reader takes its option out and remembers the name; [`finish`](Self::finish) then refuses what is left. Text that
@@ -34,6 +37,8 @@ pub struct StoreOptions {
     left: BTreeMap<String, (Value, Origin)>,
     known: BTreeSet<String>,
     origins: BTreeMap<String, Origin>,
+    /// The options that stand below `config`, and not beside `type`.
+    below_config: BTreeSet<String>,
 }
 
 impl StoreOptions {
@@ -55,7 +60,14 @@ impl StoreOptions {
                 .collect(),
             left: options,
             known: BTreeSet::new(),
+            below_config: BTreeSet::new(),
         }
+    }
+
+    /// Says which options stand below `config`.
+    pub(super) fn with_below_config(mut self, names: impl Iterator<Item = String>) -> Self {
+        self.below_config = names.collect();
+        self
     }
 
     /// The name of the store.
@@ -183,6 +195,30 @@ impl StoreOptions {
     pub fn opt_value(&mut self, option: &str) -> Option<Value> {
         self.known.insert(option.to_owned());
         self.left.remove(option).map(|(value, _)| value)
+    }
+
+    /// The settings of an engine, for a store that takes them as an option called `config`: what that option holds, and
+    /// whatever stands below the `config` beside `type` and is no option of the store. So `config = { threads = 4 }` beside
+    /// `type` means what it says. Call it after all other options are taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when `config` is not a table, and for a setting that stands in both places.
+    pub fn engine_settings(&mut self) -> Result<toml::Table> {
+        let mut settings = self.opt_table(ENGINE_SETTINGS)?.unwrap_or_default();
+        for name in std::mem::take(&mut self.below_config) {
+            let Some((value, _)) = self.left.remove(&name) else {
+                continue;
+            };
+            if settings.insert(name.clone(), value).is_some() {
+                return Err(self
+                    .invalid(
+                        &name,
+                        "is given twice: below `config`, and below its `config`",
+                    )
+                    .with_hint("remove one of the two"));
+            }
+        }
+        Ok(settings)
     }
 
     /// Accepts options of the reference that have no meaning for this backend.

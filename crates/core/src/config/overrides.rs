@@ -101,10 +101,7 @@ impl ConfigOverrides {
 
     /// Puts these settings onto `settings`, in the order in which they were given.
     pub(super) fn apply(self, settings: &mut Table) -> Result<()> {
-        let table = |content| Node {
-            content: Content::Table(content),
-            origin: Origin::Argument,
-        };
+        let table = |settings| Node::table(settings, &Origin::Argument);
         for change in self.0 {
             let mut over = Table::new();
             match change {

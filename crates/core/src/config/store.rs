@@ -43,10 +43,7 @@ impl StoreConfig {
         let name = name.into();
         let origin = Origin::Argument;
         options.insert("type".to_owned(), Value::String(type_path.into()));
-        let table = |content| Node {
-            content: Content::Table(content),
-            origin: origin.clone(),
-        };
+        let table = |settings| Node::table(settings, &origin);
         let store = table(table_of(options, &origin));
         let stores = table(Table::from([(name.clone(), store)]));
         let mut settings = Table::from([("stores".to_owned(), stores)]);
@@ -155,6 +152,12 @@ impl StoreConfig {
             .collect()
     }
 
+    /// Those of its options that stand below `config`, and not beside `type`.
+    pub fn below_config(&self) -> impl Iterator<Item = &str> {
+        let below = self.options.iter().filter(|(_, node)| node.below_config);
+        below.map(|(key, _)| key.as_str())
+    }
+
     /// The names of the stores that are read when this one has no rows of a feature, in order (`semantics.md §7`).
     #[must_use]
     pub fn fallback_stores(&self) -> &[String] {
@@ -183,7 +186,8 @@ impl StoreConfig {
             .options
             .iter()
             .map(|(key, node)| (key.clone(), (node.to_value(), node.origin.clone())));
-        let mut options = StoreOptions::from_parts(&self.name, options.collect::<BTreeMap<_, _>>());
+        let mut options = StoreOptions::from_parts(&self.name, options.collect::<BTreeMap<_, _>>())
+            .with_below_config(self.below_config().map(str::to_owned));
         let mut common = CommonStoreOptions::take(&mut options)?;
         common.fallback_stores.clone_from(&self.fallback_stores);
         Ok((common, options))

@@ -18,6 +18,8 @@ pub(super) type Table = BTreeMap<String, Node>;
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) origin: Origin,
+    /// Whether it is an option of a store that stands below `config`, and not beside `type`.
+    pub(super) below_config: bool,
 }
 
 #[derive(Clone)]
@@ -54,6 +56,16 @@ impl Node {
         Self {
             content,
             origin: origin.clone(),
+            below_config: false,
+        }
+    }
+
+    /// A table of settings.
+    pub(super) fn table(settings: Table, origin: &Origin) -> Self {
+        Self {
+            content: Content::Table(settings),
+            origin: origin.clone(),
+            below_config: false,
         }
     }
 
@@ -173,6 +185,7 @@ fn merge_node(existing: &mut Node, node: Node, how: Merge, depth: usize) {
         (content, over) => *content = over,
     }
     existing.origin = node.origin;
+    existing.below_config = node.below_config;
 }
 
 /// `key` as `table` spells it, when it has exactly one key that differs only in case.
@@ -202,7 +215,7 @@ pub(super) fn lift_store_options(settings: &mut Table) -> Result<()> {
         let Some(mut config) = store.remove("config") else {
             continue;
         };
-        for (key, node) in std::mem::take(as_table(&mut config, &join(&path, "config"))?) {
+        for (key, mut node) in std::mem::take(as_table(&mut config, &join(&path, "config"))?) {
             let here = join(&path, &key);
             if key == "type" {
                 return Err(node
@@ -222,6 +235,7 @@ pub(super) fn lift_store_options(settings: &mut Table) -> Result<()> {
                     )
                     .with_hint("remove one of the two"));
             }
+            node.below_config = true;
             store.insert(key, node);
         }
     }

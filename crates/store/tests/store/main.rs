@@ -15,6 +15,7 @@ mod maintain;
 mod multi;
 mod progress;
 mod provenance;
+mod readme;
 mod rebases;
 mod shapes;
 mod status;
