@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use metaxy_store::json::Json;
+use serde_json::Value;
 
 use crate::stages::target_directory;
 
@@ -107,13 +107,14 @@ impl LastTime {
     /// What is known; nothing on a new machine.
     pub(crate) fn read() -> Self {
         let text = path().ok().and_then(|path| fs::read_to_string(path).ok());
-        let json = text.and_then(|text| Json::parse(&text).ok());
-        let members = json.as_ref().and_then(Json::as_object);
-        let known = members.into_iter().flatten().filter_map(|(name, value)| {
-            let milliseconds = value.to_compact().parse().ok()?;
-            Some((name.clone(), Duration::from_millis(milliseconds)))
-        });
-        Self(known.collect())
+        let known = text.and_then(|text| serde_json::from_str(&text).ok());
+        let known: BTreeMap<String, u64> = known.unwrap_or_default();
+        let known = known.into_iter();
+        Self(
+            known
+                .map(|(name, ms)| (name, Duration::from_millis(ms)))
+                .collect(),
+        )
     }
 
     pub(crate) fn of(&self, job: &str) -> Option<Duration> {
@@ -125,12 +126,15 @@ impl LastTime {
         for outcome in outcomes {
             self.0.insert(outcome.name.clone(), outcome.took);
         }
-        let members = self.0.iter().map(|(name, took)| {
-            let milliseconds = Json::parse(&took.as_millis().to_string());
-            (name.clone(), milliseconds.unwrap_or(Json::Null))
-        });
+        let milliseconds = |took: &Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let members = self
+            .0
+            .iter()
+            .map(|(name, took)| (name.clone(), milliseconds(took)));
+        let members: serde_json::Map<String, Value> =
+            members.map(|(name, ms)| (name, ms.into())).collect();
         if let Ok(path) = path() {
-            let _ = fs::write(path, Json::object(members).to_compact());
+            let _ = fs::write(path, Value::Object(members).to_string());
         }
     }
 }

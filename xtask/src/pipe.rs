@@ -261,7 +261,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let ids: Vec<_> = text
             .lines()
-            .map(|line| metaxy_store::json::Json::parse(line).unwrap())
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
             .map(|row| row.get("video_id").unwrap().to_compact())
             .collect();
         assert_eq!(ids, ["0", "1", "2"]);

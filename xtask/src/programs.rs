@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use metaxy_store::json::Json;
+use serde_json::Value;
 
 use crate::outcomes::Tests;
 use crate::stages::{cargo, target_directory};
@@ -60,7 +60,7 @@ impl Built {
         for line in lines.into_iter().flat_map(BufRead::lines) {
             let line = line.map_err(|e| format!("cargo cannot be read: {e}"))?;
             // Whatever else a build script prints is no message.
-            let Ok(message) = Json::parse(&line) else {
+            let Ok(message) = serde_json::from_str(&line) else {
                 continue;
             };
             let Some(artifact) = Artifact::of(&message) else {
@@ -229,13 +229,13 @@ struct Artifact {
 }
 
 impl Artifact {
-    fn of(message: &Json) -> Option<Self> {
-        let text = |json: &Json, name: &str| Some(json.get(name)?.as_str()?.to_owned());
+    fn of(message: &Value) -> Option<Self> {
+        let text = |json: &Value, name: &str| Some(json.get(name)?.as_str()?.to_owned());
         let target = message.get("target")?;
         let profile = message.get("profile")?;
         Some(Self {
             path: text(message, "executable")?.into(),
-            is_test: matches!(profile.get("test")?, Json::Bool(true)),
+            is_test: profile.get("test")?.as_bool()?,
             manifest: text(message, "manifest_path")?.into(),
             package: text(message, "package_id")?,
             target: text(target, "name")?,
@@ -309,7 +309,7 @@ mod tests {
         let message = r#"{"reason":"compiler-artifact","package_id":"path+file:///x/crates/core#metaxy-core@0.1.0",
             "manifest_path":"/x/crates/core/Cargo.toml","target":{"kind":["test"],"name":"config"},
             "profile":{"test":true},"executable":"/t/config-1"}"#;
-        let program = Artifact::of(&Json::parse(message).unwrap()).unwrap();
+        let program = Artifact::of(&serde_json::from_str(message).unwrap()).unwrap();
         let program = program.program().unwrap();
         assert_eq!(program.name, "metaxy-core config");
         assert_eq!(program.package.folder, Path::new("/x/crates/core"));
@@ -317,9 +317,9 @@ mod tests {
         let own = message
             .replace("crates/core#metaxy-core@0.1.0", "xtask#0.1.0")
             .replace(r#"["test"]"#, r#"["lib"]"#);
-        let program = Artifact::of(&Json::parse(&own).unwrap()).unwrap();
+        let program = Artifact::of(&serde_json::from_str(&own).unwrap()).unwrap();
         assert_eq!(program.program().unwrap().name, "xtask (units)");
         let library = message.replace(r#""/t/config-1""#, "null");
-        assert!(Artifact::of(&Json::parse(&library).unwrap()).is_none());
+        assert!(Artifact::of(&serde_json::from_str(&library).unwrap()).is_none());
     }
 }

@@ -55,8 +55,11 @@ impl Build<'_> {
             .arg("--manifest-path")
             .arg(root().join("Cargo.toml"))
             .arg("--")
-            .args(std::env::args_os().skip(1))
-            .env(MARK, "1");
+            .args(std::env::args_os().skip(1));
+        // A build that had no stores at all could not know which were wanted.
+        if cfg!(feature = "library") {
+            command.env(MARK, "1");
+        }
         let status = command.status();
         let status = status.map_err(|e| format!("cargo cannot be started: {e}"))?;
         Ok(status.success())

@@ -6,12 +6,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
-use metaxy_store::json::Json;
+use serde_json::Value;
 
 use crate::outcomes::{LastTime, Outcome, Tests, report};
 use crate::programs::Built;
 use crate::together::{self, Job};
-use crate::{deny, features, packages, rebuild, root, servers};
+use crate::{deny, features, packages, rebuild, root};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
 const THIRD_PARTY: &str = "conformance/examples/third_party/Cargo.toml";
@@ -47,8 +47,6 @@ struct Stage {
 enum Work {
     /// Cargo with these arguments, and one variable of the environment.
     Cargo(Vec<String>, Option<(&'static str, &'static str)>),
-    /// A server for the stores that live on one.
-    Server,
     /// A browser for the page of a graph.
     Browser,
     /// Licences and sources of what is depended on.
@@ -114,7 +112,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     for (name, built) in &builds {
         jobs.extend(built.jobs(name, |program| wanted(&format!("{name} {program}"))));
         if name == TESTS {
-            jobs.extend(own_jobs(built, wanted)?);
+            // The stores that live on a server need one.
+            timed(&mut outcomes, "server", || {
+                let server = own_command(built, "server").status();
+                server
+                    .map(|status| status.success())
+                    .map_err(|e| e.to_string())
+            });
+            jobs.extend(own_jobs(built, wanted));
         }
     }
     let last_time = LastTime::read();
@@ -161,7 +166,6 @@ fn stages() -> Result<Vec<Stage>, String> {
         Stage::cargo("formatting of fuzz", &of("fuzz/Cargo.toml")),
         Stage::cargo("formatting of the third party", &of(THIRD_PARTY)),
         Stage::cargo("formatting of the custom binary", &of(CUSTOM_BINARY)),
-        Stage::new("server", Work::Server),
         Stage::new("browser", Work::Browser),
         Stage::new("features", Work::Features),
         Stage::new("deny", Work::Deny),
@@ -234,20 +238,23 @@ fn own() -> Vec<(String, String)> {
     own
 }
 
-fn own_jobs(built: &Built, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job<'static>>, String> {
-    let mut jobs = Vec::new();
-    for (name, arguments) in own() {
-        if !wanted(&name) {
-            continue;
-        }
-        let mut command = Command::new(built.program("xtask"));
-        command.args(words(&arguments)).current_dir(root());
-        if name == "examples" {
-            command.arg("--metaxy").arg(built.program("metaxy"));
-        }
-        jobs.push(Job::command(name, command));
-    }
-    Ok(jobs)
+fn own_jobs(built: &Built, wanted: impl Fn(&str) -> bool) -> Vec<Job<'static>> {
+    let chosen = own().into_iter().filter(|(name, _)| wanted(name));
+    chosen
+        .map(|(name, arguments)| {
+            let mut command = own_command(built, &arguments);
+            if name == "examples" {
+                command.arg("--metaxy").arg(built.program("metaxy"));
+            }
+            Job::command(name, command)
+        })
+        .collect()
+}
+
+fn own_command(built: &Built, arguments: &str) -> Command {
+    let mut command = Command::new(built.program("xtask"));
+    command.args(words(arguments)).current_dir(root());
+    command
 }
 
 impl Stage {
@@ -275,7 +282,6 @@ impl Selection {
 impl Work {
     fn run(self) -> Result<bool, String> {
         match self {
-            Self::Server => servers::ensure().map(|()| true),
             Self::Browser => packages::ensure_browser().map(|()| true),
             Self::Deny => deny::run(),
             Self::Features => features::run(),
@@ -321,7 +327,8 @@ fn packages() -> Result<Vec<String>, String> {
     let metadata = metadata()?;
     let packages = metadata
         .get("packages")
-        .and_then(Json::as_array)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
         .unwrap_or_default();
     let mut names: Vec<String> = packages
         .iter()
@@ -335,13 +342,13 @@ fn packages() -> Result<Vec<String>, String> {
 /// Where cargo builds.
 pub(crate) fn target_directory() -> Result<PathBuf, String> {
     let metadata = metadata()?;
-    let target = metadata.get("target_directory").and_then(Json::as_str);
+    let target = metadata.get("target_directory").and_then(Value::as_str);
     let target = target.ok_or("cargo does not say where it builds")?;
     Ok(PathBuf::from(target))
 }
 
 /// What cargo says of the workspace.
-fn metadata() -> Result<Json, String> {
+fn metadata() -> Result<Value, String> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output();
@@ -349,5 +356,5 @@ fn metadata() -> Result<Json, String> {
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    Json::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())
+    serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())
 }

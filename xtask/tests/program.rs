@@ -9,7 +9,7 @@ fn it_knows_what_a_developer_repeats() {
         .output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     for command in [
-        "bench", "examples", "fuzz", "golden", "interop", "pipe", "test",
+        "bench", "examples", "fuzz", "golden", "interop", "pipe", "soak", "test",
     ] {
         assert!(help.contains(command), "{help}");
     }

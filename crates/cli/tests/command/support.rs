@@ -11,6 +11,12 @@ pub(crate) const RAW: &str = r#"{"video_id": "v1", "seconds": 12, "metaxy_proven
 {"video_id": "007", "seconds": 8, "metaxy_provenance_by_field": {"audio": "a2", "frames": "f2"}}
 "#;
 
+/// The program that is tested: the one that cargo has built for this, unless the variable names another.
+pub(crate) fn metaxy() -> String {
+    let built = env!("CARGO_BIN_EXE_metaxy");
+    std::env::var("METAXY_TEST_COMMAND").unwrap_or_else(|_| built.to_owned())
+}
+
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -66,7 +72,7 @@ impl Folder {
 
     /// `metaxy` with these arguments, in this folder and with none of the user's settings.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.program(env!("CARGO_BIN_EXE_metaxy"));
+        let mut command = self.program(&metaxy());
         command.args(args);
         command
     }

@@ -5,9 +5,11 @@ mod blocks;
 mod list;
 mod session;
 
+use std::collections::BTreeSet;
+
+use metaxy_core::config::references;
 use serde_json::Value;
 
-use crate::documented;
 use crate::support::Folder;
 use blocks::{Block, lines, read};
 use list::Held::{self, AlsoIn, By, Config, Features, Json, Printed, Saved, Typed};
@@ -67,6 +69,10 @@ fn configurations_open_their_stores() {
         ("PROD_STORE", "prod.db"),
     ];
     for (block, _) in of(|held| matches!(held, Config)) {
+        for name in references(&block.text) {
+            let known = variables.iter().any(|(variable, _)| *variable == name);
+            assert!(known, "{block}: nothing sets {name}");
+        }
         let folder = Folder::empty();
         folder.write("metaxy.toml", &block.text);
         let mut command = folder.command(&["list", "stores", "--format", "json"]);
@@ -80,12 +86,27 @@ fn configurations_open_their_stores() {
         assert_eq!(listed.len(), stores.len(), "{block}");
         for store in &listed {
             let place = store["where"].as_str().unwrap();
-            match refusal(&stores[store["store"].as_str().unwrap()]) {
+            let store = &stores[store["store"].as_str().unwrap()];
+            for option in store.as_table().unwrap().keys() {
+                assert!(is_listed(store, option), "{block}: no option {option}");
+            }
+            match refusal(store) {
                 Some(refusal) => assert_eq!(place, refusal, "{block}"),
                 None => assert!(!place.starts_with("cannot"), "{block}: {place}"),
             }
         }
     }
+}
+
+/// Whether the guide lists an option of a store. A build without the store cannot say it.
+fn is_listed(store: &toml::Value, option: &str) -> bool {
+    let page = read("crates/store/guide/configuration.md");
+    let own = format!("`type = {}`", store["type"]);
+    let mut sections = page
+        .split("\n## ")
+        .filter(|section| section.starts_with("Every store\n") || section.starts_with(&own));
+    let row = format!("\n| `{option}` |");
+    option == "type" || sections.any(|section| section.contains(&row))
 }
 
 /// What is said of a store that this build cannot open.
@@ -118,11 +139,15 @@ fn definitions_are_listed() {
         folder.write("features/example.toml", &block.text);
         let listed = list();
         let features: Vec<Value> = serde_json::from_str(&listed).unwrap();
-        let features: Vec<_> = features.iter().map(|one| one["feature"].as_str()).collect();
+        let features = features.iter().map(|one| one["feature"].as_str());
         let table: toml::Table = block.text.parse().unwrap();
         let defined = table["feature"].as_array().unwrap();
-        let defined: Vec<_> = defined.iter().map(|one| one["key"].as_str()).collect();
-        assert_eq!(features, defined, "{block}");
+        let defined = defined.iter().map(|one| one["key"].as_str());
+        assert_eq!(
+            features.collect::<BTreeSet<_>>(),
+            defined.collect::<BTreeSet<_>>(),
+            "{block}"
+        );
         if let Saved(..) = held {
             assert_eq!(listed, example, "{block} is not what `metaxy init` writes");
         }
@@ -166,8 +191,7 @@ fn the_page_of_the_command_knows_it() {
     let page = read(blocks::COMMAND);
     let tests = tests();
     for section in page.split("\n## `").skip(1) {
-        let command = section.split('`').next().unwrap();
-        let section = documented::section(command);
+        let (command, section) = section.split_once('`').unwrap();
         let compared = tests.contains(&format!("\"{command}\""));
         assert!(
             compared || !section.contains("```json"),

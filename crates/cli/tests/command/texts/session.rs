@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::blocks::Block;
-use crate::support::Folder;
+use crate::support::{Folder, metaxy};
 
 /// One shell, into which blocks are typed one after the other.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,7 +117,8 @@ impl Session {
         for below in ["here", "tmp"] {
             std::fs::create_dir(folder.join(below)).unwrap();
         }
-        let metaxy = Path::new(env!("CARGO_BIN_EXE_metaxy")).parent().unwrap();
+        let metaxy = metaxy();
+        let metaxy = Path::new(&metaxy).parent().unwrap();
         let path = env::var_os("PATH").unwrap_or_default();
         let path = [metaxy.to_owned()]
             .into_iter()

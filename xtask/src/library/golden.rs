@@ -6,8 +6,9 @@ use clap::Args;
 use futures::executor::block_on;
 use metaxy_conformance::golden::{KINDS, Kind, replay_with_progress};
 
+use super::stores;
 use crate::rebuild::Build;
-use crate::{root, stores};
+use crate::root;
 
 #[derive(Args)]
 pub(crate) struct Arguments {

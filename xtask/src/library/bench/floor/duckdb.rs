@@ -17,11 +17,11 @@ use duckdb::{AccessMode, Config, Connection};
 use metaxy_store::feature_plan::FeaturePlan;
 use metaxy_store::{FeatureGraph, FeatureKey};
 
-use crate::bench::checksum::Sum;
-use crate::bench::directory::Directory;
-use crate::bench::graphs::ID;
-use crate::bench::text;
-use crate::bench::turn::Held;
+use crate::library::bench::checksum::Sum;
+use crate::library::bench::directory::Directory;
+use crate::library::bench::graphs::ID;
+use crate::library::bench::text;
+use crate::library::bench::turn::Held;
 
 /// What the statement says of a row.
 const NEW: i8 = 1;

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::graphs::{Graph, ID, PROJECT, Phase};
 use super::reference::Reference;
 use super::text;
-use crate::servers;
+use crate::library::servers;
 
 /// What is to be seeded.
 pub(super) struct Seed<'a> {

@@ -109,7 +109,7 @@ const SPEC: &str = "spec.json";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::graphs::Graph;
+    use crate::library::bench::graphs::Graph;
 
     #[test]
     fn what_is_written_is_read() {

@@ -431,7 +431,7 @@ mod tests {
     /// Every type of value that the scenario writes comes back as it went.
     #[test]
     fn frames_come_back_as_they_went() {
-        let scenario = include_str!("../../interop/scenario.json");
+        let scenario = include_str!("../../../interop/scenario.json");
         let scenario = Json::parse(scenario).unwrap();
         let mut frames = 0;
         for step in scenario.get("write").and_then(Json::as_array).unwrap() {

@@ -12,7 +12,7 @@ use super::reference::{about, last_lines};
 use crate::root;
 
 /// What the environment holds.
-const REQUIREMENTS: &str = include_str!("../../interop/requirements.txt");
+const REQUIREMENTS: &str = include_str!("../../../interop/requirements.txt");
 
 /// Written last, so that an environment without it is not whole.
 const COMPLETE: &str = "complete";

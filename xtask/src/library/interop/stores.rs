@@ -109,7 +109,10 @@ const POSTGRES_LACKS: &[&str] = &[
 /// A store in a database that belongs to the directory.
 fn postgres(directory: &Path, algorithm: &str) -> Vec<(&'static str, String)> {
     vec![
-        ("connection_string", crate::servers::database_of(directory)),
+        (
+            "connection_string",
+            crate::library::servers::database_of(directory),
+        ),
         ("hash_algorithm", algorithm.to_owned()),
     ]
 }

@@ -36,7 +36,7 @@ type Definitions = BTreeMap<String, Vec<Json>>;
 
 impl Scenario {
     pub(super) fn read() -> Outcome<Self> {
-        Self::parse(include_str!("../../interop/scenario.json"))
+        Self::parse(include_str!("../../../interop/scenario.json"))
             .map_err(|why| format!("xtask/interop/scenario.json: {why}"))
     }
 

@@ -295,7 +295,7 @@ pub(super) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::directory::Directory;
+    use crate::library::bench::directory::Directory;
 
     fn measured(seconds: f64, peak: f64, checksum: &str) -> Measured {
         Measured::parse(&format!(

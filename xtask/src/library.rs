@@ -1,0 +1,39 @@
+//! What works on stores.
+
+mod bench;
+mod golden;
+mod interop;
+mod reference;
+mod servers;
+mod stores;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Measure how long resolving takes, and how much memory.
+    Bench(Box<bench::Arguments>),
+    /// One turn of `bench`, in a process of its own.
+    #[command(hide = true)]
+    BenchTurn(bench::turn::Arguments),
+    /// Replay golden vectors against a store.
+    Golden(golden::Arguments),
+    /// Check that the reference and this implementation read what the other wrote.
+    Interop(interop::Arguments),
+    /// Check that the configuration reference is what the code says, or write it anew.
+    Reference(reference::Arguments),
+    /// Make sure that there is a PostgreSQL server to test on, installing it if need be.
+    Server,
+}
+
+/// Does what a command says, and says whether all is well.
+pub(crate) fn run(command: &Command) -> Result<bool, String> {
+    match command {
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::BenchTurn(arguments) => bench::turn::run(arguments),
+        Command::Golden(arguments) => golden::run(arguments),
+        Command::Interop(arguments) => interop::run(arguments),
+        Command::Reference(arguments) => reference::run(arguments),
+        Command::Server => servers::ensure().map(|()| true),
+    }
+}
