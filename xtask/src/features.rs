@@ -58,25 +58,25 @@ pub(crate) fn run() -> Result<bool, String> {
         let mut words = vec!["--package", "metaxy-cli", "--edges", "normal"];
         words.extend(build.options.split_whitespace());
         let installed = features(&words)?;
-        println!("{}: {} packages", build.name, installed.len());
-        for (package, features) in &installed {
-            let more = tested.get(package).into_iter().flatten();
-            for feature in more.filter(|feature| !features.contains(*feature)) {
-                let name = package.split(' ').next().unwrap_or_default();
-                // `default` is no more than the features that it stands for.
-                if feature == "default" || name.starts_with("metaxy-") {
-                    continue;
-                }
-                let key = (name.to_owned(), feature.clone());
-                match reasons.get(&key) {
-                    Some(reason) => println!("  {package} lacks {feature}: {reason}"),
-                    None => {
-                        println!("  {package} lacks {feature}, WITHOUT A REASON in {REASONS}");
-                        without += 1;
-                    }
-                }
-                used.insert(key);
-            }
+        println!("{} ({} packages) lacks", build.name, installed.len());
+        let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for key in lacking(&installed, &tested) {
+            let (package, feature) = &key;
+            let word = reasons.get(&key).map(|reason| reason.word.as_str());
+            without += usize::from(word.is_none());
+            let word = word.unwrap_or("WITHOUT A REASON");
+            let list = by_reason.entry(word).or_default();
+            list.push(format!("{package}/{feature}"));
+            used.insert(key);
+        }
+        for (word, list) in by_reason {
+            println!("  {word}: {}", list.join(", "));
+        }
+    }
+    let mut told = BTreeSet::new();
+    for Reason { word, text } in reasons.values() {
+        if told.insert(word) {
+            println!("{word}: {text}");
         }
     }
     let stale: Vec<_> = reasons.keys().filter(|key| !used.contains(*key)).collect();
@@ -84,6 +84,22 @@ pub(crate) fn run() -> Result<bool, String> {
         println!("{REASONS}: {package} lacks {feature} nowhere any more");
     }
     Ok(without == 0 && stale.is_empty())
+}
+
+/// The features of dependencies, by package and name, that one build has less than another.
+fn lacking(installed: &Features, tested: &Features) -> BTreeSet<(String, String)> {
+    let mut lacking = BTreeSet::new();
+    for (package, features) in installed {
+        let name = package.split(' ').next().unwrap_or_default();
+        if name.starts_with("metaxy-") {
+            continue;
+        }
+        let more = tested.get(package).into_iter().flatten();
+        // `default` is no more than the features that it stands for.
+        let more = more.filter(|feature| !features.contains(*feature) && *feature != "default");
+        lacking.extend(more.map(|feature| (name.to_owned(), feature.clone())));
+    }
+    lacking
 }
 
 /// The features that cargo gives each package of a build.
@@ -116,14 +132,24 @@ fn read(tree: &str) -> Features {
     all
 }
 
-/// The reasons, by package and feature: tables named by the reason's word, each with the `reason` and what it holds for.
-fn reasons() -> Result<BTreeMap<(String, String), String>, String> {
+/// Why it is no harm that a build lacks something.
+struct Reason {
+    /// What the reason is called.
+    word: String,
+    text: String,
+}
+
+/// Reasons by package and feature.
+type Reasons = BTreeMap<(String, String), Reason>;
+
+/// Reads tables named by the reason's word, each with the `reason` and what it holds for.
+fn reasons() -> Result<Reasons, String> {
     let path = root().join(REASONS);
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     parse(&text).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-fn parse(text: &str) -> Result<BTreeMap<(String, String), String>, String> {
+fn parse(text: &str) -> Result<Reasons, String> {
     let table: toml::Table = text.parse().map_err(|e| format!("{e}"))?;
     let mut all = BTreeMap::new();
     for (word, group) in &table {
@@ -134,8 +160,12 @@ fn parse(text: &str) -> Result<BTreeMap<(String, String), String>, String> {
             for feature in features.as_array().into_iter().flatten() {
                 let feature = feature.as_str().unwrap_or_default().to_owned();
                 let key = (package.clone(), feature);
-                if let Some(other) = all.insert(key, reason.to_owned()) {
-                    return Err(format!("{package} stands in two groups: {other}"));
+                let reason = Reason {
+                    word: word.clone(),
+                    text: reason.to_owned(),
+                };
+                if let Some(other) = all.insert(key, reason) {
+                    return Err(format!("{package} stands in [{word}] and [{}]", other.word));
                 }
             }
         }
@@ -163,7 +193,7 @@ mod tests {
     fn a_reason_stands_once() {
         let group = "reason = 'r'\nlacks = { arrow = ['ipc'] }\n";
         let reasons = parse(&format!("[a]\n{group}")).unwrap();
-        assert_eq!(reasons[&("arrow".to_owned(), "ipc".to_owned())], "r");
+        assert_eq!(reasons[&("arrow".to_owned(), "ipc".to_owned())].text, "r");
         assert!(parse(&format!("[a]\n{group}[b]\n{group}")).is_err());
         assert!(parse("[a]\nlacks = {}").is_err());
     }

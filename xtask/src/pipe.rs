@@ -262,7 +262,7 @@ mod tests {
         let ids: Vec<_> = text
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .map(|row| row.get("video_id").unwrap().to_compact())
+            .map(|row| row.get("video_id").unwrap().to_string())
             .collect();
         assert_eq!(ids, ["0", "1", "2"]);
     }

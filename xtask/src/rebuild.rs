@@ -30,6 +30,7 @@ const MARK: &str = "METAXY_XTASK_REBUILT";
 
 impl Build<'_> {
     /// Whether this build has all of it.
+    #[cfg(feature = "library")]
     pub(crate) fn is_this(&self) -> bool {
         !self.lacks_optimisation() && self.lacking().is_empty()
     }
@@ -78,6 +79,7 @@ impl Build<'_> {
         options
     }
 
+    #[cfg(feature = "library")]
     fn lacks_optimisation(&self) -> bool {
         self.release && cfg!(debug_assertions)
     }
@@ -89,7 +91,7 @@ impl Build<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "library"))]
 mod tests {
     use super::*;
 
