@@ -206,11 +206,6 @@ pub(crate) const TESTS: &str = "tests";
 fn selections() -> Vec<Selection> {
     let mut selections = vec![
         Selection::new(TESTS, "--workspace --all-features"),
-        // Without DuckDB, which the compile errors would build once more.
-        Selection::new(
-            "derive",
-            "--package metaxy-store --features derive --test derive",
-        ),
         Selection::new(
             "third party",
             &format!("--locked --manifest-path {THIRD_PARTY}"),

@@ -202,3 +202,39 @@ fn a_pyproject_says_its_lines_too() {
         (&json!("films"), &json!(4))
     );
 }
+
+/// What stands below `config` and is no option of the store is a setting of its engine, and is printed so that it can be read again.
+#[cfg(feature = "duckdb")]
+#[test]
+fn settings_of_an_engine_stand_below_config() {
+    let folder = Folder::empty();
+    let own = "project = \"films\"\n[stores.dev]\ntype = \"duckdb\"\ndatabase = \"dev.duckdb\"\nconfig = { memory_limit = \"1GB\" }\n";
+    folder.write("metaxy.toml", own);
+    let said = settings(&folder, &[], &[]);
+    let limit = setting(&said, "stores.dev.config.memory_limit");
+    assert_eq!(
+        (&limit["value"], &limit["line"]),
+        (&json!("1GB"), &json!(5))
+    );
+    let text = printed(&folder, &[], &[]);
+    let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("{e}: {text}"));
+    let dev = &table["stores"]["dev"];
+    assert_eq!(dev["config"]["memory_limit"].as_str(), Some("1GB"));
+    folder.write("metaxy.toml", &text);
+    let stores = folder.ok(&["list", "stores"]);
+    assert!(stores.contains("dev.duckdb"), "{stores}");
+    // It has an effect, and what DuckDB does not know is refused by name.
+    folder.write(
+        "features.toml",
+        "[[feature]]\nkey = \"a\"\nid_columns = [\"x\"]\n",
+    );
+    folder.write(
+        "metaxy.toml",
+        &format!(
+            "features = [\"features.toml\"]\n{}",
+            own.replace("memory_limit", "memory_limits")
+        ),
+    );
+    let error = folder.fails(&["status"], 1);
+    assert!(error.contains("memory_limits"), "{error}");
+}
