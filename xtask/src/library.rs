@@ -23,7 +23,7 @@ pub(crate) enum Command {
     /// Check that the configuration reference is what the code says, or write it anew.
     Reference(reference::Arguments),
     /// Make sure that there is a PostgreSQL server to test on, installing it if need be.
-    Server,
+    Server(servers::Arguments),
 }
 
 /// Does what a command says, and says whether all is well.
@@ -34,6 +34,6 @@ pub(crate) fn run(command: &Command) -> Result<bool, String> {
         Command::Golden(arguments) => golden::run(arguments),
         Command::Interop(arguments) => interop::run(arguments),
         Command::Reference(arguments) => reference::run(arguments),
-        Command::Server => servers::ensure().map(|()| true),
+        Command::Server(arguments) => servers::run(arguments),
     }
 }

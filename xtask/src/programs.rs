@@ -111,14 +111,24 @@ impl Built {
         self.folder.join(file)
     }
 
-    /// A job for each program of tests whose name `wanted` accepts; `prefix` stands before the names.
-    pub(crate) fn jobs(&self, prefix: &str, wanted: impl Fn(&str) -> bool) -> Vec<Job<'_>> {
+    /// A job for each program of tests whose name `wanted` accepts; `prefix` stands before the names. They run with a server, if there is an
+    /// `xtask` given that starts one.
+    pub(crate) fn jobs(
+        &self,
+        prefix: &str,
+        server: Option<PathBuf>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Job<'_>> {
         let programs = self.tests.iter().filter(|program| wanted(&program.name));
         programs
             .map(|program| {
-                let metaxy = self.program("metaxy");
+                let run = Run {
+                    metaxy: self.program("metaxy"),
+                    server: server.clone(),
+                    ..Run::default()
+                };
                 let name = format!("{prefix} {}", program.name);
-                Job::new(name, move |log| program.run(&metaxy, &[], &[], log))
+                Job::new(name, move |log| program.run(&run, log))
             })
             .collect()
     }
@@ -133,29 +143,52 @@ impl Built {
     ) -> Result<Tests, String> {
         let program = self.tests.iter().find(|program| program.name == name);
         let program = program.ok_or_else(|| format!("there is no program of tests {name:?}"))?;
-        program.run(&self.program("metaxy"), filters, variables, log)
+        let run = Run {
+            metaxy: self.program("metaxy"),
+            server: None,
+            filters: filters.iter().map(|word| (*word).to_owned()).collect(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        program.run(&run, log)
     }
 }
 
+/// How a program of tests is run.
+#[derive(Default)]
+struct Run {
+    /// The command that is tested.
+    metaxy: PathBuf,
+    /// The program that starts a server for it.
+    server: Option<PathBuf>,
+    /// The tests; none for all of them.
+    filters: Vec<String>,
+    /// What the environment has beside what cargo would give it.
+    variables: Vec<(String, String)>,
+}
+
 impl Program {
-    /// Runs all its tests, in the environment that cargo would give it.
-    fn run(
-        &self,
-        metaxy: &Path,
-        filters: &[&str],
-        variables: &[(&str, &str)],
-        log: &mut Log,
-    ) -> Result<Tests, String> {
-        let mut command = Command::new(&self.path);
+    /// Runs its tests, in the environment that cargo would give it.
+    fn run(&self, run: &Run, log: &mut Log) -> Result<Tests, String> {
+        let mut command = match &run.server {
+            Some(server) => {
+                let mut command = Command::new(server);
+                command.args(["server", "--"]).arg(&self.path);
+                command
+            }
+            None => Command::new(&self.path),
+        };
         command
             .args(["--test-threads", "1"])
-            .args(filters)
-            .envs(variables.iter().copied())
+            .args(&run.filters)
+            .envs(run.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.package.folder)
             .env("CARGO_MANIFEST_DIR", &self.package.folder)
             .env("CARGO_PKG_NAME", &self.package.name)
             .env("CARGO_PKG_VERSION", &self.package.version)
-            .env(COMMAND, metaxy)
+            .env(COMMAND, &run.metaxy)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.stdio()?);

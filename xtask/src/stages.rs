@@ -53,6 +53,8 @@ enum Work {
     Deny,
     /// The Cargo features of what is installed beside those of what is tested.
     Features,
+    /// What would be published, without warnings.
+    Package,
 }
 
 /// A selection of packages and features, whose tests are built together.
@@ -95,7 +97,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         }
     }
     let mut builds = Vec::new();
-    let needs_all = own().iter().any(|(name, _)| wanted(name));
+    // The program with every store does that, and starts the server for the command that has PostgreSQL alone.
+    let needs_all = own().iter().any(|(name, _)| wanted(name)) || built_for("installed postgres");
     for selection in selections() {
         let name = selection.name;
         if !(built_for(&name) || name == TESTS && needs_all) {
@@ -110,7 +113,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     }
     let mut jobs = Vec::new();
     for (name, built) in &builds {
-        jobs.extend(built.jobs(name, |program| wanted(&format!("{name} {program}"))));
+        let all = builds.iter().find(|(name, _)| name == TESTS);
+        let server = all.map(|(_, all)| all.program("xtask"));
+        let server = server.filter(|_| name.ends_with("postgres"));
+        jobs.extend(built.jobs(name, server, |program| wanted(&format!("{name} {program}"))));
         if name == TESTS {
             // The stores that live on a server need one.
             timed(&mut outcomes, "server", || {
@@ -169,6 +175,7 @@ fn stages() -> Result<Vec<Stage>, String> {
         Stage::new("browser", Work::Browser),
         Stage::new("features", Work::Features),
         Stage::new("deny", Work::Deny),
+        Stage::new("package", Work::Package),
         Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
@@ -280,6 +287,7 @@ impl Work {
             Self::Browser => packages::ensure_browser().map(|()| true),
             Self::Deny => deny::run(),
             Self::Features => features::run(),
+            Self::Package => package(),
             Self::Cargo(arguments, variable) => {
                 let mut command = cargo();
                 command.args(&arguments).envs(variable);
@@ -291,6 +299,17 @@ impl Work {
             }
         }
     }
+}
+
+/// Packs every crate as if it were to be published. What it holds is built by other stages.
+fn package() -> Result<bool, String> {
+    let mut command = cargo();
+    command.args(words("package --workspace --no-verify --allow-dirty"));
+    let output = command.output();
+    let output = output.map_err(|e| format!("cargo cannot be started: {e}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    print!("{told}");
+    Ok(output.status.success() && !told.contains("warning:"))
 }
 
 /// Cargo at the root of the workspace.

@@ -1,6 +1,10 @@
 //! Databases for stores that live on a server: one for each directory.
 
+use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
+
+use clap::Args;
 
 use metaxy_conformance::cluster::Cluster;
 use metaxy_store::hash::{HashAlgorithm, Hasher};
@@ -24,8 +28,33 @@ pub(crate) fn database_of(directory: &Path) -> String {
     database(directory).unwrap_or_else(|why| format!("no server: {why}"))
 }
 
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// A program and its arguments, which is run with a new database of that server in DATABASE_URL.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    command: Vec<OsString>,
+}
+
+/// Makes sure that there is a server, and runs the command if there is one; says whether that succeeded.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
+    ensure()?;
+    let Some((program, rest)) = arguments.command.split_first() else {
+        return Ok(true);
+    };
+    let cluster = Cluster::given_or_started()?;
+    let database = cluster.database("command")?;
+    let mut command = Command::new(program);
+    let status = command.args(rest).env("DATABASE_URL", database).status();
+    let status = status.map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
+    Ok(status.success())
+}
+
 /// Makes sure that there is a server to test on. One that is not installed is, where that can be done.
-pub(crate) fn ensure() -> Result<(), String> {
+fn ensure() -> Result<(), String> {
     let Err(why) = answers() else {
         return Ok(());
     };

@@ -136,9 +136,12 @@ fn backends_are_listed_without_a_project() {
             &sqlite["engine"]
         ),
         (
-            &json!(true),
+            &json!(cfg!(feature = "sqlite")),
             &json!("metaxy_sqlite::SqliteBackend"),
-            &json!("sqlite")
+            &match cfg!(feature = "sqlite") {
+                true => json!("sqlite"),
+                false => Value::Null,
+            }
         )
     );
     // What this build lacks depends on its features; each backend is there once, with the feature that brings it.

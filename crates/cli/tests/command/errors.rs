@@ -1,6 +1,6 @@
 //! What people read when something is wrong.
 
-use crate::support::Folder;
+use crate::support::{Folder, STORE};
 
 #[test]
 fn names_that_are_nearly_right() {
@@ -49,7 +49,7 @@ fn a_store_that_this_build_lacks() {
     folder.write("f.toml", "[[feature]]\nkey = \"a\"\nid_columns = [\"x\"]\n");
     let error = folder.fails(&["status"], 1);
     assert!(
-        error.contains("is not in this build; it has: ") && error.contains("sqlite ("),
+        error.contains("is not in this build; it has: ") && error.contains(&format!("{STORE} (")),
         "{error}"
     );
     assert!(

@@ -92,10 +92,7 @@ fn rows_from_elsewhere_are_frames() {
             .contains("metaxy.frame.0"),
         "{said}"
     );
-    assert!(
-        !folder.join(".metaxy/dev.db").exists(),
-        "nothing is made to look at it"
-    );
+    folder.assert_no_store("nothing is made to look at it");
     let error = folder.fails(&["explain", "video/raw"], 1);
     assert!(error.contains("--samples FILE"), "{error}");
 

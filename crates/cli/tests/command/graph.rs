@@ -119,10 +119,7 @@ fn features_around_others_are_drawn() {
     );
     let error = folder.fails(&["graph", "render", "--upstream", "1"], 2);
     assert!(error.contains("FEATURE"), "{error}");
-    assert!(
-        !folder.join(".metaxy/dev.db").exists(),
-        "no store is needed"
-    );
+    folder.assert_no_store("no store is needed");
 }
 
 #[test]

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[cfg(feature = "sqlite")]
 mod bad_inputs;
 mod browser;
 mod config;

@@ -137,10 +137,7 @@ fn the_tools_only_read() {
         assert!(tool["description"].as_str().unwrap().len() > 20, "{tool}");
     }
     client.end();
-    assert!(
-        !folder.join(".metaxy/dev.db").exists(),
-        "reading makes no store"
-    );
+    folder.assert_no_store("reading makes no store");
 }
 
 #[test]

@@ -11,9 +11,8 @@ const TRANSCRIPT: &str = "video/transcript";
 fn two_stores() -> Folder {
     let folder = Folder::project();
     let own = folder.text("metaxy.toml");
-    let prod =
-        "[stores.prod]\ntype = \"sqlite\"\ndatabase = \"prod.db\"\nhash_algorithm = \"xxhash64\"\n";
-    folder.write("metaxy.toml", &format!("{own}\n{prod}"));
+    let prod = folder.store("prod");
+    folder.write("metaxy.toml", &format!("{own}\n[stores.prod]\n{prod}"));
     folder.ok_with(&["--store", "prod", "write", "video/raw", "-"], RAW);
     let todo = folder.ok(&["--store", "prod", "resolve", TRANSCRIPT]);
     folder.ok_with(&["--store", "prod", "write", TRANSCRIPT, "-"], &todo);
@@ -47,10 +46,7 @@ fn a_copy_says_what_it_finds_before_it_starts() {
         (&dry["dry_run"], &dry["rows"], &dry["to"]),
         (&json!(true), &json!(4), &json!("dev"))
     );
-    assert!(
-        !folder.join(".metaxy/dev.db").exists(),
-        "a dry run makes no store"
-    );
+    folder.assert_no_store("a dry run makes no store");
     let error = folder.fails(&copy, 1);
     assert!(
         error.contains("copy 4 rows from store prod to dev") && error.contains("hint: add --yes"),

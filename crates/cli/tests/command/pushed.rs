@@ -42,23 +42,14 @@ fn a_pushed_graph_serves_a_project_without_feature_files() {
     );
 }
 
-/// A project without feature files and with a store of its own, `mine.db`, that falls back to the first one's.
+/// A project without feature files and with a store of its own, `mine`, that falls back to the first one's.
 fn chain() -> Folder {
     let folder = Folder::with_raw();
     folder.ok(&["push"]);
-    let own: String = folder
-        .text("metaxy.toml")
-        .replace(".metaxy/dev.db", "mine.db")
-        .lines()
-        .filter(|line| !line.starts_with("features"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let own = own.replace(
-        "hash_algorithm",
-        "fallback_stores = [\"prod\"]\nhash_algorithm",
-    );
-    let prod = "[stores.prod]\ntype = \"sqlite\"\ndatabase = \".metaxy/dev.db\"\nhash_algorithm = \"xxhash64\"\n";
-    folder.write("chain.toml", &(own + prod));
+    let config = folder.behind_mine();
+    let lines = config.lines().filter(|line| !line.starts_with("features"));
+    let config: String = lines.map(|line| format!("{line}\n")).collect();
+    folder.write("chain.toml", &config);
     folder
 }
 
@@ -96,7 +87,7 @@ fn graph_and_samples_come_through_the_chain() {
     );
     let stores = folder.ok(&in_chain(&["list", "stores"]));
     let dev = stores.lines().find(|line| line.starts_with("dev")).unwrap();
-    assert!(dev.contains("mine.db") && dev.ends_with("prod"), "{stores}");
+    assert!(dev.contains("mine") && dev.ends_with("prod"), "{stores}");
     let error = folder.fails(&in_chain(&["delete", "video/raw", "--all", "--yes"]), 1);
     assert!(error.contains("lives in store \"prod\""), "{error}");
 }
@@ -115,14 +106,12 @@ fn a_store_that_is_not_there_yet_resolves() {
 #[test]
 fn without_files_or_a_push_there_is_nothing() {
     let folder = Folder::empty();
-    folder.write(
-        "metaxy.toml",
-        "[stores.dev]\ntype = \"sqlite\"\ndatabase = \"dev.db\"\n",
-    );
+    let store = folder.store(".metaxy/dev");
+    folder.write("metaxy.toml", &format!("[stores.dev]\n{store}"));
     let error = folder.fails(&["status"], 1);
     assert!(
         error.contains("there are no features") && error.contains("metaxy push"),
         "{error}"
     );
-    assert!(!folder.join("dev.db").exists(), "reading makes no store");
+    folder.assert_no_store("reading makes no store");
 }

@@ -17,6 +17,17 @@ pub(crate) fn metaxy() -> String {
     std::env::var("METAXY_TEST_COMMAND").unwrap_or_else(|_| built.to_owned())
 }
 
+/// The kind of store that a new project has in this build.
+pub(crate) const STORE: &str = if cfg!(feature = "sqlite") {
+    "sqlite"
+} else if cfg!(feature = "duckdb") {
+    "duckdb"
+} else if cfg!(feature = "delta") {
+    "delta"
+} else {
+    "postgres"
+};
+
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -29,20 +40,54 @@ impl Folder {
     pub(crate) fn project() -> Self {
         let folder = Self::empty();
         folder.ok(&["init", "--project", "films"]);
+        if STORE == "postgres" {
+            // All projects of these tests are in one database.
+            let own = folder.text("metaxy.toml");
+            let schema = format!("schema = \"{}\"", folder.schema("own"));
+            folder.write("metaxy.toml", &own.replace("schema = \"metaxy\"", &schema));
+        }
         folder
     }
 
-    /// Writes a configuration in which an empty store stands in front of the project's own, which is called `prod` there.
+    /// A schema of this folder's own in the database of the tests.
+    fn schema(&self, name: &str) -> String {
+        let folder = self.path().file_name().unwrap().to_string_lossy();
+        let letters = folder.chars().filter(char::is_ascii_alphanumeric);
+        format!("t_{}_{name}", letters.collect::<String>().to_lowercase())
+    }
+
+    /// The settings of a store of the same kind as the project's own, which is beside `metaxy.toml`.
+    pub(crate) fn store(&self, name: &str) -> String {
+        let place = match STORE {
+            "sqlite" => format!("database = \"{name}.db\""),
+            "duckdb" => format!("database = \"{name}.duckdb\""),
+            "delta" => format!("root_path = \"{name}\""),
+            _ => {
+                let schema = self.schema(name);
+                format!("connection_string = \"${{DATABASE_URL}}\"\nschema = \"{schema}\"")
+            }
+        };
+        format!("type = \"{STORE}\"\n{place}\nhash_algorithm = \"xxhash64\"\n")
+    }
+
+    /// A configuration in which an empty store called `mine` stands in front of the project's own, which is called `prod` there.
+    pub(crate) fn behind_mine(&self) -> String {
+        let config = self.text("metaxy.toml");
+        let (head, own) = config.split_once("[stores.dev]\n").unwrap();
+        let mine = self.store("mine");
+        format!("{head}[stores.dev]\nfallback_stores = [\"prod\"]\n{mine}\n[stores.prod]\n{own}")
+    }
+
+    /// Writes [such a configuration](Self::behind_mine).
     pub(crate) fn put_in_front(&self, name: &str) {
-        let own = self
-            .text("metaxy.toml")
-            .replace(".metaxy/dev.db", "mine.db");
-        let own = own.replace(
-            "hash_algorithm",
-            "fallback_stores = [\"prod\"]\nhash_algorithm",
-        );
-        let prod = "[stores.prod]\ntype = \"sqlite\"\ndatabase = \".metaxy/dev.db\"\nhash_algorithm = \"xxhash64\"\n";
-        self.write(name, &(own + prod));
+        self.write(name, &self.behind_mine());
+    }
+
+    /// Asserts that the project's own store was not made, where it is a file or a folder.
+    pub(crate) fn assert_no_store(&self, why: &str) {
+        for place in ["dev.db", "dev.duckdb", "dev"] {
+            assert!(!self.join(".metaxy").join(place).exists(), "{why}");
+        }
     }
 
     /// A project whose root feature has the samples [`RAW`].

@@ -288,10 +288,7 @@ fn graphs_that_were_never_pushed_are_errors() {
         error.contains("no graph of project \"films\" was pushed") && error.contains("metaxy push"),
         "{error}"
     );
-    assert!(
-        !folder.join(".metaxy/dev.db").exists(),
-        "reading makes no store"
-    );
+    folder.assert_no_store("reading makes no store");
     folder.ok(&["push"]);
     let error = folder.fails(&["graph-diff", "12345678", "latest"], 1);
     assert!(
