@@ -116,7 +116,7 @@ impl Built {
     pub(crate) fn jobs(
         &self,
         prefix: &str,
-        server: Option<PathBuf>,
+        server: Option<&Path>,
         wanted: impl Fn(&str) -> bool,
     ) -> Vec<Job<'_>> {
         let programs = self.tests.iter().filter(|program| wanted(&program.name));
@@ -124,7 +124,7 @@ impl Built {
             .map(|program| {
                 let run = Run {
                     metaxy: self.program("metaxy"),
-                    server: server.clone(),
+                    server: server.map(Path::to_owned),
                     ..Run::default()
                 };
                 let name = format!("{prefix} {}", program.name);

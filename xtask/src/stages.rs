@@ -116,7 +116,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         let all = builds.iter().find(|(name, _)| name == TESTS);
         let server = all.map(|(_, all)| all.program("xtask"));
         let server = server.filter(|_| name.ends_with("postgres"));
-        jobs.extend(built.jobs(name, server, |program| wanted(&format!("{name} {program}"))));
+        jobs.extend(built.jobs(name, server.as_deref(), |program| {
+            wanted(&format!("{name} {program}"))
+        }));
         if name == TESTS {
             // The stores that live on a server need one.
             timed(&mut outcomes, "server", || {
