@@ -235,6 +235,6 @@ fn settings_of_an_engine_stand_below_config() {
             own.replace("memory_limit", "memory_limits")
         ),
     );
-    let error = folder.fails(&["status"], 1);
+    let error = folder.fails(&["push"], 1);
     assert!(error.contains("memory_limits"), "{error}");
 }

@@ -154,7 +154,8 @@ fn backends_are_listed_without_a_project() {
         );
     }
     let plain = folder.ok(&["list", "backends"]);
-    assert!(plain.contains("one SQLite file, embedded"), "{plain}");
+    let summary = plain.contains("one SQLite file, embedded");
+    assert_eq!(summary, cfg!(feature = "sqlite"), "{plain}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn stored(folder: &Folder) -> usize {
 }
 
 #[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "what it expects is SQLite's")]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let folder = written_thrice();
     assert_eq!(stored(&folder), 6);
@@ -35,6 +36,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "what it expects is SQLite's")]
 fn the_history_goes_and_the_samples_stay() {
     let folder = written_thrice();
     let samples = folder.rows(&["read", "video/raw"]).len();
@@ -54,6 +56,7 @@ fn the_history_goes_and_the_samples_stay() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "what it expects is SQLite's")]
 fn scripts_get_a_frame() {
     let folder = written_thrice();
     let rows = folder.rows(&["maintain", "--keep", "1", "--dry-run", "--format", "ndjson"]);

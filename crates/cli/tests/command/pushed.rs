@@ -107,6 +107,7 @@ fn a_store_that_is_not_there_yet_resolves() {
 fn without_files_or_a_push_there_is_nothing() {
     let folder = Folder::empty();
     let store = folder.store(".metaxy/dev");
+    folder.write(".metaxy/.gitignore", "*\n");
     folder.write("metaxy.toml", &format!("[stores.dev]\n{store}"));
     let error = folder.fails(&["status"], 1);
     assert!(
