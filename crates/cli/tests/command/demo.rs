@@ -26,6 +26,10 @@ fn numbers(output: &str, start: &str) -> Vec<u64> {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "duckdb", feature = "delta")),
+    ignore = "a demonstration needs a store in files"
+)]
 fn only_what_depends_on_an_edit_is_computed() {
     let folder = sources(12);
     let before = folder.text("src/m0.rs");
@@ -87,6 +91,10 @@ fn only_what_depends_on_an_edit_is_computed() {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "duckdb", feature = "delta")),
+    ignore = "a demonstration needs a store in files"
+)]
 fn folders_that_are_strange() {
     let folder = Folder::empty();
     folder.write("empty/.hidden", "x");

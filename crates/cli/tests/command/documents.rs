@@ -159,6 +159,10 @@ fn backends_are_listed_without_a_project() {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "duckdb", feature = "delta")),
+    ignore = "a demonstration needs a store in files"
+)]
 fn of_a_demonstration() {
     let folder = Folder::empty();
     for name in ["a", "b", "c"] {

@@ -50,7 +50,7 @@ impl Folder {
     }
 
     /// A schema of this folder's own in the database of the tests.
-    fn schema(&self, name: &str) -> String {
+    pub(crate) fn schema(&self, name: &str) -> String {
         let folder = self.path().file_name().unwrap().to_string_lossy();
         let letters = folder.chars().filter(char::is_ascii_alphanumeric);
         format!("t_{}_{name}", letters.collect::<String>().to_lowercase())

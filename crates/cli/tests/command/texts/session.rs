@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::blocks::Block;
-use crate::support::{Folder, metaxy};
+use crate::support::{Folder, STORE, metaxy};
 
 /// One shell, into which blocks are typed one after the other.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,12 +123,16 @@ impl Session {
         let path = [metaxy.to_owned()]
             .into_iter()
             .chain(env::split_paths(&path));
+        // Where stores are schemas, each shell has one of its own.
+        let schema =
+            (STORE == "postgres").then(|| ("METAXY_STORES__DEV__SCHEMA", folder.schema("session")));
         let output = folder
             .program("sh")
             .arg("../session.sh")
             .current_dir(folder.join("here"))
             .env("PATH", env::join_paths(path).unwrap())
             .env("TMPDIR", folder.join("tmp"))
+            .envs(schema)
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap()
