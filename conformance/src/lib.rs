@@ -46,4 +46,4 @@ pub mod suite;
 pub use bed::TestBed;
 pub use factory::{Availability, Embedded, Settings, StoreFactory, StoreRequest};
 pub use second_opinion::SecondOpinion;
-pub use suite::{Case, Suite, SuiteReport};
+pub use suite::{Case, Part, Suite, SuiteReport};

@@ -21,6 +21,9 @@ use crate::outcome::{Outcome, Stop};
 /// Set to `1`, a case fails whose server is missing: for CI, where everything has to be there.
 pub const REQUIRED: &str = "CONFORMANCE_REQUIRED";
 
+/// Set to `1`, [`Suite::with_part`] leaves nothing out.
+pub const ALL: &str = "CONFORMANCE_ALL";
+
 /// How long a case may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -58,6 +61,56 @@ pub struct Suite {
     required: bool,
     failures: usize,
     algorithm: Option<HashAlgorithm>,
+    /// How many cases are of another part.
+    left_out: usize,
+}
+
+/// What a second way to set up a store can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// Where and how tables are kept: writing, deleting, copying, maintenance, several writers, graphs in the store.
+    Storage,
+    /// What is computed from rows: joins, hashes, comparisons.
+    Resolving,
+}
+
+impl Part {
+    /// What the names of its cases begin with.
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Storage => &[
+                "backend::",
+                "capabilities::",
+                "concurrency::",
+                "copy::",
+                "delete::",
+                "display::",
+                "fallback::",
+                "maintain::",
+                "push::",
+                "registration::",
+                "sync::",
+                "write::",
+            ],
+            Self::Resolving => &[
+                "backend::",
+                "increments::",
+                "joins::",
+                "laws::",
+                "lineage::",
+                "multi::",
+                "optional::",
+                "progress::",
+                "provenance::",
+                "rebase::",
+                "samples::",
+                "staleness::",
+                "status::",
+                "versions::",
+            ],
+        }
+    }
 }
 
 impl Suite {
@@ -72,6 +125,7 @@ impl Suite {
             required: std::env::var(REQUIRED).is_ok_and(|value| value == "1"),
             failures: usize::MAX,
             algorithm: None,
+            left_out: 0,
         }
     }
 
@@ -88,6 +142,19 @@ impl Suite {
         self.cases
             .retain(|case| prefixes.iter().any(|prefix| case.name.starts_with(prefix)));
         self
+    }
+
+    /// Only a part of the cases, unless [`ALL`] asks for all: for a second way to set up a store on which all have run.
+    /// [`run_as_main`](Self::run_as_main) says how many are left out.
+    #[must_use]
+    pub fn with_part(self, part: Part) -> Self {
+        if std::env::var(ALL).is_ok_and(|value| value == "1") {
+            return self;
+        }
+        let all = self.cases.len();
+        let mut suite = self.with_only(part.prefixes());
+        suite.left_out += all - suite.cases.len();
+        suite
     }
 
     /// Without the cases whose name starts with one of these.
@@ -135,6 +202,12 @@ impl Suite {
     #[must_use]
     pub fn run_as_main(&self) -> ExitCode {
         let arguments = Arguments::from_args();
+        if self.left_out > 0 && !arguments.list {
+            println!(
+                "\n{} cases that do not depend on this are left out; {ALL}=1 runs them too",
+                self.left_out
+            );
+        }
         let trials = self.cases.iter().map(|case| {
             let (suite, case) = (self.clone(), *case);
             Trial::ignorable_test(case.name, move || match suite.outcome(case) {

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Runs steps with the reference (PyPI `metaxy`) and writes what it answers: `reference.py REQUEST.json ANSWERS.json`.
+"""Runs steps with the reference (PyPI `metaxy`) and writes what it answers.
+
+Each line of the input names a folder: its `request.json` is run in a process of its own, which writes `answers.json`, and what it says to
+`log`; then a line of the output says how that process ended. Importing the reference takes longer than most requests, and is done once.
 
 A request is {"kind", "config": path of a metaxy.toml, "access": "r" | "w", "project", "graphs", "steps": [step]}; the answers are a list
 with one member per step, null where a step only does something. A step has an `op`:
@@ -20,9 +23,12 @@ with one member per step, null where a step only does something. A step has an `
     lock      `projects`: answers what a lock file with their features holds. The graph has these features afterwards
 """
 
+import importlib
 import json
+import os
 import sys
 import tempfile
+import traceback
 import warnings
 from pathlib import Path
 
@@ -195,8 +201,8 @@ def micros(moment):
     return moment and next(iter(moment.values()))
 
 
-def main(request_path, answers_path):
-    request = json.loads(Path(request_path).read_text())
+def answer(folder):
+    request = json.loads((folder / "request.json").read_text())
     stores.prepare(request["kind"])
     config = MetaxyConfig.load(request["config"])
     answers = []
@@ -210,8 +216,36 @@ def main(request_path, answers_path):
                 what = " ".join(str(step[name]) for name in ("op", "feature") if name in step)
                 error.add_note(f"in step {number} ({what})")
                 raise
-    Path(answers_path).write_text(json.dumps(answers))
+    (folder / "answers.json").write_text(json.dumps(answers))
+
+
+def run_apart(folder):
+    """Answers in a child of this process; returns how that ended."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with open(folder / "log", "w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    code = 1
+    try:
+        answer(folder)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # What the parent would do at its end is not for the child.
+        os._exit(code)
+
+
+def main():
+    for module in stores.MODULES:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        print(run_apart(Path(line.rstrip("\n"))), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -3,6 +3,9 @@
 import contextlib
 import time
 
+# What stores import when they are made.
+MODULES = ("metaxy.ext.duckdb", "metaxy.ext.polars.handlers.delta", "metaxy.ext.postgresql")
+
 
 def prepare(kind):
     """Makes the store's class usable offline; called before a store is made."""

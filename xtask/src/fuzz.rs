@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 /// How long each target runs where nobody says otherwise.
-const SECONDS: u64 = 10;
+const SECONDS: u64 = 5;
 
 /// By itself the tool builds in one unit per crate, which takes longer than a short run gains by it.
 const UNITS: &[&str] = &["--codegen-units", "16"];

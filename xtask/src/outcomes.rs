@@ -101,6 +101,7 @@ pub(crate) fn report(outcomes: &[Outcome], took: Duration) -> bool {
 }
 
 /// How long jobs took the last time, in a file below the target directory.
+#[derive(Default)]
 pub(crate) struct LastTime(BTreeMap<String, Duration>);
 
 impl LastTime {

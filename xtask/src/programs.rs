@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -20,7 +20,7 @@ const COMMAND: &str = "METAXY_TEST_COMMAND";
 
 /// What a build has made.
 pub(crate) struct Built {
-    tests: Vec<Program>,
+    tests: Vec<Arc<Program>>,
     /// Copies of its programs that are no tests, which no later build replaces.
     folder: PathBuf,
 }
@@ -67,7 +67,7 @@ impl Built {
                 continue;
             };
             if artifact.is_test {
-                built.tests.push(artifact.program()?);
+                built.tests.push(Arc::new(artifact.program()?));
             } else {
                 others.push(artifact.path);
             }
@@ -118,7 +118,7 @@ impl Built {
         prefix: &str,
         server: Option<&Path>,
         wanted: impl Fn(&str) -> bool,
-    ) -> Vec<Job<'_>> {
+    ) -> Vec<Job> {
         let programs = self.tests.iter().filter(|program| wanted(&program.name));
         programs
             .map(|program| {
@@ -128,6 +128,7 @@ impl Built {
                     ..Run::default()
                 };
                 let name = format!("{prefix} {}", program.name);
+                let program = program.clone();
                 Job::new(name, move |log| program.run(&run, log))
             })
             .collect()
@@ -244,9 +245,11 @@ fn compiler_libraries() -> Option<PathBuf> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = Command::new(rustc).args(["--print", "sysroot"]).output();
-        let sysroot = String::from_utf8(output.ok()?.stdout).ok()?;
-        Some(Path::new(sysroot.trim()).join("lib"))
+        let output = Command::new(rustc)
+            .args(["--print", "target-libdir"])
+            .output();
+        let folder = String::from_utf8(output.ok()?.stdout).ok()?;
+        Some(PathBuf::from(folder.trim()))
     };
     FOLDER.get_or_init(find).clone()
 }

@@ -39,6 +39,11 @@ struct Told {
 
 const SOAKS: &[Soak] = &[
     Soak {
+        name: "suites",
+        about: "the whole suite on the set-ups of a store of which the check runs a part",
+        run: suites,
+    },
+    Soak {
         name: "laws",
         about: "the laws over other random histories each time, on every store",
         run: laws,
@@ -158,6 +163,16 @@ fn again(
             sum.failed
         ),
     })
+}
+
+/// Once: its cases are always the same.
+fn suites(_: Duration) -> Result<Told, String> {
+    let programs = [
+        "metaxy-delta conformance_flat",
+        "metaxy-delta conformance_s3",
+        "metaxy-postgres conformance_xxhash32",
+    ];
+    again(&programs, &[], &[("CONFORMANCE_ALL", "1")], Duration::ZERO)
 }
 
 fn laws(time: Duration) -> Result<Told, String> {

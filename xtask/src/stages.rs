@@ -1,5 +1,5 @@
-//! `cargo xtask test`: every check of the workspace. What needs cargo is done one after the other; then the programs that were built run, several
-//! at a time.
+//! `cargo xtask test`: every check of the workspace. What needs cargo is done one after the other; the programs that were built run beside it,
+//! several at a time.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::outcomes::{LastTime, Outcome, Tests, report};
 use crate::programs::Built;
-use crate::together::{self, Job};
+use crate::together::{self, Job, Queue};
 use crate::{deny, features, packages, rebuild, root};
 
 /// A backend that is not a member of the workspace: an example that has to pass the suite.
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// Stop at the first stage that fails.
     #[arg(long)]
     fail_fast: bool,
-    /// How many programs of tests run at a time [default: one more than there are processors, as some wait].
+    /// How much is done at a time: cargo, and programs of tests [default: one more than there are processors, as some wait].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// List the checks, and run none.
@@ -80,96 +80,138 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
                 .iter()
                 .any(|only| only.starts_with(&format!("{name} ")))
     };
-    let stages = stages()?;
+    let (before, after) = (stages_before()?, stages_after()?);
     if arguments.list {
-        stages.iter().for_each(|stage| println!("{}", stage.name));
+        for stage in before.iter().chain(&after) {
+            println!("{}", stage.name);
+        }
         selections()
             .iter()
             .for_each(|selection| println!("{} …", selection.name));
-        own().iter().for_each(|(name, _)| println!("{name}"));
+        own().iter().for_each(|own| println!("{}", own.name));
         return Ok(true);
     }
     let mut outcomes = Vec::new();
-    for stage in stages.into_iter().filter(|stage| wanted(&stage.name)) {
-        let passed = timed(&mut outcomes, &stage.name, || stage.work.run());
-        if !passed && arguments.fail_fast {
-            return Ok(report(&outcomes, start.elapsed()));
-        }
-    }
-    let mut builds = Vec::new();
-    // The program with every store does that, and starts the server for the command that has PostgreSQL alone.
-    let needs_all = own().iter().any(|(name, _)| wanted(name)) || built_for("installed postgres");
-    for selection in selections() {
-        let name = selection.name;
-        if !(built_for(&name) || name == TESTS && needs_all) {
-            continue;
-        }
-        let mut built = None;
-        timed(&mut outcomes, &format!("build of {name}"), || {
-            built = Built::new(&name, &selection.arguments)?;
-            Ok(built.is_some())
-        });
-        builds.extend(built.map(|built| (name, built)));
-    }
-    let mut jobs = Vec::new();
-    for (name, built) in &builds {
-        let all = builds.iter().find(|(name, _)| name == TESTS);
-        let server = all.map(|(_, all)| all.program("xtask"));
-        let server = server.filter(|_| name.ends_with("postgres"));
-        jobs.extend(built.jobs(name, server.as_deref(), |program| {
-            wanted(&format!("{name} {program}"))
-        }));
-        if name == TESTS {
-            // The stores that live on a server need one.
-            timed(&mut outcomes, "server", || {
-                let server = own_command(built, "server").status();
-                server
-                    .map(|status| status.success())
-                    .map_err(|e| e.to_string())
-            });
-            jobs.extend(own_jobs(built, wanted));
-        }
-    }
-    let last_time = LastTime::read();
-    together::longest_first(&mut jobs, |name| last_time.of(name));
     let most = arguments.jobs.unwrap_or_else(|| processors() + 1);
-    println!("\n=== {} programs, {most} at a time", jobs.len());
-    let done = together::run(jobs, most);
-    last_time.keep(&done);
+    let done = together::run(most, LastTime::read(), |queue| {
+        let mut lane = Lane {
+            outcomes: &mut outcomes,
+            fail_fast: arguments.fail_fast,
+            queue,
+        };
+        let _ = lane.run(before, after, &wanted, &built_for);
+    });
+    LastTime::read().keep(&done);
     outcomes.extend(done);
     Ok(report(&outcomes, start.elapsed()))
 }
 
-/// Does one stage, and adds what came of it.
-fn timed(
-    outcomes: &mut Vec<Outcome>,
-    name: &str,
-    work: impl FnOnce() -> Result<bool, String>,
-) -> bool {
-    println!("\n=== {name}");
-    let start = Instant::now();
-    let passed = work().unwrap_or_else(|why| {
-        println!("{why}");
-        false
-    });
-    let outcome = Outcome {
-        name: name.to_owned(),
-        took: start.elapsed(),
-        tests: Tests::of_one(passed),
-    };
-    println!("=== {outcome}");
-    outcomes.push(outcome);
-    passed
+/// What is done one after the other.
+struct Lane<'l> {
+    outcomes: &'l mut Vec<Outcome>,
+    fail_fast: bool,
+    /// Where the programs that were built wait for somebody to run them.
+    queue: &'l Queue,
+}
+
+/// That nothing more is to be done, as something failed.
+struct Ended;
+
+impl Lane<'_> {
+    fn run(
+        &mut self,
+        before: Vec<Stage>,
+        after: Vec<Stage>,
+        wanted: &impl Fn(&str) -> bool,
+        built_for: &impl Fn(&str) -> bool,
+    ) -> Result<(), Ended> {
+        self.stages(before, wanted)?;
+        // The program with every store is needed by its own checks, and starts the server for the command that has PostgreSQL alone.
+        let needs_all =
+            own().iter().any(|own| wanted(&own.name)) || built_for("installed postgres");
+        let mut all = None;
+        for selection in selections() {
+            let name = selection.name;
+            let is_all = name == TESTS;
+            if !(built_for(&name) || is_all && needs_all) {
+                continue;
+            }
+            let mut built = None;
+            self.timed(&format!("build of {name}"), || {
+                built = Built::new(&name, &selection.arguments)?;
+                Ok(built.is_some())
+            })?;
+            let Some(built) = built else {
+                continue;
+            };
+            if is_all {
+                // The stores that live on a server need one.
+                self.timed("server", || {
+                    let server = own_command(&built, "server").status();
+                    server
+                        .map(|status| status.success())
+                        .map_err(|e| e.to_string())
+                })?;
+                self.queue
+                    .add(own_jobs(&built, |own| !own.builds && wanted(&own.name)));
+            }
+            let server = all.as_ref().map(|all: &Built| all.program("xtask"));
+            let server = server.filter(|_| name.ends_with("postgres"));
+            let of_it = |program: &str| wanted(&format!("{name} {program}"));
+            self.queue.add(built.jobs(&name, server.as_deref(), of_it));
+            all = all.or(is_all.then_some(built));
+        }
+        self.stages(after, wanted)?;
+        if let Some(all) = all {
+            self.queue
+                .add(own_jobs(&all, |own| own.builds && wanted(&own.name)));
+        }
+        Ok(())
+    }
+
+    fn stages(&mut self, stages: Vec<Stage>, wanted: &impl Fn(&str) -> bool) -> Result<(), Ended> {
+        for stage in stages.into_iter().filter(|stage| wanted(&stage.name)) {
+            self.timed(&stage.name, || stage.work.run())?;
+        }
+        Ok(())
+    }
+
+    /// Does one thing, and adds what came of it.
+    fn timed(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Result<bool, String>,
+    ) -> Result<(), Ended> {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let passed = work().unwrap_or_else(|why| {
+            println!("{why}");
+            false
+        });
+        let outcome = Outcome {
+            name: name.to_owned(),
+            took: start.elapsed(),
+            tests: Tests::of_one(passed),
+        };
+        println!("=== {outcome}");
+        self.outcomes.push(outcome);
+        if !passed && self.fail_fast {
+            self.queue.clear();
+            return Err(Ended);
+        }
+        Ok(())
+    }
 }
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn stages() -> Result<Vec<Stage>, String> {
+/// What is quickly done, and tells of mistakes that are quickly made.
+fn stages_before() -> Result<Vec<Stage>, String> {
     let formatting = "fmt --all -- --check -l";
     let of = |manifest: &str| format!("fmt --manifest-path {manifest} -- --check -l");
-    let mut stages = vec![
+    Ok(vec![
         Stage::cargo("formatting", formatting),
         Stage::cargo("formatting of fuzz", &of("fuzz/Cargo.toml")),
         Stage::cargo("formatting of the third party", &of(THIRD_PARTY)),
@@ -178,6 +220,12 @@ fn stages() -> Result<Vec<Stage>, String> {
         Stage::new("features", Work::Features),
         Stage::new("deny", Work::Deny),
         Stage::new("package", Work::Package),
+    ])
+}
+
+/// What is checked by cargo while the programs run.
+fn stages_after() -> Result<Vec<Stage>, String> {
+    let mut stages = vec![
         Stage::cargo(
             "clippy",
             "clippy --workspace --all-targets --all-features -- -D warnings",
@@ -229,28 +277,51 @@ fn selections() -> Vec<Selection> {
     selections
 }
 
-/// The commands of this program that are checks, in the build with every store: any other selection of packages would build the
-/// engines once more, with features that differ a little.
-fn own() -> Vec<(String, String)> {
-    let mut own: Vec<(String, String)> = rebuild::stores()
-        .map(|store| (format!("golden {store}"), format!("golden --store {store}")))
-        .collect();
-    for name in ["reference", "interop", "fuzz"] {
-        own.push((name.to_owned(), name.to_owned()));
-    }
-    own.push(("examples".to_owned(), "examples".to_owned()));
-    own
+/// A command of this program that is a check, in the build with every store: any other selection of packages would build the engines once
+/// more, with features that differ a little.
+struct Own {
+    name: String,
+    arguments: String,
+    /// Whether it builds something: then it begins when nothing else does.
+    builds: bool,
 }
 
-fn own_jobs(built: &Built, wanted: impl Fn(&str) -> bool) -> Vec<Job<'static>> {
-    let chosen = own().into_iter().filter(|(name, _)| wanted(name));
+fn own() -> Vec<Own> {
+    let golden = rebuild::stores().map(|store| {
+        (
+            format!("golden {store}"),
+            format!("golden --store {store}"),
+            false,
+        )
+    });
+    let others = [
+        ("reference", false),
+        ("interop", false),
+        ("fuzz", true),
+        ("examples", true),
+    ];
+    let others = others
+        .into_iter()
+        .map(|(name, builds)| (name.to_owned(), name.to_owned(), builds));
+    golden
+        .chain(others)
+        .map(|(name, arguments, builds)| Own {
+            name,
+            arguments,
+            builds,
+        })
+        .collect()
+}
+
+fn own_jobs(built: &Built, wanted: impl Fn(&Own) -> bool) -> Vec<Job> {
+    let chosen = own().into_iter().filter(wanted);
     chosen
-        .map(|(name, arguments)| {
-            let mut command = own_command(built, &arguments);
-            if name == "examples" {
+        .map(|own| {
+            let mut command = own_command(built, &own.arguments);
+            if own.name == "examples" {
                 command.arg("--metaxy").arg(built.program("metaxy"));
             }
-            Job::command(name, command)
+            Job::command(own.name, command)
         })
         .collect()
 }

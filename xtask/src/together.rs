@@ -4,25 +4,25 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::outcomes::{Outcome, Tests};
+use crate::outcomes::{LastTime, Outcome, Tests};
 use crate::stages::target_directory;
 
 /// What a job does, given where it prints.
-type Work<'w> = Box<dyn FnOnce(&mut Log) -> Result<Tests, String> + Send + 'w>;
+type Work = Box<dyn FnOnce(&mut Log) -> Result<Tests, String> + Send>;
 
 /// One of the checks.
-pub(crate) struct Job<'w> {
+pub(crate) struct Job {
     pub(crate) name: String,
-    work: Work<'w>,
+    work: Work,
 }
 
-impl<'w> Job<'w> {
+impl Job {
     pub(crate) fn new(
         name: impl Into<String>,
-        work: impl FnOnce(&mut Log) -> Result<Tests, String> + Send + 'w,
+        work: impl FnOnce(&mut Log) -> Result<Tests, String> + Send + 'static,
     ) -> Self {
         Self {
             name: name.into(),
@@ -31,8 +31,8 @@ impl<'w> Job<'w> {
     }
 
     /// A job that runs a program to its end, and passes if that succeeds.
-    pub(crate) fn command(name: impl Into<String>, mut command: Command) -> Job<'static> {
-        Job::new(name, move |log| log.run(&mut command).map(Tests::of_one))
+    pub(crate) fn command(name: impl Into<String>, mut command: Command) -> Self {
+        Self::new(name, move |log| log.run(&mut command).map(Tests::of_one))
     }
 }
 
@@ -81,35 +81,98 @@ impl Log {
     }
 }
 
-/// Runs the jobs in this order, at most `most` at a time, and prints what each printed as soon as it is over.
-pub(crate) fn run(jobs: Vec<Job<'_>>, most: usize) -> Vec<Outcome> {
-    let total = jobs.len();
-    let waiting = Mutex::new(jobs.into_iter());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..most.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .next();
-                    let Some(job) = next else { break };
-                    let (outcome, text) = work_off(job);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    println!("\n--- {}/{total} {}", done.len() + 1, outcome.name);
-                    println!("{}", text.trim_end());
-                    println!("--- {outcome}");
-                    done.push(outcome);
+/// Jobs that wait for somebody to do them. There may come more as long as it is open.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// How long each took the last time.
+    last_time: LastTime,
+}
+
+struct State {
+    waiting: Vec<Job>,
+    open: bool,
+    done: Vec<Outcome>,
+}
+
+impl Queue {
+    /// Adds jobs. What took long the last time is begun first, and what nobody knows before the rest.
+    pub(crate) fn add(&self, jobs: Vec<Job>) {
+        let mut state = self.state();
+        state.waiting.extend(jobs);
+        longest_last(&mut state.waiting, |name| self.last_time.of(name));
+        self.changed.notify_all();
+    }
+
+    /// What is begun is ended; nothing else is begun.
+    pub(crate) fn clear(&self) {
+        self.state().waiting.clear();
+    }
+
+    fn close(&self) {
+        self.state().open = false;
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state();
+        loop {
+            match state.waiting.pop() {
+                None if state.open => {
+                    let woken = self.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
                 }
-            });
+                job => return job,
+            }
         }
+    }
+
+    /// Does jobs until there are none, and prints what each printed as soon as it is over.
+    fn work_off(&self) {
+        while let Some(job) = self.next() {
+            let (outcome, text) = done(job);
+            let mut state = self.state();
+            let left = state.waiting.len();
+            // In one piece: others print as well.
+            println!(
+                "\n--- {}\n{}\n--- {outcome} ({left} wait)",
+                outcome.name,
+                text.trim_end()
+            );
+            state.done.push(outcome);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `first`, which adds jobs, while the jobs run; at most `most` things happen at a time. Returns what came of the jobs.
+pub(crate) fn run(most: usize, last_time: LastTime, first: impl FnOnce(&Queue)) -> Vec<Outcome> {
+    let queue = Queue {
+        state: Mutex::new(State {
+            waiting: Vec::new(),
+            open: true,
+            done: Vec::new(),
+        }),
+        changed: Condvar::new(),
+        last_time,
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..most {
+            scope.spawn(|| queue.work_off());
+        }
+        first(&queue);
+        queue.close();
+        queue.work_off();
     });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let state = queue.state.into_inner();
+    state.unwrap_or_else(PoisonError::into_inner).done
 }
 
 /// Does what the job does: its outcome, and what it printed.
-fn work_off(job: Job<'_>) -> (Outcome, String) {
+fn done(job: Job) -> (Outcome, String) {
     let Job { name, work } = job;
     let start = Instant::now();
     let mut text = String::new();
@@ -126,9 +189,9 @@ fn work_off(job: Job<'_>) -> (Outcome, String) {
     (Outcome { name, took, tests }, text)
 }
 
-/// Jobs in the order in which they should begin: what took long the last time first, and what nobody knows before the rest.
-pub(crate) fn longest_first(jobs: &mut [Job<'_>], known: impl Fn(&str) -> Option<Duration>) {
-    jobs.sort_by_cached_key(|job| std::cmp::Reverse(known(&job.name).unwrap_or(Duration::MAX)));
+/// Jobs in the order in which they should end a list that is worked off from its end.
+fn longest_last(jobs: &mut [Job], known: impl Fn(&str) -> Option<Duration>) {
+    jobs.sort_by_cached_key(|job| known(&job.name).unwrap_or(Duration::MAX));
 }
 
 #[cfg(test)]
@@ -137,29 +200,33 @@ mod tests {
 
     #[test]
     fn every_job_is_done_and_told() {
-        let jobs = vec![
-            Job::new("good of tests", |log: &mut Log| {
-                log.line("well")?;
-                Ok(Tests::of_one(true))
-            }),
-            Job::new("bad of tests", |_: &mut Log| Err("no luck".into())),
-        ];
-        let mut outcomes = run(jobs, 3);
-        outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-        let passed: Vec<bool> = outcomes.iter().map(Outcome::passed).collect();
-        assert_eq!(passed, [false, true]);
+        let jobs = || {
+            vec![
+                Job::new("good of tests", |log: &mut Log| {
+                    log.line("well")?;
+                    Ok(Tests::of_one(true))
+                }),
+                Job::new("bad of tests", |_: &mut Log| Err("no luck".into())),
+            ]
+        };
+        for most in [1, 3] {
+            let mut outcomes = run(most, LastTime::default(), |queue| queue.add(jobs()));
+            outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+            let passed: Vec<bool> = outcomes.iter().map(Outcome::passed).collect();
+            assert_eq!(passed, [false, true]);
+        }
     }
 
     #[test]
     fn the_longest_begins() {
         let job = |name: &str| Job::new(name, |_: &mut Log| Ok(Tests::default()));
         let mut jobs = vec![job("short"), job("long"), job("new")];
-        longest_first(&mut jobs, |name| match name {
+        longest_last(&mut jobs, |name| match name {
             "short" => Some(Duration::from_secs(1)),
             "long" => Some(Duration::from_secs(9)),
             _ => None,
         });
         let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
-        assert_eq!(names, ["new", "long", "short"]);
+        assert_eq!(names, ["short", "long", "new"]);
     }
 }

@@ -1,9 +1,9 @@
-//! The suite on Delta tables in one folder: `cargo test -p metaxy-delta --test conformance_flat`.
+//! What the layout can change of the suite, on Delta tables in one folder: `cargo test -p metaxy-delta --test conformance_flat`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use metaxy_conformance::{Embedded, Suite};
+use metaxy_conformance::{Embedded, Part, Suite};
 use metaxy_delta::{DeltaConfig, Layout};
 
 fn main() -> ExitCode {
@@ -11,9 +11,16 @@ fn main() -> ExitCode {
         let config = DeltaConfig::new(directory.to_string_lossy()).with_layout(Layout::Flat);
         Ok(Arc::new(config.open(request.access)))
     });
-    Suite::main(stores.map(|stores| {
-        stores.with_settings("metaxy_delta::DeltaBackend", |directory| {
+    let stores = match stores {
+        Ok(stores) => stores.with_settings("metaxy_delta::DeltaBackend", |directory| {
             format!("root_path = '{}'\nlayout = 'flat'", directory.display())
-        })
-    }))
+        }),
+        Err(error) => {
+            eprintln!("the stores cannot be made: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    Suite::new(Arc::new(stores))
+        .with_part(Part::Storage)
+        .run_as_main()
 }

@@ -1,12 +1,12 @@
-//! The suite on Delta tables in S3: `cargo test -p metaxy-delta --features s3 --test conformance_s3`. The server is one of ours
-//! (`common/s3.rs`), so nothing has to be installed.
+//! What S3 can change of the suite, on Delta tables there: `cargo test -p metaxy-delta --features s3 --test conformance_s3`. The server is one of
+//! ours (`common/s3.rs`), so nothing has to be installed.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use metaxy_conformance::{Availability, Settings, StoreFactory, StoreRequest, Suite};
+use metaxy_conformance::{Availability, Part, Settings, StoreFactory, StoreRequest, Suite};
 use metaxy_core::{Backend, Result};
 use metaxy_delta::DeltaConfig;
 
@@ -15,10 +15,13 @@ use crate::common::s3::{SECRET_KEY, Server};
 mod common;
 
 fn main() -> ExitCode {
-    Suite::main(Ok(OnS3 {
+    let stores = OnS3 {
         server: Server::start(),
         folders: Mutex::default(),
-    }))
+    };
+    Suite::new(Arc::new(stores))
+        .with_part(Part::Storage)
+        .run_as_main()
 }
 
 /// Stores in one bucket, each in a folder of its own.

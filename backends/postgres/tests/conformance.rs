@@ -8,5 +8,5 @@ use metaxy_core::HashAlgorithm;
 mod suite;
 
 fn main() -> ExitCode {
-    suite::run(HashAlgorithm::Md5)
+    suite::run(HashAlgorithm::Md5, |suite| suite)
 }

@@ -127,6 +127,16 @@ impl Cluster {
         &self.url
     }
 
+    /// The address of its first database through a socket of this machine's file system, where it has one: nothing waits there for
+    /// the network's acknowledgements, which cost 40 ms for each small `COPY` through TCP.
+    #[must_use]
+    pub fn nearby_url(&self) -> String {
+        match &self.own {
+            Some(own) => format!("{}?host={}", self.url, own.folder.path().display()),
+            None => self.url.clone(),
+        }
+    }
+
     /// The address of another of its databases.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {

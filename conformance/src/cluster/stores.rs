@@ -64,7 +64,7 @@ impl StoreFactory for Schemas {
     }
 
     async fn open(&self, request: &StoreRequest) -> Result<Arc<dyn Backend>> {
-        (self.open)(self.cluster.url(), &self.schema(request), request)
+        (self.open)(&self.cluster.nearby_url(), &self.schema(request), request)
     }
 
     async fn discard(&self, request: &StoreRequest) -> Result<()> {
@@ -80,7 +80,7 @@ impl StoreFactory for Schemas {
             type_path: self.type_path.to_owned(),
             options: format!(
                 "connection_string = '{}'\nschema = '{}'",
-                self.cluster.url(),
+                self.cluster.nearby_url(),
                 self.schema(request)
             ),
         })

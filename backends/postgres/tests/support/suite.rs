@@ -8,7 +8,7 @@ use metaxy_conformance::cluster::Schemas;
 use metaxy_core::HashAlgorithm;
 use metaxy_postgres::PostgresConfig;
 
-pub(crate) fn run(algorithm: HashAlgorithm) -> ExitCode {
+pub(crate) fn run(algorithm: HashAlgorithm, part: impl FnOnce(Suite) -> Suite) -> ExitCode {
     let stores = Schemas::new(
         "postgres",
         metaxy_postgres::TYPE_PATH,
@@ -20,9 +20,10 @@ pub(crate) fn run(algorithm: HashAlgorithm) -> ExitCode {
         },
     );
     match stores {
-        Ok(stores) => Suite::new(Arc::new(stores))
-            .with_algorithm(algorithm)
-            .run_as_main(),
+        Ok(stores) => {
+            let suite = Suite::new(Arc::new(stores)).with_algorithm(algorithm);
+            part(suite).run_as_main()
+        }
         Err(error) => {
             eprintln!("the stores cannot be made: {error}");
             ExitCode::FAILURE

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         None => environment::python(&target)?,
     };
     environment::check(&python)?;
-    let reference = Reference { python };
+    let reference = Reference::start(&python)?;
     let start = Instant::now();
     let mut report = Report::default();
     for kind in kinds {

@@ -1,8 +1,10 @@
-//! Steps run with the reference: a Python process per request.
+//! Steps run with the reference: a Python process that starts one of its own for each request.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use metaxy_store::Access;
 use metaxy_store::json::Json;
@@ -12,7 +14,63 @@ use crate::root;
 
 /// The reference, run by an interpreter that has it.
 pub(super) struct Reference {
-    pub(super) python: PathBuf,
+    process: Mutex<Process>,
+}
+
+/// The script, which answers a line with a line.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Reference {
+    /// Starts the interpreter.
+    pub(super) fn start(python: &Path) -> Outcome<Self> {
+        let script = root().join("xtask").join("interop").join("reference.py");
+        let mut command = Command::new(python);
+        // No compiled copies beside the sources.
+        command.arg("-B").arg(script);
+        for (name, _) in std::env::vars_os() {
+            // What the user has set for metaxy must not decide what is tested.
+            if name.to_string_lossy().starts_with("METAXY_") {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| about(python, &e))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("the reference has no input or no output".into());
+        };
+        Ok(Self {
+            process: Mutex::new(Process {
+                child,
+                input,
+                output: BufReader::new(output),
+            }),
+        })
+    }
+}
+
+impl Process {
+    /// Has the request of a folder run; returns the exit code of that.
+    fn ask(&mut self, folder: &Path) -> Outcome<String> {
+        let asked = writeln!(self.input, "{}", folder.display());
+        asked.map_err(|e| format!("the reference does not listen: {e}"))?;
+        let mut answer = String::new();
+        let read = self.output.read_line(&mut answer);
+        match read.map_err(|e| format!("the reference does not answer: {e}"))? {
+            0 => Err("the reference has ended".into()),
+            _ => Ok(answer.trim_end().to_owned()),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Side for Reference {
@@ -36,22 +94,12 @@ impl Side for Reference {
             ("steps", Json::from(request.steps.to_vec())),
         ]);
         fs::write(&asked, json.to_compact()).map_err(|e| about(&asked, &e))?;
-        let script = root().join("xtask").join("interop").join("reference.py");
-        let mut command = Command::new(&self.python);
-        // No compiled copies beside the sources.
-        command.arg("-B").arg(script).arg(&asked).arg(&answered);
-        for (name, _) in std::env::vars_os() {
-            // What the user has set for metaxy must not decide what is tested.
-            if name.to_string_lossy().starts_with("METAXY_") {
-                command.env_remove(name);
-            }
-        }
-        let output = command.output().map_err(|e| about(&self.python, &e))?;
-        if !output.status.success() {
-            let log = String::from_utf8_lossy(&output.stderr);
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = process.ask(request.directory)?;
+        if code != "0" {
+            let log = fs::read_to_string(request.directory.join("log")).unwrap_or_default();
             return Err(format!(
-                "the reference failed ({}):\n{}",
-                output.status,
+                "the reference failed (exit code {code}):\n{}",
                 last_lines(&log, 30)
             ));
         }
