@@ -20,7 +20,7 @@ use chrono::{DateTime, NaiveDate};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use metaxy_core::clock::Micros;
 
-use crate::frames::{Compression, Format};
+use metaxy_frames::{Compression, Format};
 
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};

@@ -18,7 +18,7 @@
 //! | `project` | the configuration, the graph and the store that a command works on |
 //! | `rows` | rows of features on their way from and to files |
 //! | `screen`, `listing`, `preview` | what people see |
-//! | [`frames`] | Parquet, CSV, NDJSON and JSON |
+//! | [`metaxy_frames`] | Parquet, CSV, NDJSON and JSON |
 //! | [`demo`] | `metaxy demo` |
 //!
 //! # Cargo features
@@ -29,7 +29,6 @@ mod args;
 mod build;
 mod commands;
 pub mod demo;
-pub mod frames;
 mod interrupt;
 mod listing;
 mod preview;

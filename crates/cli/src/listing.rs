@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use metaxy_core::Result;
 use unicode_width::UnicodeWidthStr;
 
-use crate::frames::{Format, FrameWriter};
+use metaxy_frames::{Format, FrameWriter};
 use crate::screen::{Screen, Style};
 
 /// Columns of equal length.

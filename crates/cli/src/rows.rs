@@ -18,7 +18,7 @@ use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, blocking, columns};
 
 use crate::args::{Layout, Output};
-use crate::frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
+use metaxy_frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
 use crate::progress::{Progress, Total};
 use crate::screen::Screen;
 

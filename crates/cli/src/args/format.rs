@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use metaxy_core::Result;
 
-use crate::frames::{Compression, Format};
+use metaxy_frames::{Compression, Format};
 
 /// Words for people, or one JSON document for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::samples_format;
-use crate::frames::Format;
+use metaxy_frames::Format;
 
 /// Which samples of which feature are compared with what is stored.
 #[derive(Debug, Args)]

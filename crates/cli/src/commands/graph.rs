@@ -26,7 +26,7 @@ use view::{Focus, Standing, View};
 
 use super::pushed;
 use crate::args::{Graph, GraphCommand, GraphRender, Picture};
-use crate::frames::write_whole;
+use metaxy_frames::write_whole;
 use crate::project::Project;
 use crate::screen::{Screen, Style, count};
 

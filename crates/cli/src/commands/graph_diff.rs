@@ -13,7 +13,7 @@ use metaxy_core::{Access, MetadataStore, Result};
 
 use super::graph::show;
 use crate::args::{DiffFormat, GraphDiff as Arguments, Picture};
-use crate::frames::write_whole;
+use metaxy_frames::write_whole;
 use crate::project::Project;
 use crate::screen::{Screen, Style, count};
 use changes::{Change, Kind};

@@ -10,7 +10,7 @@ use metaxy_core::{
 use serde_json::{Value, json};
 
 use crate::args::{self, Layout, Question, Resolve};
-use crate::frames::Format;
+use metaxy_frames::Format;
 use crate::listing::Listing;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};

@@ -8,7 +8,7 @@ use metaxy_core::{Access, FeatureKey, Result};
 use self::preview::Preview;
 use super::Outcome;
 use crate::args::Status;
-use crate::frames::Format;
+use metaxy_frames::Format;
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
 use crate::report::note;

@@ -12,7 +12,7 @@ use metaxy_core::json::Json;
 use metaxy_core::plan::Part;
 use metaxy_core::{FeatureKey, MetadataStore, ResolveOptions, Result, columns};
 
-use crate::frames::Format;
+use metaxy_frames::Format;
 
 /// The types that the columns of `feature` must have, as far as they are known.
 pub(super) async fn schema(

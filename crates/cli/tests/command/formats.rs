@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field};
-use metaxy_cli::frames::{Format, FrameWriter};
+use metaxy_frames::{Format, FrameWriter};
 use serde_json::Value;
 
 use crate::support::Folder;

@@ -8,7 +8,7 @@ use super::tools::{Given, MOST_ROWS};
 use crate::commands::describe::{FeatureFacts, graph_document};
 use crate::commands::history::pushes_document;
 use crate::commands::{list, resolve, status};
-use crate::frames::{Format, values};
+use metaxy_frames::{Format, values};
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
 use crate::rows::first;
@@ -18,7 +18,7 @@ const ROWS: u64 = 20;
 
 fn rows_of(listing: &Listing) -> Result<Value> {
     let frame = listing.frame(Format::Json)?;
-    Ok(values(frame.schema_ref(), std::slice::from_ref(&frame))?.into())
+    Ok(values(std::slice::from_ref(&frame))?.into())
 }
 
 pub(super) async fn list_features(project: &Project) -> Result<Value> {
@@ -86,7 +86,7 @@ pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {
     Ok(json!({
         "feature": feature.as_str(),
         "store": owner.name(),
-        "rows": values(&schema, &rows)?,
+        "rows": values(&rows)?,
         "more": more,
     }))
 }

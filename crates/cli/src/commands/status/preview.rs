@@ -5,7 +5,7 @@ use metaxy_core::store::{FeatureStatus, StatusOptions};
 use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
 use serde_json::{Map, Value, json};
 
-use crate::frames::{Format, values};
+use metaxy_frames::{Format, values};
 use crate::listing::Listing;
 use crate::preview;
 use crate::rows::{FirstRows, Tally};
@@ -79,7 +79,7 @@ impl Preview {
         };
         let mut parts = Map::new();
         for (part, name) in PARTS {
-            let mut rows = values(&rows.schema, &rows.of_part(part))?;
+            let mut rows = values(&rows.of_part(part))?;
             for row in rows.iter_mut().filter_map(Value::as_object_mut) {
                 row.shift_remove(crate::rows::PART_COLUMN);
             }
@@ -109,7 +109,7 @@ pub(super) fn print(
     screen: &Screen,
 ) -> Result<()> {
     let frame = listing.frame(format)?;
-    let mut rows = values(frame.schema_ref(), std::slice::from_ref(&frame))?;
+    let mut rows = values(std::slice::from_ref(&frame))?;
     for (row, preview) in rows.iter_mut().zip(previews) {
         row["preview"] = preview.document()?;
     }

@@ -7,20 +7,20 @@ use metaxy_core::{Result, columns};
 
 /// What is known about a frame's columns before it is read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hints(Option<SchemaRef>);
+pub(crate) struct Hints(Option<SchemaRef>);
 
 impl Hints {
-    pub(super) fn new(schema: Option<SchemaRef>) -> Self {
+    pub(crate) fn new(schema: Option<SchemaRef>) -> Self {
         Self(schema)
     }
 
     /// The schema that the caller gave.
-    pub(super) fn schema(&self) -> Option<&SchemaRef> {
+    pub(crate) fn schema(&self) -> Option<&SchemaRef> {
         self.0.as_ref()
     }
 
     /// The type that column `name` must have, if that is known. By-field columns follow [`Hints::members`] instead.
-    pub(super) fn column(&self, name: &str) -> Option<DataType> {
+    pub(crate) fn column(&self, name: &str) -> Option<DataType> {
         if is_by_field(name) {
             return None;
         }
@@ -36,7 +36,7 @@ impl Hints {
     }
 
     /// The members known of by-field column `name`, in the hint's order.
-    pub(super) fn members(&self, name: &str) -> IndexSet<String> {
+    pub(crate) fn members(&self, name: &str) -> IndexSet<String> {
         let hinted = self
             .0
             .as_ref()
@@ -51,24 +51,24 @@ impl Hints {
 }
 
 /// Whether `name` is one of the columns that hold a struct of text.
-pub(super) fn is_by_field(name: &str) -> bool {
+pub(crate) fn is_by_field(name: &str) -> bool {
     name == columns::PROVENANCE_BY_FIELD || name == columns::DATA_VERSION_BY_FIELD
 }
 
 /// Splits the name of a flattened CSV column, `metaxy_provenance_by_field.audio`, into column and member. Struct keys hold
 /// no dot (`semantics.md` §1), so the first one separates.
-pub(super) fn split_flattened(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_flattened(name: &str) -> Option<(&str, &str)> {
     name.split_once('.')
         .filter(|(column, member)| is_by_field(column) && !member.is_empty())
 }
 
 /// The name of a flattened CSV column.
-pub(super) fn flattened(column: &str, member: &str) -> String {
+pub(crate) fn flattened(column: &str, member: &str) -> String {
     format!("{column}.{member}")
 }
 
 /// The type of a by-field column with these members.
-pub(super) fn by_field_type<'a>(members: impl IntoIterator<Item = &'a str>) -> DataType {
+pub(crate) fn by_field_type<'a>(members: impl IntoIterator<Item = &'a str>) -> DataType {
     DataType::Struct(
         members
             .into_iter()
@@ -90,7 +90,7 @@ fn system_type(name: &str) -> Option<DataType> {
 
 /// `data_type` without time zones, at any depth. Arrow keeps times in UTC whatever the zone, and its kernels only know
 /// zones given as offsets; so values are handled without one and get it back by [`retype`].
-pub(super) fn zoneless(data_type: &DataType) -> DataType {
+pub(crate) fn zoneless(data_type: &DataType) -> DataType {
     let inner = |field: &FieldRef| -> FieldRef {
         field
             .as_ref()
@@ -112,7 +112,7 @@ pub(super) fn zoneless(data_type: &DataType) -> DataType {
 }
 
 /// `array` under the type `to`, which lays its values out in the same way, such as [`zoneless`] of its type or back.
-pub(super) fn retype(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+pub(crate) fn retype(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if array.data_type() == to {
         return Ok(array.clone());
     }

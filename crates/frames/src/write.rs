@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Fields, Schema, SchemaRef};
-use arrow::json::writer::{
-    EncoderOptions, JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder,
-};
 use metaxy_core::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression as ParquetCodec, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::render::{for_csv, for_json, nested_options, time_format};
-use super::sink::{Out, Sink};
-use super::{Format, invalid};
+use crate::csv::write as csv;
+use crate::json::write::{NoText, objects};
+use crate::sink::{Out, Sink};
+use crate::{Format, invalid, io_error};
 
 /// The most encoded data that a Parquet row group collects in memory, in bytes.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
@@ -27,7 +25,7 @@ const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 ///
 /// A file appears, or takes the place of an older one, when [`FrameWriter::finish`] returns: until then the rows stand in a
 /// temporary file beside it, which is removed when the writer is dropped. Times are written as RFC 3339 in UTC with
-/// microseconds (nanoseconds if a column has them); a time without zone is taken as UTC.
+/// microseconds (nanoseconds where the column counts them); a time without zone is taken as UTC.
 pub struct FrameWriter {
     schema: SchemaRef,
     rows: u64,
@@ -39,9 +37,87 @@ pub struct FrameWriter {
 
 enum Encoder {
     Parquet(Box<ArrowWriter<Out>>),
-    Delimited(Box<arrow::csv::Writer<Out>>, EncoderOptions, bool),
-    Ndjson(JsonWriter<Out, LineDelimited>),
-    Json(JsonWriter<Out, JsonArray>),
+    Text(Text),
+}
+
+/// A format that is text.
+struct Text {
+    out: Out,
+    layout: Layout,
+    /// Whether something was written that comes before the rows, or between them.
+    started: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Layout {
+    /// With this delimiter.
+    Delimited(u8),
+    Lines,
+    Array,
+}
+
+impl Text {
+    fn rows(&mut self, batch: &RecordBatch, name: &str) -> Result<()> {
+        let Self { out, layout, started } = self;
+        // The first failure of the medium; nothing is tried after it.
+        let mut written = Ok(());
+        let mut push = |before: &str, text: &str, after: &str| {
+            for part in [before, text, after] {
+                if written.is_ok() {
+                    written = out.write_all(part.as_bytes());
+                }
+            }
+        };
+        let told = match layout {
+            Layout::Delimited(delimiter) => {
+                if !std::mem::replace(started, true) {
+                    push("", &csv::header(&batch.schema(), *delimiter), "");
+                }
+                csv::rows(batch, *delimiter, |row| push("", row, ""))
+            }
+            Layout::Lines => objects(batch, |row| push("", row, "\n")),
+            Layout::Array => objects(batch, |row| {
+                let before = if std::mem::replace(started, true) { "," } else { "[" };
+                push(before, row, "");
+            }),
+        };
+        told.map_err(|(column, why)| no_text(name, batch, column, &why))?;
+        written.map_err(|e| io_error(name, "write", e))
+    }
+
+    fn finish(mut self, schema: &SchemaRef, name: &str) -> Result<Out> {
+        let end = match self.layout {
+            Layout::Delimited(delimiter) if !self.started => csv::header(schema, delimiter),
+            Layout::Array if self.started => "]\n".to_owned(),
+            Layout::Array => "[]\n".to_owned(),
+            _ => String::new(),
+        };
+        let written = self.out.write_all(end.as_bytes());
+        written.map_err(|e| io_error(name, "write", e))?;
+        Ok(self.out)
+    }
+}
+
+/// That a column cannot be written as text.
+pub(crate) fn no_text(name: &str, batch: &RecordBatch, column: usize, why: &NoText) -> Error {
+    let schema = batch.schema();
+    let field = schema.field(column);
+    let (field, data_type) = (field.name(), field.data_type());
+    match why {
+        NoText::Type => Error::new(
+            ErrorKind::Unsupported,
+            format!("cannot write {name}: column '{field}' of type {data_type} has no text form"),
+        )
+        .with_hint("write Parquet, or leave the column out"),
+        NoText::Row(row) => Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "cannot write {name}: the value of column '{field}' in row {} of a batch is no {data_type}",
+                row + 1
+            ),
+        )
+        .with_hint("write Parquet, which keeps it as it is, or correct the value"),
+    }
 }
 
 /// How the pages of a Parquet file are compressed.
@@ -177,8 +253,8 @@ impl FrameWriter {
     ) -> Result<Self> {
         let path = path.as_ref();
         let options = options.into();
-        let otherwise = super::is_dash(path).then_some(Format::Ndjson);
-        let format = Format::choose(options.format, path, otherwise, super::WRITE_FLAG)?;
+        let otherwise = crate::is_dash(path).then_some(Format::Ndjson);
+        let format = Format::choose(options.format, path, otherwise, crate::WRITE_FLAG)?;
         if options.compression.is_some() && format != Format::Parquet {
             let error = format!("{format} has no compression of its own");
             return Err(Error::new(ErrorKind::InvalidArgument, error)
@@ -209,12 +285,6 @@ impl FrameWriter {
         options: WriteOptions,
         schema: SchemaRef,
     ) -> Result<Self> {
-        let times = time_format(&schema);
-        let json = || {
-            WriterBuilder::new()
-                .with_explicit_nulls(true)
-                .with_timestamp_format(times.clone())
-        };
         let encoder = match format {
             Format::Parquet => {
                 let properties = WriterProperties::builder()
@@ -228,15 +298,10 @@ impl FrameWriter {
                     })?;
                 Encoder::Parquet(Box::new(writer))
             }
-            Format::Csv | Format::Tsv => {
-                let writer = arrow::csv::WriterBuilder::new()
-                    .with_delimiter(if format == Format::Tsv { b'\t' } else { b',' })
-                    .with_timestamp_format(times.clone())
-                    .build(out);
-                Encoder::Delimited(Box::new(writer), nested_options(&times), false)
-            }
-            Format::Ndjson => Encoder::Ndjson(json().build(out)),
-            Format::Json => Encoder::Json(json().build(out)),
+            Format::Csv => Self::text(out, Layout::Delimited(b',')),
+            Format::Tsv => Self::text(out, Layout::Delimited(b'\t')),
+            Format::Ndjson => Self::text(out, Layout::Lines),
+            Format::Json => Self::text(out, Layout::Array),
         };
         Ok(Self {
             schema,
@@ -244,6 +309,14 @@ impl FrameWriter {
             failed: false,
             encoder,
             sink,
+        })
+    }
+
+    fn text(out: Out, layout: Layout) -> Encoder {
+        Encoder::Text(Text {
+            out,
+            layout,
+            started: false,
         })
     }
 
@@ -284,14 +357,7 @@ impl FrameWriter {
                 }
                 Ok(())
             }
-            Encoder::Delimited(writer, nested, started) => {
-                *started = true;
-                writer
-                    .write(&for_csv(batch, nested)?)
-                    .map_err(|e| failed(name, e))
-            }
-            Encoder::Ndjson(writer) => writer.write(&for_json(batch)?).map_err(|e| failed(name, e)),
-            Encoder::Json(writer) => writer.write(&for_json(batch)?).map_err(|e| failed(name, e)),
+            Encoder::Text(text) => text.rows(batch, name),
         }
     }
 
@@ -305,11 +371,7 @@ impl FrameWriter {
     ///
     /// # Errors
     /// `Io`: writing failed; the place then holds what it held before.
-    pub fn finish(mut self) -> Result<Finished> {
-        if let Encoder::Delimited(_, _, false) = &self.encoder {
-            // The header, which Arrow writes with the first batch.
-            self.write(&RecordBatch::new_empty(self.schema.clone()))?;
-        }
+    pub fn finish(self) -> Result<Finished> {
         let name = &self.sink.name;
         if self.failed {
             return Err(Error::new(
@@ -319,17 +381,7 @@ impl FrameWriter {
         }
         let out = match self.encoder {
             Encoder::Parquet(writer) => writer.into_inner().map_err(|e| parquet_failed(name, e))?,
-            Encoder::Delimited(writer, ..) => writer.into_inner(),
-            Encoder::Ndjson(mut writer) => {
-                writer.finish().map_err(|e| failed(name, e))?;
-                writer.into_inner()
-            }
-            Encoder::Json(mut writer) => {
-                writer.finish().map_err(|e| failed(name, e))?;
-                let mut out = writer.into_inner();
-                out.write_all(b"\n")?;
-                out
-            }
+            Encoder::Text(text) => text.finish(&self.schema, name)?,
         };
         Ok(Finished {
             rows: self.rows,
@@ -355,24 +407,6 @@ fn nullable(schema: &SchemaRef) -> SchemaRef {
         .map(|field| field.as_ref().clone().with_nullable(true))
         .collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
-}
-
-/// Arrow's text writers fail when the medium does, or when a type has no text form.
-fn failed(name: &str, source: arrow::error::ArrowError) -> Error {
-    use arrow::error::ArrowError::{CsvError, IoError};
-    match source {
-        IoError(message, source) => {
-            Error::new(ErrorKind::Io, format!("cannot write {name}: {message}")).with_source(source)
-        }
-        // The CSV writer hands on failures of the medium as text.
-        CsvError(message) => Error::new(ErrorKind::Io, format!("cannot write {name}: {message}")),
-        other => Error::new(
-            ErrorKind::Unsupported,
-            format!("cannot write {name}: {other}"),
-        )
-        .with_hint("write Parquet, or leave the column out")
-        .with_source(other),
-    }
 }
 
 fn parquet_failed(name: &str, source: parquet::errors::ParquetError) -> Error {

@@ -10,13 +10,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use metaxy_core::Result;
 
-use super::columns::Hints;
-use super::source::Source;
-use super::{Format, csv, json, parquet};
+use crate::columns::Hints;
+use crate::csv::read::Dialect;
+use crate::json::read::Layout;
+use crate::source::Source;
+use crate::{Format, csv, json, parquet};
 
 /// The schema of a frame and the batches that are still to be read.
 ///
-/// Iterating yields batches of that schema, of at most [`BATCH_ROWS`](super::BATCH_ROWS) rows, until the end or the first
+/// Iterating yields batches of that schema, of at most [`BATCH_ROWS`](crate::BATCH_ROWS) rows, until the end or the first
 /// error. It can move to another thread.
 pub struct FrameReader {
     schema: SchemaRef,
@@ -29,7 +31,7 @@ type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 impl FrameReader {
     /// A reader of `batches`, which all have `schema`.
-    pub(super) fn new(
+    pub(crate) fn new(
         schema: SchemaRef,
         batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static,
     ) -> Self {
@@ -42,18 +44,19 @@ impl FrameReader {
     }
 
     /// The same, of which it is known how many rows it has.
-    pub(super) fn with_total_rows(mut self, rows: Option<u64>) -> Self {
+    pub(crate) fn with_total_rows(mut self, rows: Option<u64>) -> Self {
         self.total_rows = rows;
         self
     }
 
     /// How many rows there are, where the format says so before they are read.
-    pub(crate) fn total_rows(&self) -> Option<u64> {
+    #[must_use]
+    pub fn total_rows(&self) -> Option<u64> {
         self.total_rows
     }
 
     /// A frame without rows.
-    pub(super) fn empty(schema: SchemaRef) -> Self {
+    pub(crate) fn empty(schema: SchemaRef) -> Self {
         Self::new(schema, std::iter::empty())
     }
 
@@ -106,9 +109,11 @@ pub struct ReadOptions {
     pub format: Option<Format>,
     /// Types that win over inferred ones, by column name. Columns the frame lacks are not added.
     pub schema_hint: Option<SchemaRef>,
-    /// How many rows types are inferred from; these are held in memory. A later row with a key or type that those rows did
-    /// not have is an error. Default 10,000 (fewer when they exceed 64 MiB of text).
-    pub infer_rows: usize,
+    /// What stands between the cells of CSV and TSV: a character of ASCII. Without it, what the format says, and a header that seems to
+    /// have another is an error.
+    pub delimiter: Option<u8>,
+    /// Whether cells of CSV and TSV may stand in quotes.
+    pub quotes: bool,
     /// Counts the bytes of text that have been read.
     counter: Option<Arc<AtomicU64>>,
 }
@@ -118,7 +123,8 @@ impl Default for ReadOptions {
         Self {
             format: None,
             schema_hint: None,
-            infer_rows: 10_000,
+            delimiter: None,
+            quotes: true,
             counter: None,
         }
     }
@@ -140,15 +146,23 @@ impl ReadOptions {
     }
 
     /// Counts the bytes of text that have been read.
-    pub(crate) fn with_counter(mut self, counter: Arc<AtomicU64>) -> Self {
+    #[must_use]
+    pub fn with_counter(mut self, counter: Arc<AtomicU64>) -> Self {
         self.counter = Some(counter);
         self
     }
 
-    /// Sets from how many rows types are inferred; at least one.
+    /// Sets what stands between the cells of CSV and TSV.
     #[must_use]
-    pub fn with_infer_rows(mut self, rows: usize) -> Self {
-        self.infer_rows = rows.max(1);
+    pub fn with_delimiter(mut self, delimiter: impl Into<Option<u8>>) -> Self {
+        self.delimiter = delimiter.into();
+        self
+    }
+
+    /// Sets whether cells of CSV and TSV may stand in quotes.
+    #[must_use]
+    pub fn with_quotes(mut self, quotes: bool) -> Self {
+        self.quotes = quotes;
         self
     }
 }
@@ -183,18 +197,23 @@ pub fn open_reader_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result
         // Its name has no extension that tells a format, which is not what is wrong with it.
         Source::open(path)?;
     }
-    let format = Format::choose(options.format, path, None, super::READ_FLAG)?;
+    let format = Format::choose(options.format, path, None, crate::READ_FLAG)?;
     let source = Source::open(path)?.counted(options.counter.clone());
     read(source, format, options)
 }
 
 fn read(source: Source, format: Format, options: &ReadOptions) -> Result<FrameReader> {
     let hints = Hints::new(options.schema_hint.clone());
+    let dialect = |delimiter| Dialect {
+        delimiter: options.delimiter.unwrap_or(delimiter),
+        is_certain: options.delimiter.is_some(),
+        quotes: options.quotes,
+    };
     match format {
         Format::Parquet => parquet::open(source, &hints),
-        Format::Csv => csv::open(source, b',', &hints, options.infer_rows),
-        Format::Tsv => csv::open(source, b'\t', &hints, options.infer_rows),
-        Format::Ndjson => json::open_lines(source, &hints, options.infer_rows),
-        Format::Json => json::open_array(source, &hints, options.infer_rows),
+        Format::Csv => csv::read::open(source, dialect(b','), &hints),
+        Format::Tsv => csv::read::open(source, dialect(b'\t'), &hints),
+        Format::Ndjson => json::read::open(source, Layout::Lines, &hints),
+        Format::Json => json::read::open(source, Layout::Array, &hints),
     }
 }

@@ -120,7 +120,7 @@ fn text_formats_spell_times_nulls_and_structs() {
         fs::read_to_string(path).unwrap()
     };
     let first = format!(
-        r#"{{"id":2,"name":null,"score":1.0e300,"ok":false,"at":"1969-12-31T23:59:59.999999Z","day":null,"tags":null,"{BY_FIELD}":{{"audio":null,"my-field":"y"}}}}"#
+        r#"{{"id":2,"name":null,"score":1e300,"ok":false,"at":"1969-12-31T23:59:59.999999Z","day":null,"tags":null,"{BY_FIELD}":{{"audio":null,"my-field":"y"}}}}"#
     );
     assert_eq!(written(Format::Ndjson).lines().next().unwrap(), first);
     let csv = written(Format::Csv);

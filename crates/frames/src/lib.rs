@@ -1,30 +1,44 @@
-//! Frames of the command line: Parquet, CSV, NDJSON and JSON, read and written batch by batch.
+//! Frames in files: Parquet, CSV, TSV, NDJSON and JSON, read and written batch by batch.
 //!
-//! Memory stays constant whatever the size of a file: readers yield batches of at most [`BATCH_ROWS`] rows, writers pass
-//! them on. Only the rows that types are inferred from ([`ReadOptions::infer_rows`]) are held at once.
+//! Memory stays constant whatever the size of a file: readers yield batches of at most [`BATCH_ROWS`] rows, writers pass them on. A text
+//! is read twice, once for the types of its columns and once for their values; what passes by once, such as standard input, is put into
+//! an unnamed temporary file first.
 //!
-//! **Types.** Parquet carries its own. For the other formats the type of a column is, in this order: the one of the
-//! schema hint, the fixed one of a system column (`semantics.md` §4), the one inferred. A value that does not fit is an
-//! error naming the row and the column; nothing is rounded, cut or nulled to make it fit. In JSON text stays text; in CSV
-//! `true`/`false`, whole numbers without leading zeros and decimal numbers are recognised, all else is text. Times are
-//! recognised by hint or system column only.
+//! **What goes in comes out.** What is written is read back as it was, for every type that a format can say; another is refused with the
+//! column's name. Nothing is rounded, cut or nulled to make it fit: a value that does not fit is an error that names its row and column.
 //!
-//! **By-field columns** (`metaxy_provenance_by_field`, `metaxy_data_version_by_field`) are always structs of text. JSON and
-//! NDJSON hold an object, whose numbers and booleans become text. CSV holds one column per member, named
-//! `metaxy_provenance_by_field.audio`; all members empty means a null struct. Parquet holds a struct or a map of text.
+//! **Types.** Parquet carries its own. For text the type of a column is, in this order: the one of the schema hint, the fixed one of a
+//! system column (`semantics.md` §4), the one that all its values have. In JSON text stays text; numbers become 64-bit integers, 64-bit
+//! floats if those print every number back, and decimals otherwise. In CSV a column holds numbers only if each of its cells is what would
+//! be printed back: `007`, `1.10` and `12e4` make it text, and so do `1` and `1.5` in one column. `true` and `false` are recognised. Times
+//! are recognised by hint or system column only.
 //!
-//! **Null.** NDJSON and JSON write every key, null included. CSV writes an empty cell, so there an empty text reads back as
-//! null.
+//! | type | text |
+//! |---|---|
+//! | floats that are not finite | `NaN`, `inf`, `-inf`; in JSON as text |
+//! | decimals | all digits of the scale: `1.50` |
+//! | bytes | hexadecimal digits |
+//! | times | RFC 3339 in UTC: `2024-05-01T12:00:00.000000Z`; years beyond four digits have a sign |
+//! | durations, intervals | ISO 8601: `PT1.5S`, `P1M2DT3.5S` |
+//! | maps | objects; if a key is no text or occurs twice, lists of `{"key": …, "value": …}` |
+//!
+//! **By-field columns** (`metaxy_provenance_by_field`, `metaxy_data_version_by_field`) are always structs of text. JSON and NDJSON hold an
+//! object, whose numbers and booleans become text as they are written. CSV holds one column per member, named
+//! `metaxy_provenance_by_field.audio`; all members empty means a null struct. Parquet holds a struct or a map of text; bytes become
+//! hexadecimal digits.
+//!
+//! **Null.** NDJSON and JSON write every key, null included. In CSV an empty cell is null, and an empty text is `""`.
 
+mod build;
 mod columns;
-mod conform;
 mod csv;
 mod fit;
-mod infer;
 mod json;
 mod parquet;
+mod place;
 mod read;
-mod render;
+mod scalar;
+mod shape;
 mod sink;
 mod source;
 #[cfg(test)]
@@ -39,8 +53,8 @@ use std::str::FromStr;
 use metaxy_core::{Error, ErrorKind, Result};
 
 pub use read::{FrameReader, ReadOptions, open_reader, open_reader_with};
-pub(crate) use sink::write_whole;
-pub(crate) use values::values;
+pub use sink::write_whole;
+pub use values::values;
 pub use write::{Compression, Finished, FrameWriter, WriteOptions};
 
 /// The most rows a reader puts into one batch.
@@ -91,7 +105,8 @@ impl Format {
     }
 
     /// The names of all formats, with `separator` between them.
-    pub(crate) fn names(separator: &str) -> String {
+    #[must_use]
+    pub fn names(separator: &str) -> String {
         Self::ALL.map(Self::name).join(separator)
     }
 

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use metaxy_core::Result;
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{io_error, is_dash};
+use crate::{io_error, is_dash};
 
 /// Writes a file as a whole: who looks for it finds what was there before, or all of it. A pipe or device is written directly.
 ///
 /// # Errors
 /// [`Io`](metaxy_core::ErrorKind::Io) that names the file.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let (sink, mut out) = Sink::open(path)?;
     out.write_all(content)
         .map_err(|e| io_error(&sink.name, "write", e))?;
@@ -23,8 +23,8 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// A destination that shows nothing half-written.
-pub(super) struct Sink {
-    pub(super) name: String,
+pub(crate) struct Sink {
+    pub(crate) name: String,
     /// Set once the reader of a pipe went away.
     closed: Arc<AtomicBool>,
     /// For a regular file: what was written so far, and where it is to be.
@@ -34,7 +34,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Prepares to write `path`, or standard output for `-`. A regular file is written beside its place and moved there by
     /// [`Sink::commit`]; a device or pipe is written directly.
-    pub(super) fn open(path: &Path) -> Result<(Self, Out)> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Out)> {
         if is_dash(path) {
             return Ok(Self::direct("standard output", Box::new(io::stdout())));
         }
@@ -59,7 +59,7 @@ impl Sink {
     }
 
     /// Writes to `to` without a temporary file.
-    pub(super) fn direct(name: impl Into<String>, to: Box<dyn Write + Send>) -> (Self, Out) {
+    pub(crate) fn direct(name: impl Into<String>, to: Box<dyn Write + Send>) -> (Self, Out) {
         let closed = Arc::new(AtomicBool::new(false));
         let sink = Self {
             name: name.into(),
@@ -71,12 +71,12 @@ impl Sink {
     }
 
     /// Whether the reader at the other end of a pipe went away.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
     /// Makes what was written visible, all at once. Returns whether the reader of a pipe went away.
-    pub(super) fn commit(self, out: Out) -> Result<bool> {
+    pub(crate) fn commit(self, out: Out) -> Result<bool> {
         let name = &self.name;
         out.flush_all().map_err(|e| io_error(name, "write", e))?;
         if let Some((temporary, target)) = self.pending {
@@ -92,7 +92,7 @@ impl Sink {
 }
 
 /// Buffered output. After its reader went away it swallows everything: the caller looks at [`Sink::is_closed`].
-pub(super) struct Out(BufWriter<Quiet>);
+pub(crate) struct Out(BufWriter<Quiet>);
 
 impl Out {
     /// Hands on everything that is buffered.

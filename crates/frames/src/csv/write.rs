@@ -1,0 +1,164 @@
+//! Columns as CSV: by-field structs flattened, other nested values as JSON text.
+
+use arrow::array::{Array, AsArray, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Schema};
+
+use crate::columns::{flattened, is_by_field};
+use crate::json::write::{Encoder, NoText};
+use crate::scalar::print::{Kind, Printer};
+
+/// One column of the text.
+struct Cells<'a> {
+    /// The struct that it is a member of: null where that is.
+    parent: Option<&'a StructArray>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Plain(&'a dyn Array, Printer<'a>),
+    Keys(Vec<usize>, Box<Cells<'a>>),
+    Json(Encoder<'a>),
+}
+
+/// The names of the columns.
+pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
+    let mut names = Vec::new();
+    for field in schema.fields() {
+        match field.data_type() {
+            DataType::Struct(members) if is_by_field(field.name()) => {
+                names.extend(members.iter().map(|member| flattened(field.name(), member.name())));
+            }
+            _ => names.push(field.name().clone()),
+        }
+    }
+    let mut line = String::new();
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            line.push(char::from(delimiter));
+        }
+        // A name that a reader could take for several is quoted as well.
+        push_cell(&mut line, name, |c| matches!(c, ',' | ';' | '\t' | '|'));
+    }
+    line.push('\n');
+    line
+}
+
+/// The rows of a batch, each handed to `row` with its line end. The error names the column.
+pub(crate) fn rows(
+    batch: &RecordBatch,
+    delimiter: u8,
+    mut row: impl FnMut(&str),
+) -> Result<(), (usize, NoText)> {
+    let schema = batch.schema();
+    let mut columns = Vec::new();
+    for (i, (field, array)) in schema.fields().iter().zip(batch.columns()).enumerate() {
+        match field.data_type() {
+            DataType::Struct(_) if is_by_field(field.name()) => {
+                let parent = array.as_struct();
+                for member in parent.columns() {
+                    let cells = Cells::of(member.as_ref(), Some(parent)).map_err(|error| (i, error))?;
+                    columns.push((i, cells));
+                }
+            }
+            _ => columns.push((i, Cells::of(array.as_ref(), None).map_err(|error| (i, error))?)),
+        }
+    }
+    let mut line = String::new();
+    for at in 0..batch.num_rows() {
+        line.clear();
+        for (position, (i, cells)) in columns.iter().enumerate() {
+            if position > 0 {
+                line.push(char::from(delimiter));
+            }
+            cells.push(at, delimiter, &mut line).map_err(|error| (*i, error))?;
+        }
+        line.push('\n');
+        row(&line);
+    }
+    Ok(())
+}
+
+impl<'a> Cells<'a> {
+    fn of(array: &'a dyn Array, parent: Option<&'a StructArray>) -> Result<Self, NoText> {
+        let values = match array.data_type() {
+            DataType::Dictionary(_, value) if !value.is_nested() => {
+                let dictionary = array.as_any_dictionary();
+                let values = Self::of(dictionary.values().as_ref(), None)?;
+                let keys = match dictionary.values().is_empty() {
+                    true => vec![usize::MAX; array.len()],
+                    false => dictionary.normalized_keys(),
+                };
+                // Whether the key is null is told by the array itself.
+                return Ok(Self {
+                    parent,
+                    values: Values::Keys(masked(keys, array), Box::new(values)),
+                });
+            }
+            _ => match Printer::of(array) {
+                Some(printer) => Values::Plain(array, printer),
+                None => Values::Json(Encoder::of(array)?),
+            },
+        };
+        Ok(Self { parent, values })
+    }
+
+    fn push(&self, row: usize, delimiter: u8, line: &mut String) -> Result<(), NoText> {
+        if self.parent.is_some_and(|parent| parent.is_null(row)) {
+            return Ok(());
+        }
+        let special = |c: char| c == char::from(delimiter);
+        match &self.values {
+            Values::Plain(array, _) if array.is_null(row) => {}
+            Values::Plain(_, printer) if printer.kind == Kind::Text => {
+                let mut text = String::new();
+                (printer.print)(row, &mut text).ok_or(NoText::Row(row))?;
+                push_cell(line, &text, special);
+            }
+            Values::Plain(_, printer) => {
+                let start = line.len();
+                (printer.print)(row, line).ok_or(NoText::Row(row))?;
+                // Bytes of which there are none, and what holds an unusual delimiter.
+                if line.len() == start || line[start..].contains(special) {
+                    line.insert(start, '"');
+                    line.push('"');
+                }
+            }
+            Values::Keys(keys, values) => match keys[row] {
+                usize::MAX => {}
+                key => values.push(key, delimiter, line).map_err(|error| match error {
+                    NoText::Row(_) => NoText::Row(row),
+                    NoText::Type => NoText::Type,
+                })?,
+            },
+            Values::Json(encoder) if encoder.is_null(row) => {}
+            Values::Json(encoder) => {
+                let mut text = String::new();
+                encoder.push(row, &mut text)?;
+                push_cell(line, &text, special);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys, and `usize::MAX` for rows without one.
+fn masked(mut keys: Vec<usize>, array: &dyn Array) -> Vec<usize> {
+    for (row, key) in keys.iter_mut().enumerate() {
+        if array.is_null(row) {
+            *key = usize::MAX;
+        }
+    }
+    keys
+}
+
+/// Appends a text, in quotes where it would be read as something else without them.
+fn push_cell(line: &mut String, text: &str, special: impl Fn(char) -> bool) {
+    let plain = !text.is_empty() && !text.contains(|c| matches!(c, '"' | '\r' | '\n') || special(c));
+    if plain {
+        line.push_str(text);
+        return;
+    }
+    line.push('"');
+    line.push_str(&text.replace('"', "\"\""));
+    line.push('"');
+}
