@@ -9,6 +9,7 @@ mod history;
 mod mcp;
 mod metadata;
 mod question;
+mod reading;
 mod shell;
 mod status;
 
@@ -20,13 +21,13 @@ use chrono::{DateTime, NaiveDate};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use metaxy_core::clock::Micros;
 
-use metaxy_frames::{Compression, Format};
+use metaxy_frames::Compression;
 
 pub(crate) use config::{ConfigArgs, ConfigCommand, ConfigPrint};
 pub(crate) use describe::{Describe, DescribeFeature, DescribeGraph, Described};
 pub(crate) use explain::Explain;
 pub(crate) use format::{Layout, ListFormat, View, ViewFormat};
-use format::{compression, samples_format, view_of_written};
+use format::{compression, view_of_written};
 pub(crate) use graph::{Drawing, Graph, GraphCommand, GraphRender, Picture};
 pub(crate) use history::{DiffFormat, GraphDiff, History};
 pub(crate) use mcp::Mcp;
@@ -34,6 +35,7 @@ pub(crate) use metadata::{
     Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
 };
 pub(crate) use question::Question;
+pub(crate) use reading::Reading;
 pub(crate) use shell::{Completions, ManPages};
 pub(crate) use status::Status;
 
@@ -200,16 +202,22 @@ pub(crate) struct Write {
     /// The feature.
     #[arg(value_name = "FEATURE")]
     pub(crate) feature: String,
-    /// The samples; `-` is standard input. What `metaxy resolve` gave can be written as it is, or with columns added.
+    /// The samples; `-` is standard input, which is NDJSON by default. What `metaxy resolve` gave can be written as it is, or with
+    /// columns added.
     #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The format of the samples (ndjson, json, csv, tsv or parquet), where their file's extension does not say it. Standard
-    /// input is NDJSON by default.
-    #[arg(long, value_name = "FORMAT", value_parser = samples_format)]
-    pub(crate) samples_format: Option<Format>,
+    pub(crate) samples: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Mark the rows with this run of an orchestrator.
     #[arg(long, value_name = "ID")]
     pub(crate) materialization_id: Option<String>,
+    /// Keep the times that the samples have: a copy. Then the later time decides which row of a sample counts, not the order of
+    /// writes.
+    #[arg(long)]
+    pub(crate) keep_times: bool,
+    /// Keep the feature and project versions that the samples have.
+    #[arg(long)]
+    pub(crate) keep_versions: bool,
     /// plain for people, or json: one document for scripts.
     #[arg(
         long,
@@ -272,9 +280,11 @@ pub(crate) struct Delete {
     /// With --orphaned: the samples that should be there, for a feature without upstream.
     #[arg(long, value_name = "FILE", requires = "orphaned")]
     pub(crate) samples: Option<PathBuf>,
-    /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
-    pub(crate) samples_format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Every row of each sample instead of the latest: all of its history is marked.
+    #[arg(long, conflicts_with_all = ["hard", "orphaned"])]
+    pub(crate) with_sample_history: bool,
     /// Remove the rows for good. Without it they are marked, and writing a sample again brings it back.
     #[arg(long)]
     pub(crate) hard: bool,

@@ -11,8 +11,8 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use metaxy_core::Result;
 use unicode_width::UnicodeWidthStr;
 
-use metaxy_frames::{Format, FrameWriter};
 use crate::screen::{Screen, Style};
+use metaxy_frames::{Format, FrameWriter};
 
 /// Columns of equal length.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use glob::Pattern;
 use metaxy_core::config::{
-    CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Origin, StoreConfig,
+    CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Environment, Origin, StoreConfig,
 };
 use metaxy_core::error::nearest;
 use metaxy_core::registry::Registry;
@@ -29,6 +29,40 @@ pub(crate) struct Project {
     own: Option<FeatureGraph>,
 }
 
+/// The variables of this process and, where they set none of that name, those of the file `.env`: as the Python package does, of that in
+/// the working directory, and else of that beside the configuration.
+fn environment(config_file: Option<&Path>) -> Result<Environment> {
+    let process = Environment::process();
+    let Ok(here) = std::env::current_dir() else {
+        return Ok(process);
+    };
+    let beside = match (config_file, process.get("METAXY_CONFIG")) {
+        (Some(file), _) => here.join(file).parent().map(Path::to_owned),
+        (None, Some(file)) if !file.is_empty() => here.join(file).parent().map(Path::to_owned),
+        _ => here
+            .ancestors()
+            .find(|folder| folder.join("metaxy.toml").is_file())
+            .map(Path::to_owned),
+    };
+    let folders = [Some(here), beside].into_iter().flatten();
+    let mut files = folders.map(|folder| folder.join(".env"));
+    let Some(file) = files.find(|file| file.is_file()) else {
+        return Ok(process);
+    };
+    let unreadable = |error: dotenvy::Error| {
+        // Its own message would show the line, and with it what may be a secret.
+        let why = match error {
+            dotenvy::Error::Io(error) => format!("cannot read '{}': {error}", file.display()),
+            _ => format!("a line of '{}' is no variable", file.display()),
+        };
+        Error::new(ErrorKind::InvalidConfig, why)
+            .with_hint("write lines such as NAME=value or NAME='a value'")
+    };
+    let variables = dotenvy::from_path_iter(&file).map_err(unreadable)?;
+    let variables = variables.map(|variable| variable.map_err(unreadable));
+    Ok(process.with_defaults(variables.collect::<Result<Vec<_>>>()?))
+}
+
 impl Project {
     /// Reads the configuration.
     pub(crate) fn load(global: Global) -> Result<Self> {
@@ -37,7 +71,10 @@ impl Project {
         if let Some(project) = global.project {
             overrides = overrides.with_project(project);
         }
-        let mut loader = ConfigLoader::new().with_overrides(overrides);
+        let environment = environment(global.config_file.as_deref())?;
+        let mut loader = ConfigLoader::new()
+            .with_overrides(overrides)
+            .with_environment(environment);
         if let Some(file) = global.config_file {
             loader = loader.with_file(file);
         }

@@ -17,10 +17,10 @@ use metaxy_core::error::nearest;
 use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, blocking, columns};
 
-use crate::args::{Layout, Output};
-use metaxy_frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
+use crate::args::{Layout, Output, Reading};
 use crate::progress::{Progress, Total};
 use crate::screen::Screen;
+use metaxy_frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
 
 pub(crate) use first::{FirstRows, Tally};
 pub(crate) use ids::with_ids;
@@ -98,14 +98,13 @@ impl Incoming {
         store: &MetadataStore,
         feature: &FeatureKey,
         path: &Path,
-        format: Option<Format>,
+        reading: &Reading,
     ) -> Result<Self> {
         let dash = (path == Path::new("-")).then_some(Format::Ndjson);
-        let format = format.or(dash);
-        let hint = hints::schema(store, feature, format.or_else(|| Format::of_path(path))).await?;
-        let options = ReadOptions::default()
-            .with_format(format)
-            .with_schema_hint(hint);
+        let options = reading.options(dash);
+        let format = options.format.or_else(|| Format::of_path(path));
+        let hint = hints::schema(store, feature, format).await?;
+        let options = options.with_schema_hint(hint);
         let (rows, total) = read_apart(path, options).await?;
         let schema = rows.schema().clone();
         let about = |e: Error| e.with_context("file", path.display());

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, FixedSizeListArray, GenericListArray,
-    MapArray, NullArray, NullBufferBuilder, OffsetSizeTrait, PrimitiveBuilder, StringBuilder, StructArray,
+    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, FixedSizeListArray,
+    GenericListArray, MapArray, NullArray, NullBufferBuilder, OffsetSizeTrait, PrimitiveBuilder,
+    StringBuilder, StructArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Field, FieldRef, Fields, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
+    Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Field, FieldRef, Fields, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTimeType,
+    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use metaxy_core::cast::cast_whole;
 use metaxy_core::{Error, Result};
@@ -76,7 +78,8 @@ pub(crate) fn column(data_type: &DataType) -> Result<Boxed> {
             type Half = <Float16Type as ArrowPrimitiveType>::Native;
             let exact: fn(&str) -> Option<Half> = |text| {
                 let half = Half::from_f32(text.parse().ok()?);
-                (half.is_finite() && number::same(text, &number::print32(half.to_f32()))).then_some(half)
+                (half.is_finite() && number::same(text, &number::print32(half.to_f32())))
+                    .then_some(half)
             };
             given::float(value, data_type, exact, Half::from_f64)
         }),
@@ -110,38 +113,60 @@ pub(crate) fn column(data_type: &DataType) -> Result<Boxed> {
             let count = given::time_of_day(value, data_type, TimeUnit::Millisecond)?;
             Ok(i32::try_from(count).unwrap_or_default())
         }),
-        T::Time64(TimeUnit::Microsecond) => text::<Time64MicrosecondType>(data_type, |value, data_type| {
-            given::time_of_day(value, data_type, TimeUnit::Microsecond)
-        }),
+        T::Time64(TimeUnit::Microsecond) => {
+            text::<Time64MicrosecondType>(data_type, |value, data_type| {
+                given::time_of_day(value, data_type, TimeUnit::Microsecond)
+            })
+        }
         T::Time64(_) => text::<Time64NanosecondType>(data_type, |value, data_type| {
             given::time_of_day(value, data_type, TimeUnit::Nanosecond)
         }),
-        T::Timestamp(TimeUnit::Second, _) => text::<TimestampSecondType>(data_type, |value, data_type| {
-            given::stamp(value, data_type, TimeUnit::Second)
-        }),
-        T::Timestamp(TimeUnit::Millisecond, _) => text::<TimestampMillisecondType>(data_type, |value, data_type| {
-            given::stamp(value, data_type, TimeUnit::Millisecond)
-        }),
-        T::Timestamp(TimeUnit::Microsecond, _) => text::<TimestampMicrosecondType>(data_type, |value, data_type| {
-            given::stamp(value, data_type, TimeUnit::Microsecond)
-        }),
-        T::Timestamp(TimeUnit::Nanosecond, _) => text::<TimestampNanosecondType>(data_type, |value, data_type| {
-            given::stamp(value, data_type, TimeUnit::Nanosecond)
-        }),
-        T::Duration(TimeUnit::Second) => text::<DurationSecondType>(data_type, |value, data_type| {
-            given::duration(value, data_type, TimeUnit::Second)
-        }),
-        T::Duration(TimeUnit::Millisecond) => text::<DurationMillisecondType>(data_type, |value, data_type| {
-            given::duration(value, data_type, TimeUnit::Millisecond)
-        }),
-        T::Duration(TimeUnit::Microsecond) => text::<DurationMicrosecondType>(data_type, |value, data_type| {
-            given::duration(value, data_type, TimeUnit::Microsecond)
-        }),
-        T::Duration(TimeUnit::Nanosecond) => text::<DurationNanosecondType>(data_type, |value, data_type| {
-            given::duration(value, data_type, TimeUnit::Nanosecond)
-        }),
-        T::Interval(IntervalUnit::YearMonth) => text::<IntervalYearMonthType>(data_type, given::months),
-        T::Interval(IntervalUnit::DayTime) => text::<IntervalDayTimeType>(data_type, given::day_time),
+        T::Timestamp(TimeUnit::Second, _) => {
+            text::<TimestampSecondType>(data_type, |value, data_type| {
+                given::stamp(value, data_type, TimeUnit::Second)
+            })
+        }
+        T::Timestamp(TimeUnit::Millisecond, _) => {
+            text::<TimestampMillisecondType>(data_type, |value, data_type| {
+                given::stamp(value, data_type, TimeUnit::Millisecond)
+            })
+        }
+        T::Timestamp(TimeUnit::Microsecond, _) => {
+            text::<TimestampMicrosecondType>(data_type, |value, data_type| {
+                given::stamp(value, data_type, TimeUnit::Microsecond)
+            })
+        }
+        T::Timestamp(TimeUnit::Nanosecond, _) => {
+            text::<TimestampNanosecondType>(data_type, |value, data_type| {
+                given::stamp(value, data_type, TimeUnit::Nanosecond)
+            })
+        }
+        T::Duration(TimeUnit::Second) => {
+            text::<DurationSecondType>(data_type, |value, data_type| {
+                given::duration(value, data_type, TimeUnit::Second)
+            })
+        }
+        T::Duration(TimeUnit::Millisecond) => {
+            text::<DurationMillisecondType>(data_type, |value, data_type| {
+                given::duration(value, data_type, TimeUnit::Millisecond)
+            })
+        }
+        T::Duration(TimeUnit::Microsecond) => {
+            text::<DurationMicrosecondType>(data_type, |value, data_type| {
+                given::duration(value, data_type, TimeUnit::Microsecond)
+            })
+        }
+        T::Duration(TimeUnit::Nanosecond) => {
+            text::<DurationNanosecondType>(data_type, |value, data_type| {
+                given::duration(value, data_type, TimeUnit::Nanosecond)
+            })
+        }
+        T::Interval(IntervalUnit::YearMonth) => {
+            text::<IntervalYearMonthType>(data_type, given::months)
+        }
+        T::Interval(IntervalUnit::DayTime) => {
+            text::<IntervalDayTimeType>(data_type, given::day_time)
+        }
         T::Interval(IntervalUnit::MonthDayNano) => {
             text::<IntervalMonthDayNanoType>(data_type, given::month_day_nano)
         }
@@ -298,7 +323,9 @@ fn scalars<T: ArrowPrimitiveType>(
     })
 }
 
-fn whole<T: ArrowPrimitiveType<Native: TryFrom<i64> + TryFrom<i128>>>(data_type: &DataType) -> Boxed {
+fn whole<T: ArrowPrimitiveType<Native: TryFrom<i64> + TryFrom<i128>>>(
+    data_type: &DataType,
+) -> Boxed {
     scalars::<T>(data_type, true, given::whole)
 }
 
@@ -309,7 +336,11 @@ fn number<T: ArrowPrimitiveType>(
     scalars::<T>(data_type, true, read)
 }
 
-fn decimal<T: ArrowPrimitiveType<Native: given::Unscaled>>(data_type: &DataType, digits: u8, scale: i8) -> Boxed {
+fn decimal<T: ArrowPrimitiveType<Native: given::Unscaled>>(
+    data_type: &DataType,
+    digits: u8,
+    scale: i8,
+) -> Boxed {
     scalars::<T>(data_type, true, move |value, data_type| {
         given::decimal(value, data_type, digits, scale)
     })
@@ -338,7 +369,10 @@ impl Column for Texts {
         match value {
             Value::String(text) => self.builder.append_value(text),
             Value::Number(digits) if self.any => self.builder.append_value(digits),
-            Value::Bool(yes) if self.any => self.builder.append_value(if *yes { "true" } else { "false" }),
+            Value::Bool(yes) if self.any => {
+                self.builder
+                    .append_value(if *yes { "true" } else { "false" })
+            }
             other if self.any => return refuse(format!("{other} is no text"), "write a text"),
             other => return given::no(other, &self.data_type),
         }
@@ -365,7 +399,8 @@ impl Column for Bytes {
     }
 
     fn value(&mut self, value: &Value<'_>) -> Fit {
-        self.builder.append_value(given::bytes(value, &self.data_type)?);
+        self.builder
+            .append_value(given::bytes(value, &self.data_type)?);
         Ok(())
     }
 
@@ -413,15 +448,24 @@ impl Lists {
         self.lengths.last().copied().unwrap_or_default()
     }
 
-    fn list<O: OffsetSizeTrait>(&self, items: ArrayRef, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    fn list<O: OffsetSizeTrait>(
+        &self,
+        items: ArrayRef,
+        nulls: Option<NullBuffer>,
+    ) -> Result<ArrayRef> {
         let offsets = self.lengths.iter().map(|end| O::from_usize(*end));
         let offsets: Option<Vec<O>> = offsets.collect();
         let offsets = offsets.ok_or_else(|| {
-            Error::new(metaxy_core::ErrorKind::InvalidFrame, "the lists of one batch have too many items")
+            Error::new(
+                metaxy_core::ErrorKind::InvalidFrame,
+                "the lists of one batch have too many items",
+            )
         })?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let field = self.field.clone();
-        Ok(Arc::new(GenericListArray::<O>::try_new(field, offsets, items, nulls)?))
+        Ok(Arc::new(GenericListArray::<O>::try_new(
+            field, offsets, items, nulls,
+        )?))
     }
 }
 
@@ -471,7 +515,9 @@ impl Column for Lists {
             DataType::FixedSizeList(_, size) => {
                 let rows = self.lengths.len() - 1;
                 let field = self.field.clone();
-                Arc::new(FixedSizeListArray::try_new_with_length(field, *size, items, nulls, rows)?)
+                Arc::new(FixedSizeListArray::try_new_with_length(
+                    field, *size, items, nulls, rows,
+                )?)
             }
             DataType::List(_) => self.list::<i32>(items, nulls)?,
             view => cast(&self.list::<i32>(items, nulls)?, view)?,
@@ -490,7 +536,11 @@ fn nested(column: &mut dyn Column, text: &str) -> Fit {
         }
         Ok(value) => column.value(&value),
         Err(broken) => refuse(
-            format!("'{}' is no JSON value: {}", crate::json::parse::cut(text), broken.message),
+            format!(
+                "'{}' is no JSON value: {}",
+                crate::json::parse::cut(text),
+                broken.message
+            ),
             broken.hint.unwrap_or("nested values are written as JSON"),
         ),
     }
@@ -582,7 +632,9 @@ impl Column for Structs {
     fn value(&mut self, value: &Value<'_>) -> Fit {
         match (value, self.example) {
             (Value::Object(members), _) => self.members(members),
-            (other, Some(example)) => refuse(format!("{other} is no object of field to text"), example),
+            (other, Some(example)) => {
+                refuse(format!("{other} is no object of field to text"), example)
+            }
             (other, None) => given::no(other, &DataType::Struct(self.fields.clone())),
         }
     }
@@ -595,7 +647,9 @@ impl Column for Structs {
         let (columns, rows, nulls) = self.take()?;
         // A null struct may have null members that no other may have.
         let fields: Fields = self.fields.clone();
-        Ok(Arc::new(StructArray::try_new_with_length(fields, columns, nulls, rows)?))
+        Ok(Arc::new(StructArray::try_new_with_length(
+            fields, columns, nulls, rows,
+        )?))
     }
 }
 
@@ -616,14 +670,22 @@ impl Maps {
             key => key.to_string(),
         };
         inside(add(self.keys.as_mut(), key, false), step)?;
-        inside(add(self.values.as_mut(), value, self.pair[1].is_nullable()), step)
+        inside(
+            add(self.values.as_mut(), value, self.pair[1].is_nullable()),
+            step,
+        )
     }
 
     fn end(&mut self, entries: usize) -> Fit {
         let end = self.offsets.last().copied().unwrap_or_default();
-        let end = i32::try_from(entries).ok().and_then(|entries| end.checked_add(entries));
+        let end = i32::try_from(entries)
+            .ok()
+            .and_then(|entries| end.checked_add(entries));
         let Some(end) = end else {
-            return refuse("the maps of one batch have too many entries", "write smaller maps");
+            return refuse(
+                "the maps of one batch have too many entries",
+                "write smaller maps",
+            );
         };
         self.offsets.push(end);
         self.nulls.append_non_null();
@@ -651,15 +713,22 @@ impl Column for Maps {
                 for (at, entry) in entries.iter().enumerate() {
                     let pair = match entry {
                         Value::Object(members) => match members.as_slice() {
-                            [(key, k), (value, v)] if key == "key" && value == "value" => Some((k, v)),
-                            [(value, v), (key, k)] if key == "key" && value == "value" => Some((k, v)),
+                            [(key, k), (value, v)] if key == "key" && value == "value" => {
+                                Some((k, v))
+                            }
+                            [(value, v), (key, k)] if key == "key" && value == "value" => {
+                                Some((k, v))
+                            }
                             _ => None,
                         },
                         _ => None,
                     };
                     let fit = match pair {
                         Some((key, value)) => self.entry(key, value),
-                        None => refuse("no entry of a map", "write entries as {\"key\": …, \"value\": …}"),
+                        None => refuse(
+                            "no entry of a map",
+                            "write entries as {\"key\": …, \"value\": …}",
+                        ),
                     };
                     inside(fit, || format!("[{at}]"))?;
                 }

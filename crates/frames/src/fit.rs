@@ -31,7 +31,12 @@ pub(crate) fn target(own: &DataType, wanted: &DataType) -> DataType {
     use DataType as T;
     let inner = |own: &FieldRef, wanted: &FieldRef| -> FieldRef {
         let data_type = target(own.data_type(), wanted.data_type());
-        Arc::new(own.as_ref().clone().with_data_type(data_type).with_nullable(true))
+        Arc::new(
+            own.as_ref()
+                .clone()
+                .with_data_type(data_type)
+                .with_nullable(true),
+        )
     };
     match (own, wanted) {
         (own, T::Null) => own.clone(),
@@ -44,7 +49,9 @@ pub(crate) fn target(own: &DataType, wanted: &DataType) -> DataType {
                 .collect(),
         ),
         (T::List(own), T::List(wanted)) => T::List(inner(own, wanted)),
-        (T::LargeList(own), T::List(wanted) | T::LargeList(wanted)) => T::LargeList(inner(own, wanted)),
+        (T::LargeList(own), T::List(wanted) | T::LargeList(wanted)) => {
+            T::LargeList(inner(own, wanted))
+        }
         (T::FixedSizeList(own, size), T::FixedSizeList(wanted, other)) if size == other => {
             T::FixedSizeList(inner(own, wanted), *size)
         }
@@ -63,7 +70,9 @@ pub(crate) fn fit(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Misfit> {
     match (array.data_type(), to) {
         (DataType::Struct(_), DataType::Struct(members)) => fit_struct(array.as_struct(), members),
         (DataType::List(_), DataType::List(item)) => fit_list(array.as_list::<i32>(), item),
-        (DataType::LargeList(_), DataType::LargeList(item)) => fit_list(array.as_list::<i64>(), item),
+        (DataType::LargeList(_), DataType::LargeList(item)) => {
+            fit_list(array.as_list::<i64>(), item)
+        }
         _ => fit_plain(array, to),
     }
 }
@@ -82,11 +91,19 @@ fn fit_struct(array: &StructArray, members: &Fields) -> Result<ArrayRef, Misfit>
         };
         columns.push(fit(&column, member.data_type())?);
     }
-    let array = StructArray::try_new_with_length(members.clone(), columns, array.nulls().cloned(), array.len());
+    let array = StructArray::try_new_with_length(
+        members.clone(),
+        columns,
+        array.nulls().cloned(),
+        array.len(),
+    );
     Ok(Arc::new(array.map_err(|e| Misfit::Failed(e.into()))?))
 }
 
-fn fit_list<O: OffsetSizeTrait>(array: &GenericListArray<O>, item: &FieldRef) -> Result<ArrayRef, Misfit> {
+fn fit_list<O: OffsetSizeTrait>(
+    array: &GenericListArray<O>,
+    item: &FieldRef,
+) -> Result<ArrayRef, Misfit> {
     let offsets = array.value_offsets();
     let (start, end) = match (offsets.first(), offsets.last()) {
         (Some(start), Some(end)) => (start.as_usize(), end.as_usize()),
@@ -101,7 +118,9 @@ fn fit_list<O: OffsetSizeTrait>(array: &GenericListArray<O>, item: &FieldRef) ->
         }
         other => other,
     })?;
-    let lengths = offsets.windows(2).map(|pair| (pair[1] - pair[0]).as_usize());
+    let lengths = offsets
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_usize());
     let offsets = arrow::buffer::OffsetBuffer::<O>::from_lengths(lengths);
     let item = Arc::new(item.as_ref().clone().with_nullable(true));
     let list = GenericListArray::<O>::try_new(item, offsets, values, array.nulls().cloned());

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, MapArray, RecordBatch, RecordBatchOptions, StringBuilder, StructArray,
+    Array, ArrayRef, AsArray, Int64Array, MapArray, RecordBatch, RecordBatchOptions, StringBuilder,
+    StructArray,
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -80,9 +81,16 @@ pub(crate) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
 
 /// The same, with times of 96 bits (which Spark and Impala write) counted in microseconds, unless some are finer: nanoseconds of
 /// 64 bits end in 2262.
-fn with_exact_times(name: &str, file: &File, metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
+fn with_exact_times(
+    name: &str,
+    file: &File,
+    metadata: ArrowReaderMetadata,
+) -> Result<ArrowReaderMetadata> {
     let leaves = metadata.parquet_schema().columns();
-    let old: Vec<bool> = leaves.iter().map(|leaf| leaf.physical_type() == PhysicalType::INT96).collect();
+    let old: Vec<bool> = leaves
+        .iter()
+        .map(|leaf| leaf.physical_type() == PhysicalType::INT96)
+        .collect();
     if !old.contains(&true) {
         return Ok(metadata);
     }
@@ -108,11 +116,16 @@ fn with_exact_times(name: &str, file: &File, metadata: ArrowReaderMetadata) -> R
             let file = file.try_clone().map_err(|e| io_error(name, "read", e))?;
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-            let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+            let reader = reader
+                .with_projection(mask)
+                .with_batch_size(BATCH_ROWS)
+                .build();
             reader.map_err(failed)
         };
         // One after the other: two readers of one file would move its position for each other.
-        let coarse: Vec<Vec<i64>> = column(&micros)?.map(|batch| Ok(counts(&batch?))).collect::<Result<_, ArrowError>>()
+        let coarse: Vec<Vec<i64>> = column(&micros)?
+            .map(|batch| Ok(counts(&batch?)))
+            .collect::<Result<_, ArrowError>>()
             .map_err(|e| unreadable(name, 0, &e))?;
         let fine = column(&nanos)?;
         let mut beyond = false;
@@ -129,7 +142,10 @@ fn with_exact_times(name: &str, file: &File, metadata: ArrowReaderMetadata) -> R
             let column = metadata.parquet_schema().column(leaf);
             return Err(invalid(
                 name,
-                format!("column '{}' has times finer than microseconds and times beyond the year 2262", column.path()),
+                format!(
+                    "column '{}' has times finer than microseconds and times beyond the year 2262",
+                    column.path()
+                ),
             )
             .with_hint("write its times as 64-bit microseconds"));
         }
@@ -139,7 +155,11 @@ fn with_exact_times(name: &str, file: &File, metadata: ArrowReaderMetadata) -> R
 }
 
 /// The type with another unit for the times that `unit` gives one, by the number of their leaf.
-fn with_unit(data_type: &DataType, leaf: &mut usize, unit: &dyn Fn(usize) -> Option<TimeUnit>) -> DataType {
+fn with_unit(
+    data_type: &DataType,
+    leaf: &mut usize,
+    unit: &dyn Fn(usize) -> Option<TimeUnit>,
+) -> DataType {
     let mut inner = |field: &FieldRef| -> FieldRef {
         let data_type = with_unit(field.data_type(), leaf, unit);
         Arc::new(field.as_ref().clone().with_data_type(data_type))
@@ -154,7 +174,9 @@ fn with_unit(data_type: &DataType, leaf: &mut usize, unit: &dyn Fn(usize) -> Opt
             let at = *leaf;
             *leaf += 1;
             match (other, unit(at)) {
-                (DataType::Timestamp(_, zone), Some(unit)) => DataType::Timestamp(unit, zone.clone()),
+                (DataType::Timestamp(_, zone), Some(unit)) => {
+                    DataType::Timestamp(unit, zone.clone())
+                }
                 _ => other.clone(),
             }
         }
@@ -165,7 +187,12 @@ fn with_unit(data_type: &DataType, leaf: &mut usize, unit: &dyn Fn(usize) -> Opt
 fn counts(batch: &RecordBatch) -> Vec<i64> {
     fn of(array: &ArrayRef) -> Vec<i64> {
         match array.data_type() {
-            DataType::Struct(_) => array.as_struct().columns().first().map(of).unwrap_or_default(),
+            DataType::Struct(_) => array
+                .as_struct()
+                .columns()
+                .first()
+                .map(of)
+                .unwrap_or_default(),
             DataType::Map(..) => {
                 let entries: ArrayRef = Arc::new(array.as_map().entries().clone());
                 of(&entries)
@@ -174,8 +201,14 @@ fn counts(batch: &RecordBatch) -> Vec<i64> {
             DataType::LargeList(_) => of(array.as_list::<i64>().values()),
             DataType::FixedSizeList(..) => of(array.as_fixed_size_list().values()),
             DataType::Timestamp(..) => {
-                let data = array.to_data().into_builder().data_type(DataType::Int64).build();
-                let numbers = data.map(Int64Array::from).unwrap_or_else(|_| Int64Array::new_null(array.len()));
+                let data = array
+                    .to_data()
+                    .into_builder()
+                    .data_type(DataType::Int64)
+                    .build();
+                let numbers = data
+                    .map(Int64Array::from)
+                    .unwrap_or_else(|_| Int64Array::new_null(array.len()));
                 numbers.iter().map(Option::unwrap_or_default).collect()
             }
             _ => Vec::new(),
@@ -245,9 +278,15 @@ fn typed(name: &str, batch: &RecordBatch, schema: &SchemaRef, done: usize) -> Re
     )?)
 }
 
-fn struct_of_text(name: &str, column: &str, array: &StructArray, members: &Fields) -> Result<ArrayRef> {
+fn struct_of_text(
+    name: &str,
+    column: &str,
+    array: &StructArray,
+    members: &Fields,
+) -> Result<ArrayRef> {
     let text = array.columns().iter().zip(members);
-    let text = text.map(|(values, member)| text_of(name, &format!("{column}.{}", member.name()), values));
+    let text =
+        text.map(|(values, member)| text_of(name, &format!("{column}.{}", member.name()), values));
     Ok(Arc::new(StructArray::try_new(
         members.clone(),
         text.collect::<Result<Vec<_>>>()?,
@@ -260,7 +299,10 @@ fn text_of(name: &str, column: &str, array: &ArrayRef) -> Result<ArrayRef> {
     let refused = || {
         invalid(
             name,
-            format!("column '{column}' is {}, of which no version can be made", array.data_type()),
+            format!(
+                "column '{column}' is {}, of which no version can be made",
+                array.data_type()
+            ),
         )
         .with_hint("write versions as text")
     };

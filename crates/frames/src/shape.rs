@@ -56,7 +56,11 @@ pub(crate) struct Clash {
 
 impl fmt::Display for Clash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it holds {} here and {} in an earlier row", self.now, self.before)
+        write!(
+            f,
+            "it holds {} here and {} in an earlier row",
+            self.now, self.before
+        )
     }
 }
 
@@ -122,7 +126,9 @@ impl Shape {
             Self::Boolean => DataType::Boolean,
             Self::Number(numbers) => numbers.data_type()?,
             Self::Text(_) => DataType::Utf8,
-            Self::List(item) => DataType::List(Arc::new(Field::new_list_field(item.data_type()?, true))),
+            Self::List(item) => {
+                DataType::List(Arc::new(Field::new_list_field(item.data_type()?, true)))
+            }
             Self::Object(members) => DataType::Struct(
                 members
                     .iter()
@@ -232,10 +238,14 @@ impl Numbers {
             if self.fraction {
                 return Ok(DataType::Float64);
             }
-            return self.decimal().ok_or_else(|| "a whole number has more digits than any type keeps".to_owned());
+            return self
+                .decimal()
+                .ok_or_else(|| "a whole number has more digits than any type keeps".to_owned());
         };
         let decimal = if self.special { None } else { self.decimal() };
-        decimal.ok_or_else(|| format!("the number {inexact} cannot be kept exactly beside the others of its column"))
+        decimal.ok_or_else(|| {
+            format!("the number {inexact} cannot be kept exactly beside the others of its column")
+        })
     }
 
     /// A decimal that holds all of them.
@@ -245,8 +255,13 @@ impl Numbers {
             true => self.places.0.max(20),
             false => self.places.0.max(16),
         };
-        let digits = before.checked_add(self.places.1).filter(|digits| *digits <= MOST_DIGITS)?;
-        let (digits, scale) = (u8::try_from(digits).ok()?, i8::try_from(self.places.1).ok()?);
+        let digits = before
+            .checked_add(self.places.1)
+            .filter(|digits| *digits <= MOST_DIGITS)?;
+        let (digits, scale) = (
+            u8::try_from(digits).ok()?,
+            i8::try_from(self.places.1).ok()?,
+        );
         Some(match digits {
             0..=38 => DataType::Decimal128(digits, scale),
             _ => DataType::Decimal256(digits, scale),
@@ -296,7 +311,9 @@ impl Cells {
             let float = match cell {
                 number::NAN | number::INFINITY | number::NEGATIVE_INFINITY => true,
                 // A number that is not printed back as it is written is a label.
-                _ => cell.parse::<f64>().is_ok_and(|float| float.is_finite() && number::print64(float) == cell),
+                _ => cell
+                    .parse::<f64>()
+                    .is_ok_and(|float| float.is_finite() && number::print64(float) == cell),
             };
             match float {
                 true => self.float = true,
@@ -315,7 +332,11 @@ impl Cells {
             Self { boolean: true, .. } => DataType::Boolean,
             Self { float: true, .. } => DataType::Float64,
             // No integer holds both.
-            Self { signed: true, unsigned: true, .. } => DataType::Utf8,
+            Self {
+                signed: true,
+                unsigned: true,
+                ..
+            } => DataType::Utf8,
             Self { unsigned: true, .. } => DataType::UInt64,
             Self { whole: true, .. } => DataType::Int64,
             _ => DataType::Null,
@@ -341,7 +362,10 @@ mod tests {
             (&["1", "-2"][..], DataType::Int64),
             (&["1", "18446744073709551615"], DataType::UInt64),
             (&["-1", "18446744073709551615"], DataType::Decimal128(20, 0)),
-            (&["18446744073709551616", "18446744073709551617"], DataType::Decimal128(20, 0)),
+            (
+                &["18446744073709551616", "18446744073709551617"],
+                DataType::Decimal128(20, 0),
+            ),
             (&["1", "0.5"], DataType::Float64),
             (&["1.10", "12e4"], DataType::Float64),
             (&["-0"], DataType::Float64),
@@ -353,7 +377,11 @@ mod tests {
         ] {
             assert_eq!(type_of(values), Ok(data_type), "{values:?}");
         }
-        for values in [&["1e300", "9007199254740993"][..], &["\"NaN\"", "9007199254740993"], &["1e400"]] {
+        for values in [
+            &["1e300", "9007199254740993"][..],
+            &["\"NaN\"", "9007199254740993"],
+            &["1e400"],
+        ] {
             assert!(type_of(values).is_err(), "{values:?}");
         }
         let mut shape = Shape::default();

@@ -40,7 +40,15 @@ impl Sink {
         }
         let name = format!("'{}'", path.display());
         // Through a symbolic link, so that the link stays one.
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = match std::fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if path.is_symlink() => {
+                return Err(io_error(&name, "write", error).with_hint(
+                    "it is a link to what does not exist: make that first, or remove the link",
+                ));
+            }
+            Err(_) => path.to_owned(),
+        };
         let special = std::fs::metadata(&target).is_ok_and(|m| !m.is_file() && !m.is_dir());
         if special {
             let file = File::options()

@@ -123,9 +123,21 @@ impl TextFile {
     /// Looks at the first bytes: what no text begins with has a better name than a row that cannot be read.
     fn look(&mut self) -> Result<()> {
         let mut text = self.first_pass()?;
-        let start = text.fill_buf().map_err(|e| io_error(&self.name, "read", e))?;
-        let is_wide = |even: usize| start.len() >= 4 && start[..4].iter().skip(even).step_by(2).all(|byte| *byte == 0);
-        let wide = start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) || is_wide(0) || is_wide(1);
+        let start = text
+            .fill_buf()
+            .map_err(|e| io_error(&self.name, "read", e))?;
+        let is_wide = |even: usize| {
+            start.len() >= 4
+                && start[..4]
+                    .iter()
+                    .skip(even)
+                    .step_by(2)
+                    .all(|byte| *byte == 0)
+        };
+        let wide = start.starts_with(&[0xff, 0xfe])
+            || start.starts_with(&[0xfe, 0xff])
+            || is_wide(0)
+            || is_wide(1);
         if wide {
             return Err(invalid(&self.name, "the text is UTF-16 or UTF-32")
                 .with_hint("write it as UTF-8, such as `iconv -f UTF-16 -t UTF-8 FILE`"));
@@ -138,7 +150,11 @@ impl TextFile {
             return Err(invalid(&self.name, "the file is compressed")
                 .with_hint("unpack it on the way, such as `gzip -dc FILE | metaxy … -`"));
         }
-        self.skip = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+        self.skip = if start.starts_with(&[0xef, 0xbb, 0xbf]) {
+            3
+        } else {
+            0
+        };
         Ok(())
     }
 

@@ -58,7 +58,11 @@ enum Layout {
 
 impl Text {
     fn rows(&mut self, batch: &RecordBatch, name: &str) -> Result<()> {
-        let Self { out, layout, started } = self;
+        let Self {
+            out,
+            layout,
+            started,
+        } = self;
         // The first failure of the medium; nothing is tried after it.
         let mut written = Ok(());
         let mut push = |before: &str, text: &str, after: &str| {
@@ -77,7 +81,11 @@ impl Text {
             }
             Layout::Lines => objects(batch, |row| push("", row, "\n")),
             Layout::Array => objects(batch, |row| {
-                let before = if std::mem::replace(started, true) { "," } else { "[" };
+                let before = if std::mem::replace(started, true) {
+                    ","
+                } else {
+                    "["
+                };
                 push(before, row, "");
             }),
         };

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::samples_format;
-use metaxy_frames::Format;
+use super::Reading;
 
 /// Which samples of which feature are compared with what is stored.
 #[derive(Debug, Args)]
@@ -16,13 +15,19 @@ pub(crate) struct Question {
     /// The samples that should be there, instead of what upstream asks for. A feature without upstream needs them.
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
-    /// The format of the samples, where their file's extension does not say it.
-    #[arg(long, value_name = "FORMAT", requires = "samples", value_parser = samples_format)]
-    pub(crate) samples_format: Option<Format>,
-    /// Look only at samples for which this holds, in every feature. May be repeated.
-    #[arg(long = "filter", value_name = "SQL")]
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Look only at samples for which this holds, in every feature; with a feature and a colon before it, such as "video/raw:size > 3", in
+    /// that feature. May be repeated.
+    #[arg(long = "filter", value_name = "[FEATURE:]SQL")]
     pub(crate) filters: Vec<String>,
+    /// Look only at stored samples of the feature itself for which this holds, and at such of --samples. May be repeated.
+    #[arg(long = "target-filter", value_name = "SQL")]
+    pub(crate) target_filters: Vec<String>,
     /// Stored samples for which this holds are stale, whatever upstream says. May be repeated.
     #[arg(long, value_name = "SQL")]
     pub(crate) stale_if: Vec<String>,
+    /// Do not look at what is stored: every sample that is expected is new.
+    #[arg(long)]
+    pub(crate) skip_comparison: bool,
 }

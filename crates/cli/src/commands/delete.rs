@@ -3,8 +3,7 @@
 mod orphans;
 
 use metaxy_core::{
-    Access, DeleteOptions, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, Result, Rows,
-    col,
+    Access, DeleteOptions, ErrorKind, FeatureKey, MetadataStore, ReadOptions, Result, Rows, col,
 };
 
 use serde_json::json;
@@ -19,17 +18,19 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
     let feature = feature(&store, &args.feature)?;
     let work = if args.orphaned {
         let samples = args.samples.as_deref();
-        let samples = super::resolve::samples_of(&store, &feature, samples, args.samples_format);
+        let samples = super::resolve::samples_of(&store, &feature, samples, &args.reading);
         orphans::find(&store, &feature, samples.await?, args.hard).await?
     } else {
         let options = match args.hard {
             true => DeleteOptions::hard(),
             false => DeleteOptions::soft(),
         };
-        let options = options.with_filters(filters(&args.filters)?);
+        let options = options
+            .with_filters(filters(&args.filters)?)
+            .with_sample_history(args.with_sample_history);
         Work {
             samples: affected(&store, &feature, &options).await?,
-            target: Target::Matching(vec![options.filters]),
+            target: Target::Matching(vec![options]),
         }
     };
     let rows = match args.hard {
@@ -60,7 +61,7 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
         }
     }
     let progress = Progress::new(format!("deleting of {feature}"), Total::Unknown);
-    let deleted = work.target.delete(&store, &feature, args.hard).await?;
+    let deleted = work.target.delete(&store, &feature).await?;
     drop(progress);
     told(
         deleted,
@@ -80,24 +81,20 @@ struct Work {
 enum Target {
     /// These rows, as they are stored: all at once.
     Rows(Rows),
-    /// All samples that the filters of one of the deletes let through.
-    Matching(Vec<Vec<Expr>>),
+    /// What each of these deletes meets.
+    Matching(Vec<DeleteOptions>),
 }
 
 impl Target {
     /// Deletes; returns how many rows were marked or removed.
-    async fn delete(self, store: &MetadataStore, feature: &FeatureKey, hard: bool) -> Result<u64> {
+    async fn delete(self, store: &MetadataStore, feature: &FeatureKey) -> Result<u64> {
         let deletes = match self {
             Self::Rows(rows) => return store.delete_rows(feature, rows).await,
             Self::Matching(deletes) => deletes,
         };
         let mut deleted = 0;
-        for filters in deletes {
-            let options = match hard {
-                true => DeleteOptions::hard(),
-                false => DeleteOptions::soft(),
-            };
-            deleted += store.delete(feature, options.with_filters(filters)).await?;
+        for options in deletes {
+            deleted += store.delete(feature, options).await?;
         }
         Ok(deleted)
     }
@@ -113,7 +110,7 @@ pub(super) async fn affected(
         .with_local_only(true)
         .with_filters(delete.filters.iter().cloned())
         .with_feature_history(delete.with_feature_history)
-        .with_sample_history(delete.hard)
+        .with_sample_history(delete.hard || delete.with_sample_history)
         .with_soft_deleted(delete.hard);
     match store.count(feature, options).await {
         Err(error) if error.kind() == ErrorKind::FeatureNotFound && delete.hard => Ok(0),

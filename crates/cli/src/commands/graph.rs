@@ -26,9 +26,9 @@ use view::{Focus, Standing, View};
 
 use super::pushed;
 use crate::args::{Graph, GraphCommand, GraphRender, Picture};
-use metaxy_frames::write_whole;
 use crate::project::Project;
 use crate::screen::{Screen, Style, count};
+use metaxy_frames::write_whole;
 
 /// How wide a drawing is that no terminal limits.
 const COLUMNS: usize = 100;

@@ -13,10 +13,10 @@ use metaxy_core::{Access, MetadataStore, Result};
 
 use super::graph::show;
 use crate::args::{DiffFormat, GraphDiff as Arguments, Picture};
-use metaxy_frames::write_whole;
 use crate::project::Project;
 use crate::screen::{Screen, Style, count};
 use changes::{Change, Kind};
+use metaxy_frames::write_whole;
 use sides::Side;
 
 /// Two graphs and what has changed from one to the other.

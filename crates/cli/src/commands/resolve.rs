@@ -5,17 +5,17 @@ use std::path::Path;
 use metaxy_core::plan::Part;
 use metaxy_core::store::{Counts, LazyIncrement};
 use metaxy_core::{
-    Access, Error, ErrorKind, FeatureKey, Frame, MetadataStore, ResolveOptions, Result,
+    Access, Error, ErrorKind, Expr, FeatureKey, Frame, MetadataStore, ResolveOptions, Result,
 };
 use serde_json::{Value, json};
 
-use crate::args::{self, Layout, Question, Resolve};
-use metaxy_frames::Format;
+use crate::args::{self, Layout, Question, Reading, Resolve};
 use crate::listing::Listing;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
 use crate::rows::{Destination, FirstRows, Incoming, Parts, Tally, save};
 use crate::screen::{Screen, count, shell_word};
+use metaxy_frames::Format;
 
 /// How many rows of each part a terminal shows.
 const SHOWN: usize = 5;
@@ -67,12 +67,30 @@ pub(super) async fn asked(
 ) -> Result<(FeatureKey, LazyIncrement)> {
     let feature = feature(store, &question.feature)?;
     let mut options = ResolveOptions::default()
-        .with_global_filters(filters(&question.filters)?)
-        .with_staleness_predicates(filters(&question.stale_if)?);
+        .with_target_filters(filters(&question.target_filters)?)
+        .with_staleness_predicates(filters(&question.stale_if)?)
+        .with_skip_comparison(question.skip_comparison);
+    for text in &question.filters {
+        options = match of_feature(store, text)? {
+            Some((feature, filter)) => options.with_filters(feature, [Expr::parse(filter)?]),
+            None => options.with_global_filters([Expr::parse(text)?]),
+        };
+    }
     let samples = question.samples.as_deref();
-    options.samples = samples_of(store, &feature, samples, question.samples_format).await?;
+    options.samples = samples_of(store, &feature, samples, &question.reading).await?;
     let increment = store.resolve_lazy(&feature, options).await?;
     Ok((feature, increment))
+}
+
+/// The feature that a filter is of, and the filter, as in `video/raw:size > 3`. No SQL that filters take has a colon outside of texts.
+fn of_feature<'t>(store: &MetadataStore, text: &'t str) -> Result<Option<(FeatureKey, &'t str)>> {
+    let Some((name, filter)) = text.split_once(':') else {
+        return Ok(None);
+    };
+    if name.contains(['\'', '"', ' ', '(']) {
+        return Ok(None);
+    }
+    Ok(Some((feature(store, name)?, filter)))
 }
 
 /// The samples that should be there, from a file.
@@ -80,11 +98,11 @@ pub(super) async fn samples_of(
     store: &MetadataStore,
     feature: &FeatureKey,
     file: Option<&Path>,
-    format: Option<Format>,
+    reading: &Reading,
 ) -> Result<Option<Frame>> {
     match file {
         Some(file) => {
-            let samples = Incoming::open(store, feature, file, format).await?;
+            let samples = Incoming::open(store, feature, file, reading).await?;
             Ok(Some(samples.rows))
         }
         None if store.graph().plan(feature)?.is_root() => Err(Error::new(

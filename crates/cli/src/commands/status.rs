@@ -8,11 +8,11 @@ use metaxy_core::{Access, FeatureKey, Result};
 use self::preview::Preview;
 use super::Outcome;
 use crate::args::Status;
-use metaxy_frames::Format;
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
 use crate::report::note;
 use crate::screen::{Screen, shell_word, short};
+use metaxy_frames::Format;
 
 pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<Outcome> {
     let store = project.open(Access::Read).await?;

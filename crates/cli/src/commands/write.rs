@@ -12,9 +12,11 @@ use crate::screen::{Screen, count, shell_word};
 pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Write).await?;
     let feature = feature(&store, &args.feature)?;
-    let incoming = Incoming::open(&store, &feature, &args.file, args.samples_format).await?;
+    let incoming = Incoming::open(&store, &feature, &args.samples, &args.reading).await?;
     let orphaned = incoming.orphaned();
-    let mut options = WriteOptions::default();
+    let mut options = WriteOptions::default()
+        .with_preserve_times(args.keep_times)
+        .with_preserve_feature_version(args.keep_versions);
     if let Some(id) = args.materialization_id {
         options = options.with_materialization_id(id);
     }

@@ -1,6 +1,6 @@
 //! Environment variables: those that references in files name, and `METAXY_*`, which override files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -16,15 +16,51 @@ use crate::error::{Error, ErrorKind, Result};
 /// The environment variables that a configuration is read with. A value, so that tests need not change those of the
 /// process. `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// Variables that have a value which is not valid Unicode.
+    unreadable: BTreeSet<String>,
+}
 
 impl Environment {
-    /// The variables of this process. One that is not valid Unicode counts as not set.
+    /// The variables of this process. Where a value that is not valid Unicode is needed, that is an error.
     #[must_use]
     pub fn process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.values.insert(name, value);
+                }
+                Err(_) => {
+                    environment.unreadable.insert(name);
+                }
+            }
+        }
+        environment
+    }
+
+    /// The same, with variables that count where none of that name is set: those of a `.env` file.
+    #[must_use]
+    pub fn with_defaults<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        for (name, value) in variables {
+            let name = name.into();
+            if !self.unreadable.contains(&name) {
+                self.values.entry(name).or_insert_with(|| value.into());
+            }
+        }
+        self
+    }
+
+    /// Whether a variable has a value that is not valid Unicode.
+    pub(super) fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// No variables at all.
@@ -36,7 +72,7 @@ impl Environment {
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 
     /// The file that `METAXY_CONFIG` names, unless it is empty.
@@ -49,18 +85,19 @@ impl Environment {
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        Self(
-            variables
-                .into_iter()
+        let variables = variables.into_iter();
+        Self {
+            values: variables
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
-        )
+            unreadable: BTreeSet::new(),
+        }
     }
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
@@ -71,8 +108,21 @@ impl fmt::Debug for Environment {
 /// # Errors
 /// `InvalidConfig` for a variable below `METAXY_STORES` that is not well-formed.
 pub(super) fn settings(environment: &Environment) -> Result<Table> {
+    for name in &environment.unreadable {
+        let lower = name.to_ascii_lowercase();
+        let head = lower
+            .strip_prefix("metaxy_")
+            .and_then(|path| path.split("__").next());
+        if head.is_some_and(|head| is_setting(head) || head == "config") {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("the value of environment variable `{name}` is not valid UTF-8"),
+            )
+            .with_hint("set it to text in UTF-8, or unset it"));
+        }
+    }
     let mut variables: Vec<(Vec<String>, &str, &str)> = environment
-        .0
+        .values
         .iter()
         .filter_map(|(name, value)| {
             let lower = name.to_ascii_lowercase();

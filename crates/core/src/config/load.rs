@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::Config;
 use super::env::{self, Environment};
-use super::interpolate::{interpolate, references};
+use super::interpolate::{Missing, interpolate, references};
 use super::origin::Origin;
 use super::overrides::ConfigOverrides;
 use super::redact::is_secret_key;
@@ -339,7 +339,7 @@ fn secrets_of(tree: &Table, environment: &Environment) -> Vec<String> {
     secrets
 }
 
-fn collect(unset: &mut Vec<Unset>) -> impl FnMut(&str, String, &Origin) {
+fn collect(unset: &mut Vec<Unset>) -> impl FnMut(&str, Missing, &Origin) {
     |path, variable, origin| {
         unset.push(Unset {
             variable,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::Value;
 
 use super::features::FeatureGlob;
+use super::interpolate::Missing;
 use super::origin::Origin;
 use super::reference::{SETTINGS, is_setting};
 use super::selection::FeatureSelection;
@@ -92,7 +93,7 @@ impl Settings {
 /// A reference to an environment variable that is not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unset {
-    pub(super) variable: String,
+    pub(super) variable: Missing,
     pub(super) path: String,
     pub(super) origin: Origin,
 }
@@ -104,6 +105,18 @@ impl Unset {
             path,
             origin,
         } = self;
+        let Missing {
+            name: variable,
+            unreadable,
+        } = variable;
+        if *unreadable {
+            return origin
+                .invalid(
+                    path,
+                    format_args!("needs the environment variable `{variable}`, whose value is not valid UTF-8"),
+                )
+                .with_hint(format!("set {variable} to text in UTF-8"));
+        }
         origin
             .invalid(
                 path,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Value;
 
 use super::env::Environment;
-use super::interpolate::interpolate;
+use super::interpolate::{Missing, interpolate};
 use super::origin::Origin;
 use super::value;
 use crate::error::Result;
@@ -120,7 +120,7 @@ impl Node {
         &mut self,
         path: &str,
         environment: &Environment,
-        unset: &mut impl FnMut(&str, String, &Origin),
+        unset: &mut impl FnMut(&str, Missing, &Origin),
     ) {
         match &mut self.content {
             Content::Scalar(Value::String(text)) if self.origin.file().is_some() => {

@@ -67,6 +67,11 @@ fn lines(text: &str, positions: impl Iterator<Item = usize>) -> Vec<usize> {
 fn members(table: DeTable<'_>, depth: usize) -> Result<Json> {
     let mut entries: Vec<_> = table.into_iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in &entries {
+        if key.get_ref() == "fields" {
+            check_code_versions(value.get_ref())?;
+        }
+    }
     let entries = entries
         .into_iter()
         .map(|(key, value)| Ok((key.into_inner().into_owned(), value_of(value, depth + 1)?)));
@@ -95,6 +100,28 @@ fn value_of(value: Spanned<DeValue<'_>>, depth: usize) -> Result<Json> {
         }
         DeValue::Table(table) => members(table, depth)?,
     })
+}
+
+/// A code version that is written as a number is refused in the words of the file: `1.10` would be told as 1.1.
+fn check_code_versions(fields: &DeValue<'_>) -> Result<()> {
+    let DeValue::Table(fields) = fields else {
+        return Ok(());
+    };
+    for (field, value) in fields.iter() {
+        let version = match value.get_ref() {
+            DeValue::Table(members) => members.get("code_version").map(Spanned::get_ref),
+            value => Some(value),
+        };
+        if let Some(DeValue::Float(number)) = version {
+            let (field, number) = (field.get_ref(), number.as_str());
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("field `{field}`: its code version is the number {number}"),
+            )
+            .with_hint(format!("a code version is text: write \"{number}\"")));
+        }
+    }
+    Ok(())
 }
 
 fn number(text: &str, why: &dyn std::fmt::Display) -> Error {

@@ -57,8 +57,11 @@ pub(crate) fn open(source: Source, dialect: Dialect, hints: &Hints) -> Result<Fr
         rows += 1;
     }
     if rows == 0 && hints.schema().is_none() {
-        return Err(invalid(&file.name, "the file has a header but no rows")
-            .with_hint("without a row and without a known table the types of its columns are unknown"));
+        return Err(
+            invalid(&file.name, "the file has a header but no rows").with_hint(
+                "without a row and without a known table the types of its columns are unknown",
+            ),
+        );
     }
     let table = Table::plan(&file, &names, seen, dialect)?;
     let schema = table.schema.clone();
@@ -67,13 +70,19 @@ pub(crate) fn open(source: Source, dialect: Dialect, hints: &Hints) -> Result<Fr
 
 /// The names in the header line.
 fn names(header: &Record, file: &str, dialect: Dialect) -> Result<Vec<String>> {
-    let names: Vec<String> = (0..header.len()).map(|at| header.cell(at).0.to_owned()).collect();
+    let names: Vec<String> = (0..header.len())
+        .map(|at| header.cell(at).0.to_owned())
+        .collect();
     if let [name] = names.as_slice()
         && !dialect.is_certain
         && !header.cell(0).1
         && let Some(other) = name.chars().find(|c| matches!(c, ',' | ';' | '\t' | '|'))
     {
-        let shown = if other == '\t' { "tab".to_owned() } else { other.to_string() };
+        let shown = if other == '\t' {
+            "tab".to_owned()
+        } else {
+            other.to_string()
+        };
         return Err(invalid(
             file,
             format!("the header has one column, {name:?}: its delimiter seems to be {other:?}"),
@@ -89,9 +98,11 @@ fn names(header: &Record, file: &str, dialect: Dialect) -> Result<Vec<String>> {
                 .with_hint("the first line names every column; an index column needs a name too"));
         }
         let whole = split_flattened(name).map_or(name.as_str(), |(column, _)| column);
-        let twice = !seen.insert(name.as_str()) || (whole != name && names.iter().any(|other| other == whole));
+        let twice = !seen.insert(name.as_str())
+            || (whole != name && names.iter().any(|other| other == whole));
         if twice {
-            return Err(invalid(file, format!("column '{name}' occurs twice")).with_hint("name each column once"));
+            return Err(invalid(file, format!("column '{name}' occurs twice"))
+                .with_hint("name each column once"));
         }
     }
     Ok(names)
@@ -204,7 +215,9 @@ impl Table {
             let data_type = seen.data_type();
             let column = match &data_type {
                 DataType::Struct(members) if is_by_field(name) => build::by_field(members),
-                other => build::column(other).map_err(|error| error.with_context("file", &file.name))?,
+                other => {
+                    build::column(other).map_err(|error| error.with_context("file", &file.name))?
+                }
             };
             cells.push(Cell {
                 name: name.clone(),
@@ -231,7 +244,12 @@ impl Table {
                 }
             }
         }
-        let mut records = Records::new(&file.name, file.last_pass()?, dialect.delimiter, dialect.quotes);
+        let mut records = Records::new(
+            &file.name,
+            file.last_pass()?,
+            dialect.delimiter,
+            dialect.quotes,
+        );
         records.header()?;
         Ok(Self {
             schema: Arc::new(Schema::new(fields)),
@@ -251,7 +269,8 @@ impl Table {
             for (at, cell) in self.cells.iter_mut().enumerate() {
                 let (text, quoted) = self.record.cell(at);
                 let fit = cell.add(text, quoted);
-                inside(fit, || cell.name.clone()).map_err(|misfit| refused(&self.records.file, place, &misfit))?;
+                inside(fit, || cell.name.clone())
+                    .map_err(|misfit| refused(&self.records.file, place, &misfit))?;
             }
             rows += 1;
             bytes += self.record.length();
@@ -270,7 +289,11 @@ impl Table {
         });
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        Ok(Some(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?))
+        Ok(Some(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            columns,
+            &options,
+        )?))
     }
 }
 
@@ -305,7 +328,9 @@ fn is_text_or_bytes(data_type: &DataType) -> bool {
 /// A struct of the members; null where all of them are.
 fn by_field(members: Vec<ArrayRef>, fields: &Fields) -> Result<ArrayRef> {
     let rows = members.first().map_or(0, |member| member.len());
-    let valid = BooleanBuffer::collect_bool(rows, |row| members.iter().any(|member| member.is_valid(row)));
+    let valid = BooleanBuffer::collect_bool(rows, |row| {
+        members.iter().any(|member| member.is_valid(row))
+    });
     Ok(Arc::new(StructArray::try_new(
         fields.clone(),
         members,

@@ -127,7 +127,10 @@ impl Records {
         let mut quoted = false;
         let mut any = false;
         let whole = 'record: loop {
-            let buffer = self.text.fill_buf().map_err(|e| io_error(&self.file, "read", e))?;
+            let buffer = self
+                .text
+                .fill_buf()
+                .map_err(|e| io_error(&self.file, "read", e))?;
             if buffer.is_empty() {
                 break any;
             }

@@ -26,7 +26,11 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
     for field in schema.fields() {
         match field.data_type() {
             DataType::Struct(members) if is_by_field(field.name()) => {
-                names.extend(members.iter().map(|member| flattened(field.name(), member.name())));
+                names.extend(
+                    members
+                        .iter()
+                        .map(|member| flattened(field.name(), member.name())),
+                );
             }
             _ => names.push(field.name().clone()),
         }
@@ -56,11 +60,15 @@ pub(crate) fn rows(
             DataType::Struct(_) if is_by_field(field.name()) => {
                 let parent = array.as_struct();
                 for member in parent.columns() {
-                    let cells = Cells::of(member.as_ref(), Some(parent)).map_err(|error| (i, error))?;
+                    let cells =
+                        Cells::of(member.as_ref(), Some(parent)).map_err(|error| (i, error))?;
                     columns.push((i, cells));
                 }
             }
-            _ => columns.push((i, Cells::of(array.as_ref(), None).map_err(|error| (i, error))?)),
+            _ => columns.push((
+                i,
+                Cells::of(array.as_ref(), None).map_err(|error| (i, error))?,
+            )),
         }
     }
     let mut line = String::new();
@@ -70,7 +78,9 @@ pub(crate) fn rows(
             if position > 0 {
                 line.push(char::from(delimiter));
             }
-            cells.push(at, delimiter, &mut line).map_err(|error| (*i, error))?;
+            cells
+                .push(at, delimiter, &mut line)
+                .map_err(|error| (*i, error))?;
         }
         line.push('\n');
         row(&line);
@@ -125,10 +135,12 @@ impl<'a> Cells<'a> {
             }
             Values::Keys(keys, values) => match keys[row] {
                 usize::MAX => {}
-                key => values.push(key, delimiter, line).map_err(|error| match error {
-                    NoText::Row(_) => NoText::Row(row),
-                    NoText::Type => NoText::Type,
-                })?,
+                key => values
+                    .push(key, delimiter, line)
+                    .map_err(|error| match error {
+                        NoText::Row(_) => NoText::Row(row),
+                        NoText::Type => NoText::Type,
+                    })?,
             },
             Values::Json(encoder) if encoder.is_null(row) => {}
             Values::Json(encoder) => {
@@ -153,7 +165,8 @@ fn masked(mut keys: Vec<usize>, array: &dyn Array) -> Vec<usize> {
 
 /// Appends a text, in quotes where it would be read as something else without them.
 fn push_cell(line: &mut String, text: &str, special: impl Fn(char) -> bool) {
-    let plain = !text.is_empty() && !text.contains(|c| matches!(c, '"' | '\r' | '\n') || special(c));
+    let plain =
+        !text.is_empty() && !text.contains(|c| matches!(c, '"' | '\r' | '\n') || special(c));
     if plain {
         line.push_str(text);
         return;

@@ -96,7 +96,11 @@ impl<'a> Parser<'a> {
 
     /// What is not expected here: the end, or a character.
     fn unexpected(&self, wanted: &str) -> Broken {
-        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+        match self
+            .text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+        {
             None => self.broken(format!("the text breaks off where {wanted} should be")),
             Some(other) => self.broken(format!("{other:?} stands where {wanted} should be")),
         }
@@ -104,7 +108,9 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, Broken> {
         if depth > DEPTH {
-            return Err(self.broken(format!("values nest deeper than {DEPTH}, which is the limit of recursion")));
+            return Err(self.broken(format!(
+                "values nest deeper than {DEPTH}, which is the limit of recursion"
+            )));
         }
         match self.peek() {
             Some(b'{') => self.object(depth),
@@ -126,7 +132,9 @@ impl<'a> Parser<'a> {
             self.at += word.len();
             return Ok(value);
         }
-        Err(self.no_number().unwrap_or_else(|| self.unexpected("a value")))
+        Err(self
+            .no_number()
+            .unwrap_or_else(|| self.unexpected("a value")))
     }
 
     /// The words that Python and others write for floats that are no finite number.
@@ -180,7 +188,9 @@ impl<'a> Parser<'a> {
             let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
             names.sort_unstable();
             if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(self.broken(format!("the key {:?} occurs twice in one object", pair[0])));
+                return Err(
+                    self.broken(format!("the key {:?} occurs twice in one object", pair[0]))
+                );
             }
         }
         Ok(Value::Object(members))
@@ -282,7 +292,9 @@ impl<'a> Parser<'a> {
                     from = self.at;
                 }
                 Some(0..=0x1f) => {
-                    return Err(self.broken("a control character stands in a text without being escaped"));
+                    return Err(
+                        self.broken("a control character stands in a text without being escaped")
+                    );
                 }
                 Some(_) => self.at += 1,
                 None => return Err(self.unexpected("the end of a text")),
@@ -362,15 +374,59 @@ mod tests {
         assert_eq!(members[1].0, "bä😀");
         assert_eq!(members[1].1, Value::String("x\n".into()));
         // What serde_json reads is read, and what it refuses is refused.
-        for text in ["1", "\"\"", "[]", "[ ]", "{}", "-1e5", "1.0E+7", "\"\\/\"", " null ", "", "{", "[1,]", "[1 2]", "{\"a\"}", "01", "1.", ".5", "+1", "1e", "tru", "\"\\x\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\t\"", "{\"a\":1,}", "[1]]", "'a'", "\"\\u12g4\""] {
+        for text in [
+            "1",
+            "\"\"",
+            "[]",
+            "[ ]",
+            "{}",
+            "-1e5",
+            "1.0E+7",
+            "\"\\/\"",
+            " null ",
+            "",
+            "{",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "tru",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\t\"",
+            "{\"a\":1,}",
+            "[1]]",
+            "'a'",
+            "\"\\u12g4\"",
+        ] {
             let serde = serde_json::from_str::<serde_json::Value>(text).is_ok();
             assert_eq!(parse(text).is_ok(), serde, "{text}");
         }
-        assert!(parse(r#"{"a":1,"a":2}"#).unwrap_err().message.contains("twice"));
+        assert!(
+            parse(r#"{"a":1,"a":2}"#)
+                .unwrap_err()
+                .message
+                .contains("twice")
+        );
         let many: Vec<String> = (0..40).map(|i| format!("\"k{}\":1", i % 39)).collect();
-        assert!(parse(&format!("{{{}}}", many.join(","))).unwrap_err().message.contains("twice"));
+        assert!(
+            parse(&format!("{{{}}}", many.join(",")))
+                .unwrap_err()
+                .message
+                .contains("twice")
+        );
         assert!(parse("[NaN]").unwrap_err().hint.is_some());
         assert!(parse("-Infinity").unwrap_err().hint.is_some());
-        assert!(parse(&"[".repeat(100_000)).unwrap_err().message.contains("recursion"));
+        assert!(
+            parse(&"[".repeat(100_000))
+                .unwrap_err()
+                .message
+                .contains("recursion")
+        );
     }
 }

@@ -45,8 +45,9 @@ pub(crate) fn open(source: Source, layout: Layout, hints: &Hints) -> Result<Fram
             (Some(schema), _) => schema.clone(),
             (None, Layout::Array) => SchemaRef::new(Schema::empty()),
             (None, Layout::Lines) => {
-                return Err(invalid(&file.name, "the file has no rows")
-                    .with_hint("without a row and without a known table there are no columns to read"));
+                return Err(invalid(&file.name, "the file has no rows").with_hint(
+                    "without a row and without a known table there are no columns to read",
+                ));
             }
         };
         return Ok(FrameReader::empty(schema));
@@ -147,7 +148,9 @@ impl<'h> Columns<'h> {
 fn grows(data_type: &DataType) -> bool {
     match data_type {
         DataType::Struct(_) | DataType::Null => true,
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => grows(item.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            grows(item.data_type())
+        }
         _ => false,
     }
 }
@@ -168,12 +171,16 @@ pub(crate) fn grown(given: &DataType, seen: &DataType) -> DataType {
                     None => field.clone(),
                 })
                 .collect();
-            let new = members.iter().filter(|member| known.find(member.name()).is_none());
+            let new = members
+                .iter()
+                .filter(|member| known.find(member.name()).is_none());
             fields.extend(new.cloned());
             DataType::Struct(fields.into())
         }
         (DataType::List(known), DataType::List(seen)) => DataType::List(item(known, seen)),
-        (DataType::LargeList(known), DataType::List(seen)) => DataType::LargeList(item(known, seen)),
+        (DataType::LargeList(known), DataType::List(seen)) => {
+            DataType::LargeList(item(known, seen))
+        }
         (DataType::FixedSizeList(known, size), DataType::List(seen)) => {
             DataType::FixedSizeList(item(known, seen), *size)
         }
@@ -246,7 +253,11 @@ pub(crate) fn refused(file: &str, place: Place, misfit: &Misfit) -> Error {
         }
         path.push_str(step);
     }
-    invalid(file, format!("{place}, column '{path}': {}", misfit.message)).with_hint(misfit.hint)
+    invalid(
+        file,
+        format!("{place}, column '{path}': {}", misfit.message),
+    )
+    .with_hint(misfit.hint)
 }
 
 /// The rows of a text, one after the other.
@@ -298,14 +309,18 @@ impl Rows {
             return Ok(None);
         };
         let text = std::str::from_utf8(&self.bytes).map_err(|_| {
-            invalid(&self.file, format!("{place} is no UTF-8 text")).with_hint("write the file as UTF-8")
+            invalid(&self.file, format!("{place} is no UTF-8 text"))
+                .with_hint("write the file as UTF-8")
         })?;
         match parse(text) {
             Ok(Value::Object(members)) => Ok(Some((place, members))),
             Ok(_) => Err(self.no_object(place, &format!("{place} is no JSON object"), None)),
             Err(Broken { message, hint, at }) => {
                 let about = match text.trim_start().starts_with('{') {
-                    true => format!("{place} is no JSON: {message} at character {}", text[..at].chars().count() + 1),
+                    true => format!(
+                        "{place} is no JSON: {message} at character {}",
+                        text[..at].chars().count() + 1
+                    ),
                     false => format!("{place} is no JSON object: {message}"),
                 };
                 Err(self.no_object(place, &about, hint))
@@ -316,7 +331,9 @@ impl Rows {
     fn no_object(&self, place: Place, about: &str, hint: Option<&'static str>) -> Error {
         let first = self.bytes.trim_ascii_start().first();
         let hint = hint.unwrap_or(match (place, first) {
-            (Place::Line(_), Some(b'[')) => "if the file is one array of objects, use --samples-format json",
+            (Place::Line(_), Some(b'[')) => {
+                "if the file is one array of objects, use --samples-format json"
+            }
             (Place::Line(_), Some(b'{')) => "NDJSON has one whole object per line",
             (Place::Line(1), _) => {
                 "each line is an object such as {\"id\": 1}; other formats need --samples-format"

@@ -86,9 +86,10 @@ impl<'a> Encoder<'a> {
             }
             T::Struct(members) => {
                 let columns = array.as_struct().columns();
-                let encoders = members.iter().zip(columns).map(|(member, column)| {
-                    Ok((key(member), Self::of(column.as_ref())?))
-                });
+                let encoders = members
+                    .iter()
+                    .zip(columns)
+                    .map(|(member, column)| Ok((key(member), Self::of(column.as_ref())?)));
                 Node::Struct(encoders.collect::<Result<_, NoText>>()?)
             }
             T::Map(..) => {

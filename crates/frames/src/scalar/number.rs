@@ -172,7 +172,10 @@ pub(crate) fn print_decimal(unscaled: &str, scale: i8) -> String {
             format!("{sign}{whole}.{fraction}")
         }
         Err(_) if digits == "0" => digits.to_owned(),
-        Err(_) => format!("{sign}{digits}{}", "0".repeat(usize::from(scale.unsigned_abs()))),
+        Err(_) => format!(
+            "{sign}{digits}{}",
+            "0".repeat(usize::from(scale.unsigned_abs()))
+        ),
     }
 }
 
@@ -182,7 +185,17 @@ mod tests {
 
     #[test]
     fn floats_are_what_was_written_or_none() {
-        for text in ["0.1", "-0.0", "0", "2.50", "12e4", "1e300", "9007199254740992", "5e-324", "1.7976931348623157e308"] {
+        for text in [
+            "0.1",
+            "-0.0",
+            "0",
+            "2.50",
+            "12e4",
+            "1e300",
+            "9007199254740992",
+            "5e-324",
+            "1.7976931348623157e308",
+        ] {
             let value = float64(text).unwrap();
             assert!(same(text, &print64(value)), "{text}");
         }

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
+    Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit,
+    IntervalYearMonthType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use super::{number, time};
@@ -110,33 +110,57 @@ impl<'a> Printer<'a> {
             T::Time32(_) => plain::<Time32MillisecondType>(array, |count, out| {
                 time::push_time_of_day(out, i64::from(count), TimeUnit::Millisecond)
             }),
-            T::Time64(TimeUnit::Microsecond) => plain::<Time64MicrosecondType>(array, |count, out| {
-                time::push_time_of_day(out, count, TimeUnit::Microsecond)
-            }),
+            T::Time64(TimeUnit::Microsecond) => {
+                plain::<Time64MicrosecondType>(array, |count, out| {
+                    time::push_time_of_day(out, count, TimeUnit::Microsecond)
+                })
+            }
             T::Time64(_) => plain::<Time64NanosecondType>(array, |count, out| {
                 time::push_time_of_day(out, count, TimeUnit::Nanosecond)
             }),
-            T::Timestamp(TimeUnit::Second, _) => stamp::<TimestampSecondType>(array, TimeUnit::Second),
-            T::Timestamp(TimeUnit::Millisecond, _) => stamp::<TimestampMillisecondType>(array, TimeUnit::Millisecond),
-            T::Timestamp(TimeUnit::Microsecond, _) => stamp::<TimestampMicrosecondType>(array, TimeUnit::Microsecond),
-            T::Timestamp(TimeUnit::Nanosecond, _) => stamp::<TimestampNanosecondType>(array, TimeUnit::Nanosecond),
-            T::Duration(TimeUnit::Second) => duration::<DurationSecondType>(array, TimeUnit::Second),
-            T::Duration(TimeUnit::Millisecond) => duration::<DurationMillisecondType>(array, TimeUnit::Millisecond),
-            T::Duration(TimeUnit::Microsecond) => duration::<DurationMicrosecondType>(array, TimeUnit::Microsecond),
-            T::Duration(TimeUnit::Nanosecond) => duration::<DurationNanosecondType>(array, TimeUnit::Nanosecond),
-            T::Interval(IntervalUnit::YearMonth) => plain::<IntervalYearMonthType>(array, |months, out| {
-                time::push_interval(out, months, 0, 0);
-                Some(())
-            }),
-            T::Interval(IntervalUnit::DayTime) => plain::<IntervalDayTimeType>(array, |interval, out| {
-                let nanoseconds = i64::from(interval.milliseconds) * 1_000_000;
-                time::push_interval(out, 0, interval.days, nanoseconds);
-                Some(())
-            }),
-            T::Interval(IntervalUnit::MonthDayNano) => plain::<IntervalMonthDayNanoType>(array, |interval, out| {
-                time::push_interval(out, interval.months, interval.days, interval.nanoseconds);
-                Some(())
-            }),
+            T::Timestamp(TimeUnit::Second, _) => {
+                stamp::<TimestampSecondType>(array, TimeUnit::Second)
+            }
+            T::Timestamp(TimeUnit::Millisecond, _) => {
+                stamp::<TimestampMillisecondType>(array, TimeUnit::Millisecond)
+            }
+            T::Timestamp(TimeUnit::Microsecond, _) => {
+                stamp::<TimestampMicrosecondType>(array, TimeUnit::Microsecond)
+            }
+            T::Timestamp(TimeUnit::Nanosecond, _) => {
+                stamp::<TimestampNanosecondType>(array, TimeUnit::Nanosecond)
+            }
+            T::Duration(TimeUnit::Second) => {
+                duration::<DurationSecondType>(array, TimeUnit::Second)
+            }
+            T::Duration(TimeUnit::Millisecond) => {
+                duration::<DurationMillisecondType>(array, TimeUnit::Millisecond)
+            }
+            T::Duration(TimeUnit::Microsecond) => {
+                duration::<DurationMicrosecondType>(array, TimeUnit::Microsecond)
+            }
+            T::Duration(TimeUnit::Nanosecond) => {
+                duration::<DurationNanosecondType>(array, TimeUnit::Nanosecond)
+            }
+            T::Interval(IntervalUnit::YearMonth) => {
+                plain::<IntervalYearMonthType>(array, |months, out| {
+                    time::push_interval(out, months, 0, 0);
+                    Some(())
+                })
+            }
+            T::Interval(IntervalUnit::DayTime) => {
+                plain::<IntervalDayTimeType>(array, |interval, out| {
+                    let nanoseconds = i64::from(interval.milliseconds) * 1_000_000;
+                    time::push_interval(out, 0, interval.days, nanoseconds);
+                    Some(())
+                })
+            }
+            T::Interval(IntervalUnit::MonthDayNano) => {
+                plain::<IntervalMonthDayNanoType>(array, |interval, out| {
+                    time::push_interval(out, interval.months, interval.days, interval.nanoseconds);
+                    Some(())
+                })
+            }
             _ => return None,
         };
         Some(Self { kind, print })
@@ -149,7 +173,10 @@ fn whole<T: ArrowPrimitiveType<Native: std::fmt::Display>>(array: &dyn Array) ->
     (Kind::Bare, Box::new(print))
 }
 
-fn float<T: ArrowPrimitiveType>(array: &dyn Array, print: fn(T::Native) -> String) -> (Kind, Print<'_>) {
+fn float<T: ArrowPrimitiveType>(
+    array: &dyn Array,
+    print: fn(T::Native) -> String,
+) -> (Kind, Print<'_>) {
     let array = array.as_primitive::<T>();
     let print = move |row, out: &mut String| {
         out.push_str(&print(array.value(row)));
@@ -158,7 +185,10 @@ fn float<T: ArrowPrimitiveType>(array: &dyn Array, print: fn(T::Native) -> Strin
     (Kind::Float, Box::new(print))
 }
 
-fn decimal<T: ArrowPrimitiveType<Native: std::fmt::Display>>(array: &dyn Array, scale: i8) -> (Kind, Print<'_>) {
+fn decimal<T: ArrowPrimitiveType<Native: std::fmt::Display>>(
+    array: &dyn Array,
+    scale: i8,
+) -> (Kind, Print<'_>) {
     let array = array.as_primitive::<T>();
     let print = move |row, out: &mut String| {
         let unscaled = array.value(row).to_string();
@@ -177,7 +207,10 @@ fn plain<T: ArrowPrimitiveType>(
     (Kind::Plain, Box::new(print))
 }
 
-fn stamp<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, unit: TimeUnit) -> (Kind, Print<'_>) {
+fn stamp<T: ArrowPrimitiveType<Native = i64>>(
+    array: &dyn Array,
+    unit: TimeUnit,
+) -> (Kind, Print<'_>) {
     let array = array.as_primitive::<T>();
     let print = move |row, out: &mut String| {
         time::push_stamp(out, array.value(row), unit);
@@ -186,7 +219,10 @@ fn stamp<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, unit: TimeUnit)
     (Kind::Plain, Box::new(print))
 }
 
-fn duration<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, unit: TimeUnit) -> (Kind, Print<'_>) {
+fn duration<T: ArrowPrimitiveType<Native = i64>>(
+    array: &dyn Array,
+    unit: TimeUnit,
+) -> (Kind, Print<'_>) {
     let array = array.as_primitive::<T>();
     let print = move |row, out: &mut String| {
         time::push_duration(out, array.value(row), unit);

@@ -42,7 +42,10 @@ pub(crate) fn no<T>(value: &Value<'_>, data_type: &DataType) -> Fit<T> {
 }
 
 /// Whole numbers of the type's range. `2.0` is whole.
-pub(crate) fn whole<T: TryFrom<i64> + TryFrom<i128>>(value: &Value<'_>, data_type: &DataType) -> Fit<T> {
+pub(crate) fn whole<T: TryFrom<i64> + TryFrom<i128>>(
+    value: &Value<'_>,
+    data_type: &DataType,
+) -> Fit<T> {
     let Value::Number(digits) = value else {
         return no(value, data_type);
     };
@@ -105,7 +108,12 @@ impl Unscaled for i256 {
 }
 
 /// A decimal, from a number or a text that writes one. Digits that the column lacks are not rounded away.
-pub(crate) fn decimal<T: Unscaled>(value: &Value<'_>, data_type: &DataType, digits: u8, scale: i8) -> Fit<T> {
+pub(crate) fn decimal<T: Unscaled>(
+    value: &Value<'_>,
+    data_type: &DataType,
+    digits: u8,
+    scale: i8,
+) -> Fit<T> {
     let (Value::Number(text) | Value::String(text)) = value else {
         return no(value, data_type);
     };
@@ -120,7 +128,10 @@ pub(crate) fn decimal<T: Unscaled>(value: &Value<'_>, data_type: &DataType, digi
         .and_then(|digits| T::read(&digits))
     {
         Some(unscaled) => Ok(unscaled),
-        None => refuse(format!("{value} has more digits than {data_type}"), HINT_TYPE),
+        None => refuse(
+            format!("{value} has more digits than {data_type}"),
+            HINT_TYPE,
+        ),
     }
 }
 
@@ -138,10 +149,16 @@ fn spelled<T>(
         let (message, hint) = match why {
             NoTime::Spelling => (format!("'{shown}' is no {}", what(data_type)), hint),
             NoTime::Finer => (
-                format!("'{shown}' is finer than the column, which counts {}", unit_of(data_type)),
+                format!(
+                    "'{shown}' is finer than the column, which counts {}",
+                    unit_of(data_type)
+                ),
                 HINT_TYPE,
             ),
-            NoTime::Range => (format!("'{shown}' is beyond the range of {data_type}"), HINT_TYPE),
+            NoTime::Range => (
+                format!("'{shown}' is beyond the range of {data_type}"),
+                HINT_TYPE,
+            ),
         };
         Misfit {
             path: Vec::new(),
@@ -196,12 +213,18 @@ pub(crate) fn date32(value: &Value<'_>, data_type: &DataType) -> Fit<i32> {
 
 /// Milliseconds of a date, or of a time.
 pub(crate) fn date64(value: &Value<'_>, data_type: &DataType) -> Fit<i64> {
-    spelled(value, data_type, HINT_DATE, |text| time::stamp(text, TimeUnit::Millisecond))
+    spelled(value, data_type, HINT_DATE, |text| {
+        time::stamp(text, TimeUnit::Millisecond)
+    })
 }
 
 const HINT_INTERVAL: &str = "write intervals as ISO 8601, such as P1M2DT3.5S";
 
-fn interval<T>(value: &Value<'_>, data_type: &DataType, of: impl FnOnce((i32, i32, i64)) -> Option<T>) -> Fit<T> {
+fn interval<T>(
+    value: &Value<'_>,
+    data_type: &DataType,
+    of: impl FnOnce((i32, i32, i64)) -> Option<T>,
+) -> Fit<T> {
     spelled(value, data_type, HINT_INTERVAL, |text| {
         let parts = time::interval(text).ok_or(NoTime::Spelling)?;
         of(parts).ok_or(NoTime::Range)
@@ -209,7 +232,9 @@ fn interval<T>(value: &Value<'_>, data_type: &DataType, of: impl FnOnce((i32, i3
 }
 
 pub(crate) fn months(value: &Value<'_>, data_type: &DataType) -> Fit<i32> {
-    interval(value, data_type, |(months, days, rest)| (days == 0 && rest == 0).then_some(months))
+    interval(value, data_type, |(months, days, rest)| {
+        (days == 0 && rest == 0).then_some(months)
+    })
 }
 
 pub(crate) fn day_time(value: &Value<'_>, data_type: &DataType) -> Fit<IntervalDayTime> {
@@ -236,7 +261,11 @@ pub(crate) fn bytes(value: &Value<'_>, data_type: &DataType) -> Fit<Vec<u8>> {
     };
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
         .collect();
     match digits {
         Some(digits) if digits.len() % 2 == 0 => Ok(digits

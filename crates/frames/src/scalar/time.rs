@@ -35,7 +35,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -130,13 +134,18 @@ impl Rest<'_> {
         let (number, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         number.iter().try_fold(0_i64, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + i64::from(byte - b'0'))
         })
     }
 
     /// All digits that follow: at least one.
     fn digits(&mut self) -> Option<&str> {
-        let length = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = self
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let (digits, rest) = self.0.split_at(length);
         self.0 = rest;
         let digits = std::str::from_utf8(digits).ok()?;
@@ -208,7 +217,11 @@ impl Rest<'_> {
                 self.0 = rest;
                 let hours = self.number(2)?;
                 let _ = self.take(b':');
-                let minutes = if self.0.is_empty() { 0 } else { self.number(2)? };
+                let minutes = if self.0.is_empty() {
+                    0
+                } else {
+                    self.number(2)?
+                };
                 (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
             }
             _ => None,
@@ -272,7 +285,10 @@ pub(crate) fn stamp(text: &str, unit: TimeUnit) -> Result<i64, NoTime> {
             seconds -= rest.zone()?;
         }
         rest.end()?;
-        Some((i128::from(days) * i128::from(SECONDS_PER_DAY) + i128::from(seconds), nanoseconds))
+        Some((
+            i128::from(days) * i128::from(SECONDS_PER_DAY) + i128::from(seconds),
+            nanoseconds,
+        ))
     };
     let (seconds, nanoseconds) = parsed().ok_or(NoTime::Spelling)?;
     counted(seconds, nanoseconds, unit)
@@ -358,14 +374,20 @@ pub(crate) fn interval(text: &str) -> Option<(i32, i32, i64)> {
             (true, b'S') => (&mut nanoseconds, second),
             _ => return None,
         };
-        let part = number.checked_mul(size)?.checked_add(i128::from(fraction))?;
+        let part = number
+            .checked_mul(size)?
+            .checked_add(i128::from(fraction))?;
         *sum = sum.checked_add(part.checked_mul(sign)?)?;
         parts += 1;
     }
     if parts == 0 {
         return None;
     }
-    Some((months.try_into().ok()?, days.try_into().ok()?, nanoseconds.try_into().ok()?))
+    Some((
+        months.try_into().ok()?,
+        days.try_into().ok()?,
+        nanoseconds.try_into().ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -374,20 +396,47 @@ mod tests {
 
     #[test]
     fn every_day_is_written_and_read() {
-        for days in (-3_000_000..3_000_000).step_by(17).chain([i64::from(i32::MIN), i64::from(i32::MAX)]) {
+        for days in (-3_000_000..3_000_000)
+            .step_by(17)
+            .chain([i64::from(i32::MIN), i64::from(i32::MAX)])
+        {
             let mut text = String::new();
             push_date(&mut text, days);
             assert_eq!(date(&text), Some(days), "{text}");
         }
-        for (text, days) in [("1970-01-01", Some(0)), ("2024-02-29", Some(19_782)), ("2023-02-29", None), ("2024-13-01", None), ("0001-01-01", Some(-719_162)), ("9999-12-31", Some(2_932_896)), ("10000-01-01", None), ("+10000-01-01", Some(2_932_897)), ("2024-5-1", None)] {
+        for (text, days) in [
+            ("1970-01-01", Some(0)),
+            ("2024-02-29", Some(19_782)),
+            ("2023-02-29", None),
+            ("2024-13-01", None),
+            ("0001-01-01", Some(-719_162)),
+            ("9999-12-31", Some(2_932_896)),
+            ("10000-01-01", None),
+            ("+10000-01-01", Some(2_932_897)),
+            ("2024-5-1", None),
+        ] {
             assert_eq!(date(text), days, "{text}");
         }
     }
 
     #[test]
     fn every_stamp_is_written_and_read() {
-        for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
-            for count in [0, 1, -1, 1_714_557_600_000_001, i64::MAX / 1_000, i64::MIN / 1_000, i64::MAX, i64::MIN] {
+        for unit in [
+            TimeUnit::Second,
+            TimeUnit::Millisecond,
+            TimeUnit::Microsecond,
+            TimeUnit::Nanosecond,
+        ] {
+            for count in [
+                0,
+                1,
+                -1,
+                1_714_557_600_000_001,
+                i64::MAX / 1_000,
+                i64::MIN / 1_000,
+                i64::MAX,
+                i64::MIN,
+            ] {
                 let mut text = String::new();
                 push_stamp(&mut text, count, unit);
                 assert_eq!(stamp(&text, unit), Ok(count), "{unit:?} {text}");
@@ -398,7 +447,10 @@ mod tests {
         }
         let micros = TimeUnit::Microsecond;
         for (text, count) in [
-            ("2024-05-01T12:00:00.000001+02:00", Ok(1_714_557_600_000_001)),
+            (
+                "2024-05-01T12:00:00.000001+02:00",
+                Ok(1_714_557_600_000_001),
+            ),
             ("2024-05-01 10:00:00.000001", Ok(1_714_557_600_000_001)),
             ("2024-05-01", Ok(1_714_521_600_000_000)),
             ("2024-05-01T10:00Z", Ok(1_714_557_600_000_000)),
@@ -431,11 +483,23 @@ mod tests {
 
     #[test]
     fn durations_and_intervals_come_back() {
-        assert_eq!(duration("P1DT2H3M4.5S", TimeUnit::Millisecond), Ok(93_784_500));
+        assert_eq!(
+            duration("P1DT2H3M4.5S", TimeUnit::Millisecond),
+            Ok(93_784_500)
+        );
         for text in ["PT", "P", "1S", "PT1.5M", "PT1", "P1Y", "PT1S2"] {
-            assert_eq!(duration(text, TimeUnit::Second), Err(NoTime::Spelling), "{text}");
+            assert_eq!(
+                duration(text, TimeUnit::Second),
+                Err(NoTime::Spelling),
+                "{text}"
+            );
         }
-        for parts in [(0, 0, 0), (14, -3, 1_500_000_000), (i32::MIN, i32::MAX, i64::MIN), (1, 1, -1)] {
+        for parts in [
+            (0, 0, 0),
+            (14, -3, 1_500_000_000),
+            (i32::MIN, i32::MAX, i64::MIN),
+            (1, 1, -1),
+        ] {
             let mut text = String::new();
             push_interval(&mut text, parts.0, parts.1, parts.2);
             assert_eq!(interval(&text), Some(parts), "{text}");

@@ -79,9 +79,13 @@ fn by_field_members_are_text_whatever_json_says() {
     assert!(batch.column_by_name(BY_FIELD).unwrap().is_null(2));
 
     // Digits are kept as they are written.
-    let huge = format!("{{\"{BY_FIELD}\":{{\"audio\":123456789012345678901234567890,\"v\":1.10}}}}");
+    let huge =
+        format!("{{\"{BY_FIELD}\":{{\"audio\":123456789012345678901234567890,\"v\":1.10}}}}");
     let batch = read(Format::Ndjson, &huge).unwrap();
-    assert_eq!(member(&batch, "audio"), some(&["123456789012345678901234567890"]));
+    assert_eq!(
+        member(&batch, "audio"),
+        some(&["123456789012345678901234567890"])
+    );
     assert_eq!(member(&batch, "v"), some(&["1.10"]));
     let nested = format!("{{\"{BY_FIELD}\":{{\"audio\":[1]}}}}");
     assert!(
@@ -179,11 +183,7 @@ fn hints_win_and_misfits_name_row_and_column() {
         ("1.255", "d"),
         ("zz", "b"),
     ] {
-        let message = refusal(
-            Format::Csv,
-            &format!("{name}\n{bad}\n"),
-            &options,
-        );
+        let message = refusal(Format::Csv, &format!("{name}\n{bad}\n"), &options);
         assert!(
             message.contains("row 1") && message.contains(&format!("'{name}")),
             "{bad}: {message}"
@@ -203,11 +203,21 @@ fn types_come_from_all_rows() {
     let batch = many("{\"a\":1}", "{\"a\":2,\"b\":3}").unwrap();
     assert_eq!((batch.num_rows(), batch.num_columns()), (20_002, 2));
     assert_eq!(column(&batch, "b").last().unwrap().as_deref(), Some("3"));
-    assert_eq!(type_of(&many("{\"a\":null}", "{\"a\":0.5}").unwrap(), "a"), DataType::Float64);
+    assert_eq!(
+        type_of(&many("{\"a\":null}", "{\"a\":0.5}").unwrap(), "a"),
+        DataType::Float64
+    );
     let big = many("{}", "{\"a\":18446744073709551616}").unwrap();
     assert_eq!(type_of(&big, "a"), DataType::Decimal128(20, 0));
     let batch = many("{\"m\":{\"x\":1}}", "{\"m\":{\"y\":1}}").unwrap();
-    assert_eq!(batch.column_by_name("m").unwrap().as_struct().column_names(), ["x", "y"]);
+    assert_eq!(
+        batch
+            .column_by_name("m")
+            .unwrap()
+            .as_struct()
+            .column_names(),
+        ["x", "y"]
+    );
     let message = refusal(
         Format::Ndjson,
         "{\"a\":{\"x\":1}}\n{\"a\":{\"x\":\"1\"}}\n",
@@ -222,7 +232,9 @@ fn types_come_from_all_rows() {
 #[test]
 fn members_of_known_structs_grow() {
     let point = |members: &[&str]| {
-        let fields = members.iter().map(|member| Field::new(*member, DataType::Float64, true));
+        let fields = members
+            .iter()
+            .map(|member| Field::new(*member, DataType::Float64, true));
         DataType::Struct(fields.collect())
     };
     let options = hint(vec![
@@ -230,15 +242,32 @@ fn members_of_known_structs_grow() {
         Field::new("l", DataType::new_list(point(&["lat"]), true), true),
     ]);
     for (format, text) in [
-        (Format::Ndjson, "{\"x\":{\"alt\":\"9m\",\"lon\":1},\"l\":[{\"lon\":2}]}"),
-        (Format::Csv, "x,l\n\"{\"\"alt\"\":\"\"9m\"\",\"\"lon\"\":1}\",\"[{\"\"lon\"\":2}]\"\n"),
+        (
+            Format::Ndjson,
+            "{\"x\":{\"alt\":\"9m\",\"lon\":1},\"l\":[{\"lon\":2}]}",
+        ),
+        (
+            Format::Csv,
+            "x,l\n\"{\"\"alt\"\":\"\"9m\"\",\"\"lon\"\":1}\",\"[{\"\"lon\"\":2}]\"\n",
+        ),
     ] {
         let batch = read_as(format, text, &options).unwrap();
         let x = batch.column_by_name("x").unwrap().as_struct();
         assert_eq!(x.column_names(), ["lat", "lon", "alt"], "{format}");
-        assert_eq!(x.column_by_name("alt").unwrap().data_type(), &DataType::Utf8);
-        assert_eq!(x.column_by_name("lon").unwrap().data_type(), &DataType::Float64);
-        let items = batch.column_by_name("l").unwrap().as_list::<i32>().values().clone();
+        assert_eq!(
+            x.column_by_name("alt").unwrap().data_type(),
+            &DataType::Utf8
+        );
+        assert_eq!(
+            x.column_by_name("lon").unwrap().data_type(),
+            &DataType::Float64
+        );
+        let items = batch
+            .column_by_name("l")
+            .unwrap()
+            .as_list::<i32>()
+            .values()
+            .clone();
         assert_eq!(items.as_struct().column_names(), ["lat", "lon"]);
     }
 }
@@ -267,13 +296,22 @@ fn numbers_that_would_change_are_refused() {
     }
     let good = "{\"f\":\"-Infinity\",\"g\":0.1,\"t\":\"23:59:59.5\",\"u\":\"-PT1.5S\"}";
     let batch = read_as(Format::Ndjson, good, &options).unwrap();
-    assert_eq!(type_of(&batch, "u"), DataType::Duration(TimeUnit::Millisecond));
+    assert_eq!(
+        type_of(&batch, "u"),
+        DataType::Duration(TimeUnit::Millisecond)
+    );
     // As Python writes them.
     let message = refusal(Format::Ndjson, "{\"f\": NaN}", &options);
-    assert!(message.contains("line 1") && message.contains("NaN") && message.contains("null"), "{message}");
+    assert!(
+        message.contains("line 1") && message.contains("NaN") && message.contains("null"),
+        "{message}"
+    );
     let euros = hint(vec![Field::new("d", DataType::Decimal128(10, 2), true)]);
     let message = refusal(Format::Csv, "d\n1.5 EUR\n", &euros);
-    assert!(message.contains("row 1") && message.contains("currency"), "{message}");
+    assert!(
+        message.contains("row 1") && message.contains("currency"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -383,30 +421,62 @@ fn dialects_are_not_guessed() {
     let read_csv = |text: &str| read(Format::Csv, text).unwrap();
     // A quote inside a cell is text; line ends are those of any system.
     let batch = read_csv("id,5\" disk\r\n1,\"a,\"\"b\"\"\r\nc\"\r2,x\"y\"\n");
-    assert_eq!(column(&batch, "5\" disk"), some(&["a,\"b\"\r\nc", "x\"y\""]));
+    assert_eq!(
+        column(&batch, "5\" disk"),
+        some(&["a,\"b\"\r\nc", "x\"y\""])
+    );
     assert_eq!(batch.num_rows(), 2);
     for (format, text, parts) in [
-        (Format::Csv, "id;x\n1;2\n", &["';'", "--samples-delimiter"][..]),
+        (
+            Format::Csv,
+            "id;x\n1;2\n",
+            &["';'", "--samples-delimiter"][..],
+        ),
         (Format::Csv, "id\tx\n1\t2\n", &["tab"]),
         (Format::Tsv, "id,x\n1,2\n", &["','"]),
-        (Format::Csv, "id,x\n1,\"a\\\"b\"\n", &["row 1, column 2", "--samples-quotes"]),
-        (Format::Csv, "id,x\n1,\"a\n2,b\n", &["row 1, column 2", "never closed"]),
-        (Format::Csv, "id,\"x\n1,2\n", &["header, column 2", "never closed"]),
+        (
+            Format::Csv,
+            "id,x\n1,\"a\\\"b\"\n",
+            &["row 1, column 2", "--samples-quotes"],
+        ),
+        (
+            Format::Csv,
+            "id,x\n1,\"a\n2,b\n",
+            &["row 1, column 2", "never closed"],
+        ),
+        (
+            Format::Csv,
+            "id,\"x\n1,2\n",
+            &["header, column 2", "never closed"],
+        ),
         (Format::Csv, "id,x\n1,\"a\"b\n", &["closing quote"]),
         (Format::Csv, "\u{0}i\u{0}d", &["UTF-16"]),
     ] {
         let message = refusal(format, text, &ReadOptions::default());
-        assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
+        assert!(
+            parts.iter().all(|part| message.contains(part)),
+            "{text}: {message}"
+        );
     }
     let semicolons = ReadOptions::default().with_delimiter(b';');
-    assert_eq!(read_as(Format::Csv, "id;x\n1;2,5\n", &semicolons).unwrap().num_columns(), 2);
+    assert_eq!(
+        read_as(Format::Csv, "id;x\n1;2,5\n", &semicolons)
+            .unwrap()
+            .num_columns(),
+        2
+    );
     let raw = ReadOptions::default().with_quotes(false);
     let batch = read_as(Format::Csv, "id,x\n1,\"a\\\"b\"\n", &raw).unwrap();
     assert_eq!(column(&batch, "x"), some(&["\"a\\\"b\""]));
     // Blank lines are rows where there is one column.
     assert_eq!(read_csv("x\n1\n\n2").num_rows(), 3);
     assert_eq!(read_csv("x,y\n1,1\n\n2,2\n\n").num_rows(), 2);
-    let latin = FrameReader::from_read(Cursor::new(b"x,y\n1,\xe9\n".to_vec()), "test", Format::Csv, &ReadOptions::default());
+    let latin = FrameReader::from_read(
+        Cursor::new(b"x,y\n1,\xe9\n".to_vec()),
+        "test",
+        Format::Csv,
+        &ReadOptions::default(),
+    );
     assert!(latin.unwrap_err().to_string().contains("row 1"));
 }
 
@@ -414,7 +484,10 @@ fn dialects_are_not_guessed() {
 fn empty_text_is_not_null() {
     let text = "a,n\n\"\",1\n,\"\"\nx,\n";
     let batch = read(Format::Csv, text).unwrap();
-    assert_eq!(column(&batch, "a"), [Some(String::new()), None, Some("x".into())]);
+    assert_eq!(
+        column(&batch, "a"),
+        [Some(String::new()), None, Some("x".into())]
+    );
     assert_eq!(column(&batch, "n"), [Some("1".into()), None, None]);
 }
 
@@ -457,7 +530,12 @@ fn batches_are_bounded_and_an_error_ends_the_frame() {
     text.push_str("{\n");
     let bytes = Cursor::new(text.into_bytes());
     let reader = FrameReader::from_read(bytes, "test", Format::Ndjson, &ReadOptions::default());
-    assert!(reader.unwrap_err().to_string().contains(&format!("line {}", 2 * BATCH_ROWS + 6)));
+    assert!(
+        reader
+            .unwrap_err()
+            .to_string()
+            .contains(&format!("line {}", 2 * BATCH_ROWS + 6))
+    );
     let options = hint(vec![Field::new("id", DataType::Int8, true)]);
     let bytes = Cursor::new(b"{\"id\":1}\n{\"id\":1000}\n".to_vec());
     let mut reader = FrameReader::from_read(bytes, "test", Format::Ndjson, &options).unwrap();

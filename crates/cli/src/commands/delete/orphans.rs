@@ -1,6 +1,6 @@
 //! Samples that upstream no longer has.
 
-use metaxy_core::{FeatureKey, Frame, MetadataStore, ResolveOptions, Result};
+use metaxy_core::{DeleteOptions, FeatureKey, Frame, MetadataStore, ResolveOptions, Result};
 
 use super::{Target, Work};
 use crate::rows::with_ids;
@@ -20,7 +20,10 @@ pub(super) async fn find(
         // What is removed for good goes with all its history, so it is named by its IDs.
         let ids = store.graph().require(feature)?.spec.id_columns();
         let conditions = with_ids(ids, orphaned.batches())?;
-        Target::Matching(conditions.into_iter().map(|c| vec![c]).collect())
+        let deletes = conditions
+            .into_iter()
+            .map(|condition| DeleteOptions::hard().with_filters([condition]));
+        Target::Matching(deletes.collect())
     } else {
         Target::Rows(orphaned)
     };

@@ -8,10 +8,10 @@ use super::tools::{Given, MOST_ROWS};
 use crate::commands::describe::{FeatureFacts, graph_document};
 use crate::commands::history::pushes_document;
 use crate::commands::{list, resolve, status};
-use metaxy_frames::{Format, values};
 use crate::listing::Listing;
 use crate::project::{Project, feature, filters};
 use crate::rows::first;
+use metaxy_frames::{Format, values};
 
 /// How many rows a read gives that asks for no number.
 const ROWS: u64 = 20;

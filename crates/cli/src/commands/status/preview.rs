@@ -5,11 +5,11 @@ use metaxy_core::store::{FeatureStatus, StatusOptions};
 use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
 use serde_json::{Map, Value, json};
 
-use metaxy_frames::{Format, values};
 use crate::listing::Listing;
 use crate::preview;
 use crate::rows::{FirstRows, Tally};
 use crate::screen::Screen;
+use metaxy_frames::{Format, values};
 
 const PARTS: [(Part, &str); 3] = [
     (Part::New, "new"),
