@@ -216,12 +216,15 @@ fn fit_table(
         let table = session.name(name);
         match stored.fields().get(i) {
             Some(known) if known.data_type() == field.data_type() => continue,
-            // It has got new members.
-            Some(_) => connection.execute_batch(&format!(
-                "ALTER TABLE {table} ALTER COLUMN {} TYPE {}",
-                quote(field.name()),
-                sql_type(&types[i])
-            ))?,
+            // It has got new members, or the type that it waited for.
+            Some(_) => {
+                connection.execute_batch(&format!(
+                    "ALTER TABLE {table} ALTER COLUMN {} TYPE {}",
+                    quote(field.name()),
+                    sql_type(&types[i])
+                ))?;
+                catalog::forget_type(session, name, field.name())?;
+            }
             None => connection
                 .execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {}", definition(i)))?,
         }

@@ -2,6 +2,9 @@
 //!
 //! Of every Arrow type there is one that a column of PostgreSQL gives back as it is ([`natural`]). Where the two differ, a comment on the
 //! column tells the type that it had.
+//!
+//! Lists of what has had no value yet ([`DataType::Null`]) are arrays of `boolean`, all of whose items are null. When the first value comes,
+//! the column is altered to the type that this needs ([`Kept::altered`]). Other nested values are JSON, which has no types.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use metaxy_core::append::stamp_type;
@@ -100,6 +103,21 @@ impl Kept {
             Self::Jsonb => "jsonb".into(),
             Self::Json => "json".into(),
             Self::Array(item) => format!("{}[]", item.sql()),
+        }
+    }
+
+    /// The values of a column `column` that is kept so as `other`, in SQL; `None` if they cannot become that without loss. Arrays become
+    /// others only where their items are null.
+    pub(crate) fn altered(&self, other: &Self, column: &str) -> Option<String> {
+        let sql = other.sql();
+        match (self, other) {
+            (Self::Array(item), Self::Array(_)) if **item == Self::Bool => {
+                Some(format!("{column}::text::{sql}"))
+            }
+            (Self::Array(_), Self::Jsonb) => Some(format!("to_jsonb({column})")),
+            (Self::Array(_), Self::Json) => Some(format!("to_json({column})")),
+            (Self::Jsonb, Self::Json) => Some(format!("{column}::json")),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod columns;
 mod nested;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use nested::{
     repeated_words_survive_or_are_refused, structs_survive, unusual_lists_survive_or_are_refused,
     unusual_structs_survive_or_are_refused,
 };
+pub use waiting::parts_of_a_column_wait_for_their_types;
 
 cases! { "types":
     truth_values_survive,
@@ -58,6 +60,7 @@ cases! { "types":
     other_layouts_of_text_and_binary_are_read_as_text_and_binary,
     a_column_of_nulls_waits_for_its_type,
     a_column_of_nulls_takes_the_tables_type,
+    parts_of_a_column_wait_for_their_types,
     a_new_column_is_null_in_older_rows,
     a_missing_column_is_null_in_newer_rows,
     structs_grow_by_new_members,
