@@ -404,7 +404,7 @@ fn delta_field(column: &StoredColumn, earlier: Option<&Value>) -> Value {
     let metadata = earlier.and_then(|field| field.get("metadata")?.as_object());
     let mut metadata = metadata.cloned().unwrap_or_default();
     metadata.remove(ARROW_TYPE);
-    if natural(&column.stored) != *column.field.data_type()
+    if natural(&read_as(&column.stored)) != *column.field.data_type()
         && let Ok(text) = serde_json::to_string(column.field.data_type())
     {
         metadata.insert(ARROW_TYPE.into(), text.into());

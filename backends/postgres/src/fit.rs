@@ -1,7 +1,6 @@
 //! A table made what a write needs: its columns, the notes of their types, its indexes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
 use metaxy_core::append::{may_not_make_table, merged_type};

@@ -177,6 +177,13 @@ pub trait Dialect: Send + Sync {
         format!("{a} IS NOT DISTINCT FROM {b}")
     }
 
+    /// A column of type `from` as one of type `to`, which holds its values; see [`Scalar::Converted`](crate::plan::Scalar). Engines whose
+    /// numbers are numbers, whatever their width, leave it as it is.
+    fn converted(&self, column: &str, from: &DataType, to: &DataType) -> String {
+        let _ = (from, to);
+        column.into()
+    }
+
     /// A null of this type.
     fn null(&self, data_type: &DataType) -> String {
         let _ = data_type;
