@@ -122,7 +122,8 @@ pub(crate) fn append_rows(
         .zip(types)
         .zip(schema.fields())
         .map(|((column, kept), field)| {
-            to_kept(column, kept).map_err(|e| e.with_context("column", field.name()))
+            let name = || format!("{:?}", field.name());
+            to_kept(column, kept).map_err(|e| e.with_context("column", name()))
         })
         .collect::<Result<Vec<_>>>()?;
     let fields: Vec<Field> = schema

@@ -8,6 +8,7 @@
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use metaxy_core::append::stamp_type;
+use metaxy_core::nested::json_holds;
 use metaxy_core::{Error, ErrorKind, Result};
 
 /// The most digits of a `numeric` that is declared with a number of them.
@@ -67,19 +68,25 @@ impl Kept {
                 Ok(places) if places <= *digits && *digits <= MOST_DIGITS => {
                     Self::Numeric(Some((*digits, places)))
                 }
-                _ => Self::Numeric(None),
+                Ok(_) => Self::Numeric(None),
+                // What is cut off before the point would have to be told apart from zeros.
+                Err(_) => return None,
             },
             T::Dictionary(_, value) => Self::of(value)?,
             T::List(item) => match Self::of(item.data_type())? {
-                Self::Array(_) | Self::Jsonb => Self::Jsonb,
-                Self::Json => Self::Json,
+                Self::Array(_) | Self::Jsonb | Self::Json => Self::json(data_type)?,
                 item => Self::Array(Box::new(item)),
             },
-            nested if nested.is_nested() => match has_maps(nested) {
-                true => Self::Json,
-                false => Self::Jsonb,
-            },
+            nested if nested.is_nested() => Self::json(nested)?,
             _ => return None,
+        })
+    }
+
+    /// The kind of JSON that a nested type is kept as.
+    fn json(nested: &DataType) -> Option<Self> {
+        json_holds(nested).then(|| match has_maps(nested) {
+            true => Self::Json,
+            false => Self::Jsonb,
         })
     }
 

@@ -4,6 +4,7 @@
 //! clear and nothing is written: what is never right is to store something else.
 
 mod columns;
+mod depth;
 mod nested;
 mod waiting;
 
@@ -30,6 +31,9 @@ pub use columns::{
     a_misfit_in_a_later_batch_is_refused_whole, a_missing_column_is_null_in_newer_rows,
     a_new_column_is_null_in_older_rows, narrower_types_fit, structs_grow_by_new_members,
     types_that_do_not_fit_are_refused,
+};
+pub use depth::{
+    every_type_survives_at_any_depth_or_is_refused, times_that_nothing_shows_are_refused,
 };
 pub use nested::{
     lists_survive, maps_survive_or_are_refused,
@@ -58,6 +62,8 @@ cases! { "types":
     maps_survive_or_are_refused,
     repeated_words_survive_or_are_refused,
     other_layouts_of_text_and_binary_are_read_as_text_and_binary,
+    every_type_survives_at_any_depth_or_is_refused,
+    times_that_nothing_shows_are_refused,
     a_column_of_nulls_waits_for_its_type,
     a_column_of_nulls_takes_the_tables_type,
     parts_of_a_column_wait_for_their_types,

@@ -15,6 +15,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
 
+use crate::calendar::require_shown;
 use crate::cast::cast_whole;
 use crate::clock::Micros;
 use crate::columns;
@@ -118,6 +119,7 @@ impl Append {
             schema,
             stamp,
             latest,
+            taken: 0,
         })
     }
 }
@@ -131,10 +133,13 @@ pub struct PreparedAppend {
     schema: SchemaRef,
     stamp: Option<Micros>,
     latest: Option<Micros>,
+    /// How many rows were taken so far.
+    taken: u64,
 }
 
 impl PreparedAppend {
-    /// All columns of the table from now on: the stored ones in their order, then new ones.
+    /// All columns of the table from now on: the stored ones in their order, then new ones. A stored one may have got members, or a type
+    /// where it had had no value yet ([`merged_type`]).
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -155,13 +160,18 @@ impl PreparedAppend {
     /// The next batch, with the columns of [`schema`](Self::schema), stamped; `None` at the end.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidFrame`] if an ID is null or a value does not fit its column's type, and whatever the producer of the
+    /// [`ErrorKind::InvalidFrame`] if an ID is null, a value does not fit its column's type, or a time is one that no calendar shows, and whatever the producer of the
     /// rows failed with. The backend then undoes the whole append.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.rows.try_next().await? else {
             return Ok(None);
         };
         require_ids(&self.table, &self.id_columns, &batch)?;
+        // What is there already can be deleted, whatever it is.
+        if !matches!(self.times, Times::Tombstone(_)) {
+            require_shown(&self.table, &batch, self.taken)?;
+        }
+        self.taken += batch.num_rows() as u64;
         let batch = self.stamped(&batch)?;
         let batch = conform_batch(&self.table, &batch, &self.schema)?;
         if self.times == Times::Keep {

@@ -5,22 +5,22 @@
 //!
 //! | one side | the other | matched as |
 //! |---|---|---|
-//! | integers | of another width or sign | the narrowest integer type that holds both; `Decimal128(20, 0)` for `UInt64` and a signed one |
+//! | integers | of another width or sign | the narrowest integer type that holds both; their digits for `UInt64` and a signed one |
 //! | text | of another layout, or a dictionary | text |
 //! | seconds, milliseconds, microseconds | another of these, both with a zone or both without | the finer unit |
 //! | a zoned time | of the same unit and another zone | the first one's zone: the moments are the same |
 //!
 //! What none of these rules names does not match, such as text and numbers, or nanoseconds and coarser times, which do not reach as far.
 //!
-//! A joined column has the type that it was matched as. `UInt64` and a signed type are the exception, as nobody writes decimal IDs: an inner
+//! A joined column has the type that it was matched as. `UInt64` and a signed type are the exception, as no integer type holds both: an inner
 //! or left join keeps the left type, and a full join gives `Int64` and refuses greater numbers.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::JoinKind;
 
-/// An unsigned and a signed integer of 64 bits at once.
-const BOTH_SIGNS: DataType = DataType::Decimal128(20, 0);
+/// As which integers are matched that no integer type holds: text, which is the same where the number is. Not every engine joins on decimals.
+const DIGITS: DataType = DataType::Utf8;
 
 /// The type that values of `a` and `b` are compared as; `None` if none of one can be one of the other.
 pub(crate) fn matching_type(a: &DataType, b: &DataType) -> Option<DataType> {
@@ -46,7 +46,7 @@ pub(crate) fn matching_type(a: &DataType, b: &DataType) -> Option<DataType> {
 /// The type of a joined column whose sides have the types `left` and `right`, and are matched as `matched`.
 pub(super) fn joined_type(left: &DataType, matched: &DataType, kind: JoinKind) -> DataType {
     match kind {
-        _ if *matched != BOTH_SIGNS || left == matched => matched.clone(),
+        _ if *matched != DIGITS || integer(left).is_none() => matched.clone(),
         JoinKind::Inner | JoinKind::Left => left.clone(),
         JoinKind::Full => DataType::Int64,
     }
@@ -99,7 +99,7 @@ fn common_integer(a: (bool, u32), b: (bool, u32)) -> Option<DataType> {
         (false, 16) => T::UInt16,
         (false, 32) => T::UInt32,
         (false, 64) => T::UInt64,
-        (true, 128) => BOTH_SIGNS,
+        (true, 128) => DIGITS,
         _ => return None,
     })
 }
@@ -118,7 +118,7 @@ mod tests {
             (T::UInt32, T::Int32, Some(T::Int64)),
             (T::UInt8, T::Int8, Some(T::Int16)),
             (T::UInt16, T::UInt64, Some(T::UInt64)),
-            (T::UInt64, T::Int8, Some(BOTH_SIGNS)),
+            (T::UInt64, T::Int8, Some(DIGITS)),
             (words(), T::Utf8, Some(T::Utf8)),
             (T::LargeUtf8, words(), Some(T::Utf8)),
             (T::Utf8, T::Int64, None),

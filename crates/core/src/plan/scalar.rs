@@ -29,7 +29,7 @@ pub enum Scalar {
         member: String,
     },
     /// The value of a column in another type that holds all its values: an integer in a wider one or in one that is known to hold it, a
-    /// time in a finer unit or another zone, a word of a dictionary as text.
+    /// time in a finer unit or another zone, a word of a dictionary as text, an integer as its digits, and back.
     Converted {
         /// The column.
         column: String,
