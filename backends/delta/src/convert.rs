@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, IntervalDayTimeArray,
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, IntervalDayTimeArray,
     IntervalMonthDayNanoArray, ListArray, MapArray, RecordBatch, StructArray, make_array,
     new_null_array,
 };
-use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano,
     IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef, TimeUnit,
 };
+use arrow::error::ArrowError;
 use metaxy_core::append::value_misfit;
 use metaxy_core::cast::cast_whole;
 use metaxy_core::{FeatureKey, Result};
 
-use crate::types::StoredColumn;
+use crate::types::{StoredColumn, read_as};
 
 /// The schema of the Parquet files of a table.
 pub(crate) fn stored_schema(columns: &[StoredColumn]) -> SchemaRef {
@@ -71,7 +71,10 @@ pub(crate) fn from_stored(
         .map(|column| {
             let logical = column.field.data_type();
             match batch.column_by_name(column.field.name()) {
-                Some(array) => Ok(logical_values(&fitted(array, &column.stored)?, logical)?),
+                Some(array) => {
+                    let fitted = fitted(array, &read_as(&column.stored))?;
+                    Ok(logical_values(&fitted, logical)?)
+                }
                 None => Ok(new_null_array(logical, batch.num_rows())),
             }
         })
@@ -84,7 +87,7 @@ pub(crate) fn from_stored(
     )?)
 }
 
-type Converted = Result<ArrayRef, arrow::error::ArrowError>;
+type Converted = Result<ArrayRef, ArrowError>;
 
 /// Values in the form in which their type is stored.
 pub(crate) fn stored_values(array: &ArrayRef, stored: &DataType) -> Converted {
@@ -94,10 +97,6 @@ pub(crate) fn stored_values(array: &ArrayRef, stored: &DataType) -> Converted {
     }
     match (array.data_type(), stored) {
         (T::Null, _) => Ok(new_null_array(stored, array.len())),
-        (T::Struct(members), T::Boolean) if members.is_empty() => {
-            let values = BooleanBuffer::new_set(array.len());
-            Ok(Arc::new(BooleanArray::new(values, array.nulls().cloned())))
-        }
         (T::Interval(IntervalUnit::DayTime | IntervalUnit::MonthDayNano), _) => {
             parts_of(array, stored)
         }
@@ -115,11 +114,14 @@ pub(crate) fn logical_values(array: &ArrayRef, logical: &DataType) -> Converted 
         return Ok(array.clone());
     }
     match (array.data_type(), logical) {
-        (_, T::Null) => Ok(new_null_array(&T::Null, array.len())),
-        (T::Boolean, T::Struct(members)) if members.is_empty() => {
-            let nulls = array.nulls().cloned();
-            Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
+        (T::Null, _) => Ok(new_null_array(logical, array.len())),
+        (_, T::Null) if array.logical_null_count() < array.len() => {
+            Err(ArrowError::CastError(format!(
+                "there are values of type {} where none had been, written by another program",
+                array.data_type()
+            )))
         }
+        (_, T::Null) => Ok(new_null_array(&T::Null, array.len())),
         (T::Struct(_), T::Interval(unit)) => interval_of(array.as_struct(), *unit),
         (T::Timestamp(..), T::Timestamp(unit, _)) => in_unit(array, *unit, logical),
         (T::Int32 | T::Int64, wanted) if is_counted(wanted) => counted(array, logical),
@@ -138,6 +140,7 @@ fn fitted(array: &ArrayRef, stored: &DataType) -> Converted {
         return Ok(array.clone());
     }
     match (array.data_type(), stored) {
+        (T::Null, _) => Ok(new_null_array(stored, array.len())),
         (T::Timestamp(TimeUnit::Microsecond, _), T::Timestamp(..)) => counted(array, stored),
         (T::Timestamp(..), T::Timestamp(..)) => {
             let micros = cast(array, &T::Timestamp(TimeUnit::Microsecond, None))?;
@@ -176,9 +179,9 @@ fn micros(array: &ArrayRef, stored: &DataType) -> Converted {
     };
     let counts = counted(array, &DataType::Int64)?;
     let scaled: Int64Array = counts.as_primitive::<Int64Type>().try_unary(|count| {
-        count.checked_mul(factor).ok_or_else(|| {
-            arrow::error::ArrowError::ComputeError(format!("{count} is beyond all microseconds"))
-        })
+        count
+            .checked_mul(factor)
+            .ok_or_else(|| ArrowError::ComputeError(format!("{count} is beyond all microseconds")))
     })?;
     counted(&(Arc::new(scaled) as ArrayRef), stored)
 }
@@ -287,7 +290,9 @@ fn convert(
                     None => Ok(new_null_array(member.data_type(), given.len())),
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            Arc::new(StructArray::try_new(members.clone(), values, nulls)?)
+            let (members, rows) = (members.clone(), given.len());
+            let structs = StructArray::try_new_with_length(members, values, nulls, rows)?;
+            Arc::new(structs)
         }
         (T::Map(..), T::Map(entries, sorted)) => {
             let map = array.as_map();
@@ -328,8 +333,8 @@ mod tests {
         let stored_type = stored_as(array.data_type()).unwrap();
         let stored = stored_values(&array, &stored_type).unwrap();
         assert_eq!(stored.data_type(), &stored_type);
-        let back =
-            logical_values(&fitted(&stored, &stored_type).unwrap(), array.data_type()).unwrap();
+        let back = fitted(&stored, &read_as(&stored_type)).unwrap();
+        let back = logical_values(&back, array.data_type()).unwrap();
         assert_eq!(&back, &array, "{}", array.data_type());
     }
 

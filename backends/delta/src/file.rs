@@ -31,7 +31,7 @@ use crate::retry::Backoff;
 use crate::snapshot::Snapshot;
 use crate::stats;
 use crate::table::{DeltaInner, Table};
-use crate::types::StoredColumn;
+use crate::types::{self, StoredColumn};
 
 /// What is larger is sent in parts.
 const ONE_PUT: usize = 16 << 20;
@@ -140,9 +140,11 @@ impl Staging {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
+                // Polars knows columns of nothing but nulls by these metadata only.
+                let unknown = self.columns.iter().any(|c| types::has_unknown(&c.stored));
                 let options = ArrowWriterOptions::new()
                     .with_properties(properties(&self.options))
-                    .with_skip_arrow_metadata(true);
+                    .with_skip_arrow_metadata(!unknown);
                 let made =
                     ArrowWriter::try_new_with_options(Vec::new(), self.schema.clone(), options);
                 none.insert(made.map_err(failed)?)

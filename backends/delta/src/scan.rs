@@ -19,6 +19,7 @@ use crate::file;
 use crate::skip::{may_compare, may_match};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::DeltaInner;
+use crate::types::read_as;
 
 /// Runs a plan. All its scans of a table see one version.
 ///
@@ -143,7 +144,7 @@ impl Tables {
 fn column(column: &crate::types::StoredColumn) -> ParquetColumn {
     let data_type: DataType = column.field.data_type().clone();
     ParquetColumn::new(column.field.name(), data_type)
-        .with_stored(column.stored.clone(), logical_values)
+        .with_stored(read_as(&column.stored), logical_values)
 }
 
 /// Whether all rows of the file are of this feature version.

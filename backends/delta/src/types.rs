@@ -3,6 +3,10 @@
 //! Every Arrow type has a *stored* form, an Arrow type that Delta has a type of its own for and that loses nothing. Every Delta type
 //! has a *natural* Arrow type. Where a column's type is not the natural one of its stored form, the column's metadata in the Delta
 //! schema tell the type that it had, under [`ARROW_TYPE`]; other programs leave them alone.
+//!
+//! What has had no value yet ([`DataType::Null`]: items of empty lists, members that were always null) is `string` in the Delta schema, and
+//! in Parquet a column of nulls, which has every type: when the first value comes, a new schema names its type, and files that are there
+//! stay as they are. A struct without members has one of this kind, [`NO_MEMBER`], as neither Delta nor Parquet has such structs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +19,9 @@ use serde_json::{Value, json};
 /// The key in a Delta field's metadata: the Arrow type of the column, as JSON.
 pub(crate) const ARROW_TYPE: &str = "metaxy.arrow_type";
 
+/// The member of a struct that has none. It is always null.
+const NO_MEMBER: &str = "metaxy_no_member";
+
 /// The most digits of Delta's decimals.
 const MOST_DIGITS: u8 = 38;
 
@@ -23,7 +30,8 @@ const MOST_DIGITS: u8 = 38;
 pub(crate) struct StoredColumn {
     /// Name and type as they were appended.
     pub(crate) field: Field,
-    /// The type in the Parquet files, as this backend writes them. Other writers may give lists and maps other names of children.
+    /// The type in the Parquet files, as this backend writes them. Other writers may give lists and maps other names of children, and the
+    /// type of [`read_as`] to what is Null here.
     pub(crate) stored: DataType,
 }
 
@@ -69,7 +77,7 @@ pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
         T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 => data_type.clone(),
         T::Float32 | T::Float64 | T::Utf8 | T::Binary | T::Date32 => data_type.clone(),
-        T::Null => T::Boolean,
+        T::Null => T::Null,
         T::Float16 => T::Float32,
         T::UInt8 => T::Int16,
         T::UInt16 => T::Int32,
@@ -98,8 +106,9 @@ pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
         T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => {
             T::List(child("item", item)?)
         }
-        // Delta has no struct without members; what is stored says whether the value is null.
-        T::Struct(members) if members.is_empty() => T::Boolean,
+        T::Struct(members) if members.is_empty() => {
+            T::Struct(vec![Field::new(NO_MEMBER, T::Null, true)].into())
+        }
         T::Struct(members) => T::Struct(
             members
                 .iter()
@@ -178,11 +187,37 @@ pub(crate) fn natural(stored: &DataType) -> DataType {
     }
 }
 
+/// The type of a stored form in the Delta schema: what has had no value yet is text.
+pub(crate) fn read_as(stored: &DataType) -> DataType {
+    use DataType as T;
+    let inner = |field: &FieldRef| {
+        let data_type = read_as(field.data_type());
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    match stored {
+        T::Null => T::Utf8,
+        T::List(item) => T::List(inner(item)),
+        T::Struct(members) => T::Struct(members.iter().map(inner).collect()),
+        T::Map(entries, sorted) => T::Map(inner(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// Whether something in the type has had no value yet.
+pub(crate) fn has_unknown(stored: &DataType) -> bool {
+    match stored {
+        DataType::Null => true,
+        DataType::List(item) | DataType::Map(item, _) => has_unknown(item.data_type()),
+        DataType::Struct(members) => members.iter().any(|m| has_unknown(m.data_type())),
+        _ => false,
+    }
+}
+
 /// The type that a column was given, as far as it still fits what is stored: another program may have added members to a struct, or
 /// have written another column under the name.
 fn reconcile(given: &DataType, stored: &DataType) -> DataType {
     use DataType as T;
-    if stored_as(given).as_ref() == Some(stored) {
+    if stored_as(given).is_some_and(|form| read_as(&form) == *stored) {
         return given.clone();
     }
     match (given, stored) {
@@ -229,9 +264,11 @@ fn column(field: &Value) -> Result<StoredColumn> {
         Some(given) => reconcile(&given, &stored),
         None => natural(&stored),
     };
+    // The schema calls text what has had no value yet.
+    let own = stored_as(&logical).filter(|own| has_unknown(own) && read_as(own) == stored);
     Ok(StoredColumn {
         field: Field::new(name, logical, true),
-        stored,
+        stored: own.unwrap_or(stored),
     })
 }
 
@@ -367,7 +404,7 @@ fn delta_field(column: &StoredColumn, earlier: Option<&Value>) -> Value {
     let metadata = earlier.and_then(|field| field.get("metadata")?.as_object());
     let mut metadata = metadata.cloned().unwrap_or_default();
     metadata.remove(ARROW_TYPE);
-    if natural(&column.stored) != *column.field.data_type()
+    if natural(&read_as(&column.stored)) != *column.field.data_type()
         && let Ok(text) = serde_json::to_string(column.field.data_type())
     {
         metadata.insert(ARROW_TYPE.into(), text.into());
@@ -462,6 +499,9 @@ mod tests {
             T::Time32(TimeUnit::Second),
             T::Time64(TimeUnit::Nanosecond),
             T::Duration(TimeUnit::Millisecond),
+            T::Struct(Fields::empty()),
+            list(T::Null),
+            T::Struct(vec![Field::new("a", T::Null, true)].into()),
             T::Timestamp(TimeUnit::Second, None),
             T::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into())),
             T::Timestamp(TimeUnit::Microsecond, Some("+02:00".into())),

@@ -244,6 +244,16 @@ pub(crate) fn note_type(session: Session<'_>, table: &str, field: &Field) -> Res
     Ok(())
 }
 
+/// Forgets the type of a column.
+pub(crate) fn forget_type(session: Session<'_>, table: &str, column: &str) -> Result<(), Failure> {
+    if names(session)?.contains(TYPES) {
+        let types = session.name(TYPES);
+        let sql = format!("DELETE FROM {types} WHERE table_name = ? AND column_name = ?");
+        session.connection.execute(&sql, params![table, column])?;
+    }
+    Ok(())
+}
+
 /// Forgets the types of a table's columns.
 pub(crate) fn forget_types(session: Session<'_>, table: &str) -> Result<(), Failure> {
     if names(session)?.contains(TYPES) {

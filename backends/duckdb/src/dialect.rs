@@ -199,6 +199,13 @@ impl Dialect for DuckDbDialect {
         }
     }
 
+    fn converted(&self, column: &str, _from: &DataType, to: &DataType) -> String {
+        match types::stored_as(to) {
+            Some(kept) => format!("CAST({column} AS {})", types::sql_type(&kept)),
+            None => column.into(),
+        }
+    }
+
     fn null(&self, data_type: &DataType) -> String {
         match types::stored_as(data_type) {
             Some(kept) => format!("CAST(NULL AS {})", types::sql_type(&kept)),

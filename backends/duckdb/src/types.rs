@@ -2,12 +2,15 @@
 //!
 //! Of every Arrow type there is one that DuckDB gives back as it is, its *kept* form ([`stored_as`]). Where the two differ, the
 //! table `metaxy.types` tells the type that it had.
+//!
+//! What has had no value yet inside of a list or a struct ([`DataType::Null`]) is kept as text, which DuckDB casts to every type: when the
+//! first value comes, the column is altered to its type. A struct without members is the text `{}`, for the same reason.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, MapArray, StringArray,
-    StructArray, make_array, new_null_array,
+    Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, MapArray, StringArray, StructArray,
+    make_array, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -54,8 +57,8 @@ pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
         T::Dictionary(_, value) => stored_as(value)?,
         T::List(item) | T::LargeList(item) => T::List(child("item", item)?),
         T::FixedSizeList(item, size) if *size > 0 => T::FixedSizeList(child("item", item)?, *size),
-        // DuckDB has no struct without members; what is kept says whether the value is null.
-        T::Struct(members) if members.is_empty() => T::Boolean,
+        // DuckDB has no struct without members.
+        T::Struct(members) if members.is_empty() => T::Utf8,
         T::Struct(members) => T::Struct(
             members
                 .iter()
@@ -67,7 +70,7 @@ pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
                 return None;
             };
             let (key, value) = (pair.first()?, pair.get(1)?);
-            let key = Field::new("key", stored_as(key.data_type())?, false);
+            let key = Field::new("key", inner_as(key)?, false);
             let pair = Fields::from(vec![Arc::new(key), child("value", value)?]);
             T::Map(
                 Arc::new(Field::new("entries", T::Struct(pair), false)),
@@ -79,11 +82,15 @@ pub(crate) fn stored_as(data_type: &DataType) -> Option<DataType> {
 }
 
 fn child(name: &str, field: &Field) -> Option<FieldRef> {
-    Some(Arc::new(Field::new(
-        name,
-        stored_as(field.data_type())?,
-        true,
-    )))
+    Some(Arc::new(Field::new(name, inner_as(field)?, true)))
+}
+
+/// The form of a part of a nested type.
+fn inner_as(field: &Field) -> Option<DataType> {
+    match field.data_type() {
+        DataType::Null => Some(DataType::Utf8),
+        known => stored_as(known),
+    }
 }
 
 /// The SQL of a type that is kept as it is.
@@ -183,10 +190,9 @@ pub(crate) fn to_kept(array: &ArrayRef, kept: &DataType) -> Result<ArrayRef> {
     }
     match (array.data_type(), kept) {
         (T::Null, _) => Ok(new_null_array(kept, array.len())),
-        (T::Struct(members), T::Boolean) if members.is_empty() => {
-            let nulls = array.nulls().cloned();
-            let values = arrow::buffer::BooleanBuffer::new_set(array.len());
-            Ok(Arc::new(BooleanArray::new(values, nulls)))
+        (T::Struct(members), T::Utf8) if members.is_empty() => {
+            let texts = (0..array.len()).map(|row| array.is_valid(row).then_some("{}"));
+            Ok(Arc::new(texts.collect::<StringArray>()))
         }
         (T::Timestamp(TimeUnit::Nanosecond, _), _) | (T::Date64, _) => counted(array, kept),
         (T::Interval(_), _) => whole_micros(array),
@@ -199,15 +205,20 @@ pub(crate) fn to_kept(array: &ArrayRef, kept: &DataType) -> Result<ArrayRef> {
 /// Values as they were before they were kept, or as a result has them.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] if DuckDB gave something else than it was asked for.
+/// [`ErrorKind::Internal`] if DuckDB gave something else than it was asked for, [`ErrorKind::Corrupt`] for values where none had been.
 pub(crate) fn from_kept(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
     use DataType as T;
     if array.data_type() == target {
         return Ok(array.clone());
     }
     match (array.data_type(), target) {
+        (_, T::Null) if array.logical_null_count() < array.len() => Err(Error::new(
+            ErrorKind::Corrupt,
+            "another program has written values into lists or structs of which no type is known",
+        )
+        .with_hint("take these rows out of the table, or alter the type of the column")),
         (_, T::Null) => Ok(new_null_array(&T::Null, array.len())),
-        (T::Boolean, T::Struct(members)) if members.is_empty() => {
+        (T::Utf8, T::Struct(members)) if members.is_empty() => {
             let nulls = array.nulls().cloned();
             Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
         }

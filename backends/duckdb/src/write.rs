@@ -122,7 +122,8 @@ pub(crate) fn append_rows(
         .zip(types)
         .zip(schema.fields())
         .map(|((column, kept), field)| {
-            to_kept(column, kept).map_err(|e| e.with_context("column", field.name()))
+            let name = || format!("{:?}", field.name());
+            to_kept(column, kept).map_err(|e| e.with_context("column", name()))
         })
         .collect::<Result<Vec<_>>>()?;
     let fields: Vec<Field> = schema
@@ -216,12 +217,15 @@ fn fit_table(
         let table = session.name(name);
         match stored.fields().get(i) {
             Some(known) if known.data_type() == field.data_type() => continue,
-            // It has got new members.
-            Some(_) => connection.execute_batch(&format!(
-                "ALTER TABLE {table} ALTER COLUMN {} TYPE {}",
-                quote(field.name()),
-                sql_type(&types[i])
-            ))?,
+            // It has got new members, or the type that it waited for.
+            Some(_) => {
+                connection.execute_batch(&format!(
+                    "ALTER TABLE {table} ALTER COLUMN {} TYPE {}",
+                    quote(field.name()),
+                    sql_type(&types[i])
+                ))?;
+                catalog::forget_type(session, name, field.name())?;
+            }
             None => connection
                 .execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {}", definition(i)))?,
         }

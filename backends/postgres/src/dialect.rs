@@ -184,6 +184,13 @@ impl Dialect for PostgresDialect {
         " OFFSET 0"
     }
 
+    fn converted(&self, column: &str, _from: &DataType, to: &DataType) -> String {
+        match Kept::of(to) {
+            Some(kept) => format!("({column})::{}", kept.sql()),
+            None => column.into(),
+        }
+    }
+
     fn null(&self, data_type: &DataType) -> String {
         match Kept::of(data_type) {
             Some(kept) => format!("CAST(NULL AS {})", kept.sql()),

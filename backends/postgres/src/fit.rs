@@ -1,10 +1,9 @@
 //! A table made what a write needs: its columns, the notes of their types, its indexes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
-use metaxy_core::append::may_not_make_table;
+use metaxy_core::append::{may_not_make_table, merged_type};
 use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
 
@@ -58,24 +57,40 @@ fn definition(field: &Field) -> Result<String> {
     Ok(format!("{} {}", quote(field.name()), kept(field)?.sql()))
 }
 
-/// The statements that add what the table lacks.
+/// The statements that add what the table lacks, and that give columns the types that they waited for.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if others have changed a column's type since the rows were fitted to it.
 pub(crate) fn missing(
     names: &Names,
     name: &str,
     schema: &SchemaRef,
     stored: &Table,
+    feature: &FeatureKey,
 ) -> Result<Vec<String>> {
-    let fields = schema.fields().iter();
-    let missing = fields.filter(|field| stored.schema.field_with_name(field.name()).is_err());
-    missing
-        .map(|field| {
-            let table = names.qualified(name);
-            Ok(format!(
-                "ALTER TABLE {table} ADD COLUMN {}",
-                definition(field)?
-            ))
-        })
-        .collect()
+    let table = names.qualified(name);
+    let mut statements = Vec::new();
+    for field in schema.fields() {
+        let Ok(known) = stored.schema.field_with_name(field.name()) else {
+            let definition = definition(field)?;
+            statements.push(format!("ALTER TABLE {table} ADD COLUMN {definition}"));
+            continue;
+        };
+        let (is, wanted) = (kept(known)?, kept(field)?);
+        if is == wanted {
+            continue;
+        }
+        let column = quote(field.name());
+        let merged = merged_type(known.data_type(), field.data_type());
+        let fits = merged.as_ref() == Some(field.data_type());
+        let values = is.altered(&wanted, &column).filter(|_| fits);
+        let values = values.ok_or_else(|| changed_meanwhile(field, known, feature))?;
+        statements.push(format!(
+            "ALTER TABLE {table} ALTER COLUMN {column} TYPE {} USING {values}",
+            wanted.sql()
+        ));
+    }
+    Ok(statements)
 }
 
 /// Makes the table, or adds what it lacks: columns, notes of their types, indexes. Returns the statements that are better run when the rows
@@ -102,7 +117,7 @@ pub(crate) async fn fit_table(
             make_schema(session, names).await?;
             statements.push(sql);
         }
-        Some(stored) => statements.extend(missing(names, name, schema, stored)?),
+        Some(stored) => statements.extend(missing(names, name, schema, stored, feature)?),
     }
     for field in schema.fields() {
         let known = stored.and_then(|stored| stored.schema.field_with_name(field.name()).ok());
@@ -110,23 +125,26 @@ pub(crate) async fn fit_table(
             if known.data_type() == field.data_type() {
                 continue;
             }
-            if kept(known)? != kept(field)? {
-                return Err(changed_meanwhile(field, known, feature).into());
-            }
             if !stored.is_some_and(|stored| stored.is_owner) {
                 continue;
             }
         }
         // A struct may have got new members, be it from us or from somebody else.
-        let merged = Arc::new(merged(field, known));
-        if let Some(note) = catalog::note(&merged, &kept(&merged)?)? {
-            statements.push(format!(
-                "COMMENT ON COLUMN {}.{} IS {}",
-                names.qualified(name),
-                quote(field.name()),
-                literal_text(&note)
-            ));
-        }
+        let merged = match known {
+            Some(known) => merged(field, known, feature)?,
+            None => field.as_ref().clone(),
+        };
+        let note = match catalog::note(&merged, &kept(&merged)?)? {
+            Some(note) => literal_text(&note),
+            // A type that needs no note, after one that did.
+            None if known.is_some() => "NULL".into(),
+            None => continue,
+        };
+        statements.push(format!(
+            "COMMENT ON COLUMN {}.{} IS {note}",
+            names.qualified(name),
+            quote(field.name()),
+        ));
     }
     let mut afterwards = Vec::new();
     match stored {
@@ -142,18 +160,11 @@ pub(crate) async fn fit_table(
     Ok(afterwards)
 }
 
-/// The field with the members of both, if it is a struct.
-fn merged(field: &Field, known: Option<&Field>) -> Field {
-    use arrow::datatypes::DataType::Struct;
-    let (Struct(ours), Some(Struct(theirs))) = (field.data_type(), known.map(Field::data_type))
-    else {
-        return field.clone();
-    };
-    let new = theirs
-        .iter()
-        .filter(|member| ours.find(member.name()).is_none());
-    let members = ours.iter().chain(new).cloned().collect();
-    field.clone().with_data_type(Struct(members))
+/// The field with what both know of its type.
+fn merged(field: &Field, known: &Field, feature: &FeatureKey) -> Result<Field> {
+    let both = merged_type(field.data_type(), known.data_type());
+    let both = both.ok_or_else(|| changed_meanwhile(field, known, feature))?;
+    Ok(field.clone().with_data_type(both))
 }
 
 fn changed_meanwhile(field: &Field, known: &Field, feature: &FeatureKey) -> Error {

@@ -2,9 +2,13 @@
 //!
 //! Of every Arrow type there is one that a column of PostgreSQL gives back as it is ([`natural`]). Where the two differ, a comment on the
 //! column tells the type that it had.
+//!
+//! Lists of what has had no value yet ([`DataType::Null`]) are arrays of `boolean`, all of whose items are null. When the first value comes,
+//! the column is altered to the type that this needs ([`Kept::altered`]). Other nested values are JSON, which has no types.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use metaxy_core::append::stamp_type;
+use metaxy_core::nested::json_holds;
 use metaxy_core::{Error, ErrorKind, Result};
 
 /// The most digits of a `numeric` that is declared with a number of them.
@@ -64,19 +68,25 @@ impl Kept {
                 Ok(places) if places <= *digits && *digits <= MOST_DIGITS => {
                     Self::Numeric(Some((*digits, places)))
                 }
-                _ => Self::Numeric(None),
+                Ok(_) => Self::Numeric(None),
+                // What is cut off before the point would have to be told apart from zeros.
+                Err(_) => return None,
             },
             T::Dictionary(_, value) => Self::of(value)?,
             T::List(item) => match Self::of(item.data_type())? {
-                Self::Array(_) | Self::Jsonb => Self::Jsonb,
-                Self::Json => Self::Json,
+                Self::Array(_) | Self::Jsonb | Self::Json => Self::json(data_type)?,
                 item => Self::Array(Box::new(item)),
             },
-            nested if nested.is_nested() => match has_maps(nested) {
-                true => Self::Json,
-                false => Self::Jsonb,
-            },
+            nested if nested.is_nested() => Self::json(nested)?,
             _ => return None,
+        })
+    }
+
+    /// The kind of JSON that a nested type is kept as.
+    fn json(nested: &DataType) -> Option<Self> {
+        json_holds(nested).then(|| match has_maps(nested) {
+            true => Self::Json,
+            false => Self::Jsonb,
         })
     }
 
@@ -100,6 +110,21 @@ impl Kept {
             Self::Jsonb => "jsonb".into(),
             Self::Json => "json".into(),
             Self::Array(item) => format!("{}[]", item.sql()),
+        }
+    }
+
+    /// The values of a column `column` that is kept so as `other`, in SQL; `None` if they cannot become that without loss. Arrays become
+    /// others only where their items are null.
+    pub(crate) fn altered(&self, other: &Self, column: &str) -> Option<String> {
+        let sql = other.sql();
+        match (self, other) {
+            (Self::Array(item), Self::Array(_)) if **item == Self::Bool => {
+                Some(format!("{column}::text::{sql}"))
+            }
+            (Self::Array(_), Self::Jsonb) => Some(format!("to_jsonb({column})")),
+            (Self::Array(_), Self::Json) => Some(format!("to_json({column})")),
+            (Self::Jsonb, Self::Json) => Some(format!("{column}::json")),
+            _ => None,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::names::Names;
 use crate::order::{self, Placed};
 use crate::rights;
 use crate::session::Session;
+use crate::types::Kept;
 
 /// Rows that wait for their turn: held here, or in a temporary table.
 pub(crate) struct Staged {
@@ -107,11 +108,14 @@ async fn prepare(
     match &stored {
         Some(stored) => {
             rights::require_insert(session, names, &name, stored, &feature).await?;
-            let sql = missing(names, &name, &schema, stored)?;
+            let sql = missing(names, &name, &schema, stored, &feature)?;
             if !sql.is_empty() {
-                let change = "add columns to it";
+                let change = "add columns to it, or change their types";
                 let sql = sql.join("; ");
                 rights::require_owner(session, &name, stored, &feature, change, Some(&sql)).await?;
+            } else if has_news(&schema, stored) {
+                let change = "note the new type of a column";
+                rights::require_owner(session, &name, stored, &feature, change, None).await?;
             }
         }
         None if !create => {
@@ -139,6 +143,17 @@ async fn prepare(
         feature,
     };
     Ok((staged, prepared))
+}
+
+/// Whether a column's note has to tell another type, or what is written would be read as null. What is kept by field is told by the rows.
+fn has_news(schema: &SchemaRef, stored: &Table) -> bool {
+    let by_field = [columns::PROVENANCE_BY_FIELD, columns::DATA_VERSION_BY_FIELD];
+    let fields = schema.fields().iter();
+    let mut fields = fields.filter(|field| !by_field.contains(&field.name().as_str()));
+    fields.any(|field| {
+        let known = stored.schema.field_with_name(field.name());
+        known.is_ok_and(|known| known.data_type() != field.data_type())
+    })
 }
 
 /// Which times of a column become later ones.
@@ -183,8 +198,11 @@ async fn put(
     place: &Staged,
     rows: &direct::Rows,
 ) -> Result<(u64, Option<(String, String)>), Failure> {
-    let stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
+    let mut stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
     let afterwards = fit_table(session, names, place, stored.as_ref()).await?;
+    if stored.as_ref().is_some_and(|stored| alters(place, stored)) {
+        stored = catalog::table(session, names, &place.name).await?;
+    }
     let final_stamp = match (&stored, place.stamped) {
         (Some(stored), Some(stamp)) => {
             let latest = latest_stamp(session, names, place, stored).await?;
@@ -230,6 +248,14 @@ async fn put(
         _ => "TRUE".into(),
     };
     Ok((rows, Some((place.name.clone(), known))))
+}
+
+/// Whether the table was made to keep a column in another way.
+fn alters(place: &Staged, stored: &Table) -> bool {
+    place.schema.fields().iter().any(|field| {
+        let known = stored.schema.field_with_name(field.name());
+        known.is_ok_and(|known| Kept::of(known.data_type()) != Kept::of(field.data_type()))
+    })
 }
 
 /// Rows from which on the server is told of a write: it does so by itself, but not at once, and plans of large tables need it.

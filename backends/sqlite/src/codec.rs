@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use metaxy_core::nested::{for_each_member, parse_json, render_json, render_texts};
+use metaxy_core::nested::{for_each_member, json_holds, parse_json, render_json, render_texts};
 use metaxy_core::{Error, ErrorKind, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
@@ -61,9 +61,7 @@ fn kind(data_type: &DataType) -> Option<Kind> {
         T::Decimal128(..) => Kind::LongDecimal,
         T::Dictionary(_, value) => kind(value)?,
         T::Struct(members) if members.iter().all(|m| m.data_type() == &T::Utf8) => Kind::Texts,
-        T::Struct(_) | T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::Map(..) => {
-            Kind::Json
-        }
+        nested if nested.is_nested() && json_holds(nested) => Kind::Json,
         _ => return None,
     })
 }

@@ -47,6 +47,18 @@ impl Dialect for SqliteDialect {
         format!("main.{}", quote(&self.table_name(table)))
     }
 
+    /// Integers are kept as integers of one width, texts as texts, times as counts of their unit.
+    fn converted(&self, column: &str, from: &DataType, to: &DataType) -> String {
+        match (from, to) {
+            (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) if from != to => {
+                format!("({column} * {})", micros_per(*from) / micros_per(*to))
+            }
+            _ if from.is_integer() && !to.is_integer() => format!("CAST({column} AS TEXT)"),
+            _ if to.is_integer() && !from.is_integer() => format!("CAST({column} AS INTEGER)"),
+            _ => column.into(),
+        }
+    }
+
     fn frame(&self, position: usize) -> String {
         format!("temp.{}", quote(&frame_name(position)))
     }

@@ -1,5 +1,7 @@
 //! Columns and names where upstreams meet (`semantics.md` §1, §2, §10).
 
+mod ids;
+
 use metaxy_store::{
     ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, MetadataStore, ReadOptions, ResolveOptions,
     Result,
@@ -10,6 +12,12 @@ use crate::bed::frames::{by_field, floats, frame, ints, read, samples, texts, ti
 use crate::bed::graphs::{feature, graph, key};
 use crate::bed::increments::{compute, hashed, resolve};
 use crate::outcome::{Outcome, check_eq, names, refused};
+
+pub use ids::{
+    ids_meet_as_numbers, ids_of_other_types_meet,
+    ids_of_other_types_meet_where_either_may_be_missing,
+    ids_that_never_match_are_refused_when_they_are_written, lineage_follows_ids_of_other_types,
+};
 
 cases! {
     "joins":
@@ -23,6 +31,11 @@ cases! {
     tell_columns_apart_by_case,
     keep_features_apart_whose_names_join_alike,
     keep_fields_apart_whose_names_join_alike,
+    ids_of_other_types_meet,
+    ids_of_other_types_meet_where_either_may_be_missing,
+    ids_meet_as_numbers,
+    lineage_follows_ids_of_other_types,
+    ids_that_never_match_are_refused_when_they_are_written,
 }
 
 /// A column that two upstreams have and that is no ID is refused, with its name and both features, whatever is null in it (§2).

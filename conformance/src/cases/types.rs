@@ -4,7 +4,9 @@
 //! clear and nothing is written: what is never right is to store something else.
 
 mod columns;
+mod depth;
 mod nested;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -30,12 +32,16 @@ pub use columns::{
     a_new_column_is_null_in_older_rows, narrower_types_fit, structs_grow_by_new_members,
     types_that_do_not_fit_are_refused,
 };
+pub use depth::{
+    every_type_survives_at_any_depth_or_is_refused, times_that_nothing_shows_are_refused,
+};
 pub use nested::{
     lists_survive, maps_survive_or_are_refused,
     other_layouts_of_text_and_binary_are_read_as_text_and_binary,
     repeated_words_survive_or_are_refused, structs_survive, unusual_lists_survive_or_are_refused,
     unusual_structs_survive_or_are_refused,
 };
+pub use waiting::parts_of_a_column_wait_for_their_types;
 
 cases! { "types":
     truth_values_survive,
@@ -56,8 +62,11 @@ cases! { "types":
     maps_survive_or_are_refused,
     repeated_words_survive_or_are_refused,
     other_layouts_of_text_and_binary_are_read_as_text_and_binary,
+    every_type_survives_at_any_depth_or_is_refused,
+    times_that_nothing_shows_are_refused,
     a_column_of_nulls_waits_for_its_type,
     a_column_of_nulls_takes_the_tables_type,
+    parts_of_a_column_wait_for_their_types,
     a_new_column_is_null_in_older_rows,
     a_missing_column_is_null_in_newer_rows,
     structs_grow_by_new_members,

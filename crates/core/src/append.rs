@@ -8,12 +8,14 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, ListArray, MapArray, RecordBatch,
+    StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
 
+use crate::calendar::require_shown;
 use crate::cast::cast_whole;
 use crate::clock::Micros;
 use crate::columns;
@@ -117,6 +119,7 @@ impl Append {
             schema,
             stamp,
             latest,
+            taken: 0,
         })
     }
 }
@@ -130,10 +133,13 @@ pub struct PreparedAppend {
     schema: SchemaRef,
     stamp: Option<Micros>,
     latest: Option<Micros>,
+    /// How many rows were taken so far.
+    taken: u64,
 }
 
 impl PreparedAppend {
-    /// All columns of the table from now on: the stored ones in their order, then new ones.
+    /// All columns of the table from now on: the stored ones in their order, then new ones. A stored one may have got members, or a type
+    /// where it had had no value yet ([`merged_type`]).
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -154,13 +160,18 @@ impl PreparedAppend {
     /// The next batch, with the columns of [`schema`](Self::schema), stamped; `None` at the end.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidFrame`] if an ID is null or a value does not fit its column's type, and whatever the producer of the
+    /// [`ErrorKind::InvalidFrame`] if an ID is null, a value does not fit its column's type, or a time is one that no calendar shows, and whatever the producer of the
     /// rows failed with. The backend then undoes the whole append.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.rows.try_next().await? else {
             return Ok(None);
         };
         require_ids(&self.table, &self.id_columns, &batch)?;
+        // What is there already can be deleted, whatever it is.
+        if !matches!(self.times, Times::Tombstone(_)) {
+            require_shown(&self.table, &batch, self.taken)?;
+        }
+        self.taken += batch.num_rows() as u64;
         let batch = self.stamped(&batch)?;
         let batch = conform_batch(&self.table, &batch, &self.schema)?;
         if self.times == Times::Keep {
@@ -289,8 +300,7 @@ fn stamped_schema(schema: &Schema, times: Times) -> Schema {
     Schema::new(fields)
 }
 
-/// The stored columns and the new ones. Structs grow by the members that they lack; columns of the Null type wait until
-/// they have one.
+/// The stored columns and the new ones ([`merged_type`]). A column of the Null type is not made before it has another.
 fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Result<SchemaRef> {
     let mut fields: Vec<Field> = stored
         .into_iter()
@@ -320,7 +330,7 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
         let data_type = storable(field.data_type());
         match fields.iter_mut().find(|f| f.name() == field.name()) {
             Some(known) => {
-                let merged = merge_types(known.data_type(), &data_type).ok_or_else(|| {
+                let merged = merged_type(known.data_type(), &data_type).ok_or_else(|| {
                     Error::new(
                         ErrorKind::InvalidFrame,
                         format!(
@@ -341,7 +351,7 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The type under which a column is kept: text and binary have one layout each.
+/// The type under which a column is kept: text, binary and lists have one layout each, and every member and item may be null.
 fn storable(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
@@ -355,27 +365,79 @@ fn storable(data_type: &DataType) -> DataType {
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => DataType::List(Arc::new(Field::new(
-            "item",
-            storable(item.data_type()),
-            true,
-        ))),
+        | DataType::LargeListView(item) => DataType::List(list_item(storable(item.data_type()))),
+        DataType::FixedSizeList(item, length) => {
+            DataType::FixedSizeList(list_item(storable(item.data_type())), *length)
+        }
+        DataType::Map(entries, sorted) => match pair_of(entries) {
+            Some((key, value)) => map_of(
+                entries,
+                storable(key.data_type()),
+                storable(value.data_type()),
+                *sorted,
+            ),
+            None => data_type.clone(),
+        },
         other => other.clone(),
     }
 }
 
-/// What a column of type `stored` becomes when `incoming` is written to it, `None` if that would lose something.
-fn merge_types(stored: &DataType, incoming: &DataType) -> Option<DataType> {
+fn list_item(data_type: DataType) -> FieldRef {
+    Arc::new(Field::new("item", data_type, true))
+}
+
+/// The key and the value of a map's entries.
+fn pair_of(entries: &Field) -> Option<(&FieldRef, &FieldRef)> {
+    match entries.data_type() {
+        DataType::Struct(pair) if pair.len() == 2 => Some((&pair[0], &pair[1])),
+        _ => None,
+    }
+}
+
+/// A map whose children have the names of those of `entries`.
+fn map_of(entries: &Field, key: DataType, value: DataType, sorted: bool) -> DataType {
+    let name = |at: usize| match entries.data_type() {
+        DataType::Struct(pair) => pair[at].name().clone(),
+        _ => String::new(),
+    };
+    let pair = Fields::from(vec![
+        Field::new(name(0), key, false),
+        Field::new(name(1), value, true),
+    ]);
+    let entries = Field::new(entries.name(), DataType::Struct(pair), false);
+    DataType::Map(Arc::new(entries), sorted)
+}
+
+/// What a column of type `stored` becomes when `incoming` is written to it; `None` if that would lose something.
+///
+/// Narrower numbers and coarser times fit wider and finer ones, and structs grow by the members that they lack. Null is the type of what
+/// has had no value yet: the items of lists that were all empty, or a member that was null in every row. It fits every type, and takes
+/// the first that comes, at any depth.
+#[must_use]
+pub fn merged_type(stored: &DataType, incoming: &DataType) -> Option<DataType> {
     use DataType::{
         Float32, Float64, Int8, Int16, Int32, Int64, Null, Struct, UInt8, UInt16, UInt32, UInt64,
     };
     let fits = match (stored, incoming) {
         (a, b) if a == b => true,
         (_, Null) => true,
+        (Null, first) => return Some(first.clone()),
         (Struct(a), Struct(b)) => return merge_members(a, b).map(Struct),
         (DataType::List(a), DataType::List(b)) => {
-            let item = merge_types(a.data_type(), b.data_type())?;
-            return Some(DataType::List(Arc::new(Field::new("item", item, true))));
+            let item = merged_type(a.data_type(), b.data_type())?;
+            return Some(DataType::List(list_item(item)));
+        }
+        (DataType::FixedSizeList(a, length), DataType::FixedSizeList(b, other))
+            if length == other =>
+        {
+            let item = merged_type(a.data_type(), b.data_type())?;
+            return Some(DataType::FixedSizeList(list_item(item), *length));
+        }
+        (DataType::Map(a, sorted), DataType::Map(b, _)) => {
+            let ((key, value), (other_key, other_value)) = (pair_of(a)?, pair_of(b)?);
+            let key = merged_type(key.data_type(), other_key.data_type())?;
+            let value = merged_type(value.data_type(), other_value.data_type())?;
+            return Some(map_of(a, key, value, *sorted));
         }
         (Int64, Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32) => true,
         (Int32, Int8 | Int16 | UInt8 | UInt16) => true,
@@ -400,7 +462,7 @@ fn merge_members(stored: &Fields, incoming: &Fields) -> Option<Fields> {
     for member in incoming {
         match members.iter_mut().find(|m| m.name() == member.name()) {
             Some(known) => {
-                let merged = merge_types(known.data_type(), member.data_type())?;
+                let merged = merged_type(known.data_type(), member.data_type())?;
                 *known = Field::new(member.name(), merged, true);
             }
             None => members.push(Field::new(member.name(), member.data_type().clone(), true)),
@@ -452,34 +514,70 @@ pub fn value_misfit(
     .with_hint("correct the value, or write it under another name; nothing was written")
 }
 
-/// The array with the type `stored`; struct members by name. `misfit` is the error for a value that this type cannot hold.
+/// The array with the type `stored`, part by part; struct members by name. `misfit` is the error for a value that this type cannot hold.
 fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> Result<ArrayRef> {
-    use arrow::array::{AsArray, StructArray};
+    use DataType as T;
     if array.data_type() == stored {
         return Ok(array.clone());
     }
-    if let (DataType::Struct(members), Some(given)) = (stored, array.as_struct_opt()) {
-        let values = members
-            .iter()
-            .map(|member| match given.column_by_name(member.name()) {
-                Some(value) => conform(member.data_type(), value, misfit),
-                None => Ok(new_null_array(member.data_type(), given.len())),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        return Ok(Arc::new(StructArray::try_new(
-            members.clone(),
-            values,
-            given.nulls().cloned(),
-        )?));
+    let nulls = || array.nulls().cloned();
+    match (array.data_type(), stored) {
+        (T::Null, _) => Ok(new_null_array(stored, array.len())),
+        (T::Struct(_), T::Struct(members)) => {
+            let given = array.as_struct();
+            let values = members
+                .iter()
+                .map(|member| match given.column_by_name(member.name()) {
+                    Some(value) => conform(member.data_type(), value, misfit),
+                    None => Ok(new_null_array(member.data_type(), given.len())),
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let (members, rows) = (members.clone(), given.len());
+            let structs = StructArray::try_new_with_length(members, values, nulls(), rows)?;
+            Ok(Arc::new(structs))
+        }
+        (T::LargeList(item) | T::ListView(item) | T::LargeListView(item), T::List(_)) => {
+            let list = cast_whole(array, &T::List(item.clone()));
+            conform(stored, &list.map_err(|e| misfit().with_source(e))?, misfit)
+        }
+        (T::List(_), T::List(item)) => {
+            let list = array.as_list::<i32>();
+            let values = conform(item.data_type(), list.values(), misfit)?;
+            let offsets = list.offsets().clone();
+            let list = ListArray::try_new(item.clone(), offsets, values, nulls())?;
+            Ok(Arc::new(list))
+        }
+        (T::FixedSizeList(_, given), T::FixedSizeList(item, length)) if given == length => {
+            let values = array.as_fixed_size_list().values();
+            let values = conform(item.data_type(), values, misfit)?;
+            let (item, rows) = (item.clone(), array.len());
+            let list =
+                FixedSizeListArray::try_new_with_length(item, *length, values, nulls(), rows)?;
+            Ok(Arc::new(list))
+        }
+        (T::Map(..), T::Map(entries, sorted)) => {
+            let map = array.as_map();
+            let T::Struct(pair) = entries.data_type() else {
+                return Err(misfit());
+            };
+            let values = pair
+                .iter()
+                .zip(map.entries().columns())
+                .map(|(field, values)| conform(field.data_type(), values, misfit))
+                .collect::<Result<Vec<_>>>()?;
+            let pairs = StructArray::try_new(pair.clone(), values, None)?;
+            let offsets = map.offsets().clone();
+            let map = MapArray::try_new(entries.clone(), offsets, pairs, nulls(), *sorted)?;
+            Ok(Arc::new(map))
+        }
+        (T::Timestamp(..), T::Timestamp(unit, zone)) => {
+            let counts = in_unit(array, *unit).ok_or_else(misfit)?;
+            let data = counts.into_data().into_builder();
+            let times = data.data_type(T::Timestamp(*unit, zone.clone()));
+            Ok(arrow::array::make_array(times.build()?))
+        }
+        _ => cast_whole(array, stored).map_err(|source| misfit().with_source(source)),
     }
-    if let DataType::Timestamp(unit, zone) = stored
-        && let Some(counts) = in_unit(array, *unit)
-    {
-        let data = counts.into_data().into_builder();
-        let times = data.data_type(DataType::Timestamp(*unit, zone.clone()));
-        return Ok(arrow::array::make_array(times.build()?));
-    }
-    cast_whole(array, stored).map_err(|source| misfit().with_source(source))
 }
 
 /// The times of a column in UTC microseconds.
@@ -529,7 +627,6 @@ pub(crate) fn in_unit(array: &ArrayRef, unit: TimeUnit) -> Option<Int64Array> {
 }
 
 fn greatest_stamp(batch: &RecordBatch) -> Option<Micros> {
-    use arrow::array::AsArray;
     use arrow::datatypes::TimestampMicrosecondType;
     [columns::UPDATED_AT, columns::DELETED_AT]
         .iter()

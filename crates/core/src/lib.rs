@@ -20,6 +20,7 @@
 pub mod append;
 pub mod backend;
 pub mod blocking;
+mod calendar;
 pub mod cast;
 pub mod clock;
 pub mod columns;

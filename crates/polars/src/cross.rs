@@ -9,11 +9,12 @@ use arrow::array::{
     StringArray, StringViewArray, StructArray, make_array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow::row::{RowConverter, SortField};
 use metaxy_core::cast::cast_whole;
 use metaxy_core::{Error, ErrorKind, Result};
+use polars::prelude as pl;
 use polars::prelude::{Column, CompatLevel, DataFrame, PlSmallStr, Series};
 use polars_arrow::ffi as theirs;
 
@@ -54,6 +55,66 @@ pub(crate) fn array_of(column: &Column, wanted: &DataType) -> Result<ArrayRef> {
 /// A column as an array of the type that Polars gives it.
 pub(crate) fn raw(column: &Column) -> Result<ArrayRef> {
     let series = column.as_materialized_series().rechunk();
+    if let Some(known) = with_known(series.dtype()) {
+        let crosses = series.cast(&known).map_err(failed)?;
+        return with_nulls(exported(&crosses)?, series.dtype());
+    }
+    exported(&series)
+}
+
+/// The type with truth values in the place of values that have no type, which do not cross; `None` if it has none of them.
+fn with_known(data_type: &pl::DataType) -> Option<pl::DataType> {
+    match data_type {
+        pl::DataType::Null => Some(pl::DataType::Boolean),
+        pl::DataType::List(item) => Some(pl::DataType::List(Box::new(with_known(item)?))),
+        pl::DataType::Struct(members) => {
+            let known: Vec<_> = members.iter().map(|m| with_known(m.dtype())).collect();
+            known.iter().any(Option::is_some).then(|| {
+                let members = members.iter().zip(known).map(|(member, known)| {
+                    let data_type = known.unwrap_or_else(|| member.dtype().clone());
+                    pl::Field::new(member.name().clone(), data_type)
+                });
+                pl::DataType::Struct(members.collect())
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The array with values of no type again where `data_type` has them.
+fn with_nulls(array: ArrayRef, data_type: &pl::DataType) -> Result<ArrayRef> {
+    let nulls = array.nulls().cloned();
+    Ok(match data_type {
+        pl::DataType::Null => new_null_array(&DataType::Null, array.len()),
+        pl::DataType::List(item) => {
+            let Some(list) = array.as_list_opt::<i64>() else {
+                return Ok(array);
+            };
+            let values = with_nulls(list.values().clone(), item)?;
+            let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+            let offsets = list.offsets().clone();
+            Arc::new(LargeListArray::try_new(item, offsets, values, nulls)?)
+        }
+        pl::DataType::Struct(members) => {
+            let Some(rows) = array.as_struct_opt() else {
+                return Ok(array);
+            };
+            let columns = rows.columns().iter().zip(members);
+            let columns =
+                columns.map(|(column, member)| with_nulls(column.clone(), member.dtype()));
+            let columns = columns.collect::<Result<Vec<_>>>()?;
+            let fields = members.iter().zip(&columns);
+            let fields = fields
+                .map(|(m, column)| Field::new(m.name().as_str(), column.data_type().clone(), true));
+            let (fields, rows) = (fields.collect(), rows.len());
+            let structs = StructArray::try_new_with_length(fields, columns, nulls, rows)?;
+            Arc::new(structs)
+        }
+        _ => array,
+    })
+}
+
+fn exported(series: &Series) -> Result<ArrayRef> {
     let array = series.to_arrow(0, CompatLevel::newest());
     let field = polars_arrow::datatypes::Field::new(PlSmallStr::EMPTY, array.dtype().clone(), true);
     let schema = theirs::export_field_to_c(&field);
@@ -155,6 +216,7 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         return brought(array, wanted);
     }
     match (array.data_type(), wanted) {
+        (_, DataType::Null) => Ok(new_null_array(&DataType::Null, array.len())),
         (DataType::Utf8View, DataType::Utf8) => match texts(array.as_string_view())? {
             Some(texts) => Ok(Arc::new(texts)),
             None => cast(array, wanted),
@@ -341,7 +403,7 @@ fn misfit(is: &DataType, wanted: &DataType) -> Error {
 mod tests {
     use arrow::array::*;
     use arrow::buffer::ScalarBuffer;
-    use arrow::datatypes::{Field, IntervalMonthDayNano, UnionFields, i256};
+    use arrow::datatypes::{IntervalMonthDayNano, UnionFields, i256};
 
     use super::*;
 
@@ -385,6 +447,7 @@ mod tests {
         ])));
         let valid = vec![true, false, true].into();
         survives(Arc::new(StructArray::new_empty_fields(3, Some(valid))));
+        survives(Arc::new(NullArray::new(3)));
         let fields = [
             Field::new("number", DataType::Int32, true),
             Field::new("word", DataType::Utf8, true),
@@ -399,6 +462,19 @@ mod tests {
             ],
         );
         survives(Arc::new(union.unwrap()));
+    }
+
+    #[test]
+    fn what_polars_has_no_type_for_yet_has_none_outside() {
+        let lists = Series::new("x".into(), [Series::new_null("".into(), 2)]);
+        let outside = raw(&Column::from(lists)).unwrap();
+        assert_eq!(
+            outside.as_list::<i64>().values().data_type(),
+            &DataType::Null
+        );
+        assert_eq!(outside.as_list::<i64>().value_length(0), 2);
+        let nothing = raw(&Column::from(Series::new_null("x".into(), 2))).unwrap();
+        assert_eq!(nothing.data_type(), &DataType::Null);
     }
 
     #[test]

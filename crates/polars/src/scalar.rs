@@ -10,7 +10,7 @@ use polars::prelude::{Column, Expr, PolarsResult, col, lit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cross::array_of;
+use crate::cross::{array_of, to_polars};
 use crate::error::carried;
 use crate::hash;
 
@@ -19,6 +19,21 @@ pub(crate) fn expression(scalar: &Scalar, schema: &Schema) -> Result<Expr> {
     Ok(match scalar {
         Scalar::Column(name) => col(name.as_str()),
         Scalar::Text(text) => lit(text.clone()),
+        Scalar::Converted { column, data_type } => {
+            let of = |data_type: &DataType| -> Result<pl::DataType> {
+                let field = Field::new(column, data_type.clone(), true);
+                let none = to_polars(&Schema::new(vec![field]), &[])?;
+                Ok(none.columns()[0].dtype().clone())
+            };
+            let (from, to) = (
+                of(schema.field_with_name(column)?.data_type())?,
+                of(data_type)?,
+            );
+            match from == to {
+                true => col(column.as_str()),
+                false => col(column.as_str()).strict_cast(to),
+            }
+        }
         Scalar::Member { column, member } => {
             let member = member.clone();
             col(column.as_str()).map(
@@ -38,7 +53,7 @@ pub(crate) fn inputs(scalar: &Scalar, names: &mut BTreeSet<String>) {
         Scalar::Column(name) => {
             names.insert(name.clone());
         }
-        Scalar::Member { column, .. } => {
+        Scalar::Member { column, .. } | Scalar::Converted { column, .. } => {
             names.insert(column.clone());
         }
         Scalar::Text(_) => {}

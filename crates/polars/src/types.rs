@@ -2,7 +2,7 @@
 //!
 //! Polars has fewer types than Arrow. A column crosses as the type that holds the same values, and gets its own type back on its way out:
 //! text and lists have one layout, a time of day counts nanoseconds, a zoned time is UTC, a map is a list of its entries, a struct
-//! without members says whether it is there. Values of types that Polars has nothing like, such as intervals, decimals of more than 38
+//! without members says whether it is there, items and members that wait for their type ([`Null`](DataType::Null)) are truth values. Values of types that Polars has nothing like, such as intervals, decimals of more than 38
 //! digits and unions, are [carried](is_carried) through it as bytes.
 
 use std::sync::Arc;
@@ -115,7 +115,10 @@ pub(crate) fn require_likeness(schema: &Schema) -> Result<()> {
 pub(crate) const UTC: &str = "UTC";
 
 fn member(field: &FieldRef) -> Result<FieldRef> {
-    let data_type = crossing(field.data_type())?;
+    let data_type = match field.data_type() {
+        DataType::Null => DataType::Boolean,
+        known => crossing(known)?,
+    };
     Ok(Arc::new(Field::new(field.name(), data_type, true)))
 }
 

@@ -219,7 +219,9 @@ fn is_foreign_hash(value: &Scalar) -> bool {
 /// Whether a value is made of a hash that is not computed yet.
 fn needs(value: &Scalar, input: &Split) -> bool {
     match value {
-        Scalar::Column(name) | Scalar::Member { column: name, .. } => input.hash(name).is_some(),
+        Scalar::Column(name)
+        | Scalar::Member { column: name, .. }
+        | Scalar::Converted { column: name, .. } => input.hash(name).is_some(),
         Scalar::Text(_) => false,
         Scalar::Test(expr) => expr
             .columns()

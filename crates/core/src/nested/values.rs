@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayData, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StructArray,
-    new_empty_array,
+    Array, ArrayData, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, PrimitiveArray,
+    StructArray, make_array, new_empty_array,
 };
-use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Date32Type, FieldRef, Float16Type, Float32Type, Float64Type, Int64Type, IntervalUnit,
+    TimeUnit,
+};
 use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_json::writer::{Encoder, EncoderFactory, NullableEncoder, make_encoder};
 use arrow_json::{EncoderOptions, ReaderBuilder};
 
@@ -48,14 +53,56 @@ pub fn render_texts(array: &StructArray) -> Vec<Option<String>> {
         .collect()
 }
 
-/// The values of any column that JSON can hold, one text per row.
+/// Whether values of this type are read back from JSON as what they were.
+///
+/// What JSON has no form for is written as a count, as text, or as bytes in hexadecimal digits ([`render_json`]). That leaves maps whose keys
+/// are no texts, decimals that end before the point, and types with several layouts at once.
+#[must_use]
+pub fn json_holds(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Null | T::Boolean | T::Utf8 | T::LargeUtf8 | T::Utf8View => true,
+        T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => true,
+        T::Date32 | T::Date64 | T::Time32(_) | T::Time64(_) => true,
+        T::Timestamp(..) | T::Duration(_) | T::Interval(_) => true,
+        T::Decimal32(_, scale)
+        | T::Decimal64(_, scale)
+        | T::Decimal128(_, scale)
+        | T::Decimal256(_, scale) => *scale >= 0,
+        T::Dictionary(_, value) => json_holds(value),
+        T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => {
+            json_holds(item.data_type())
+        }
+        T::Struct(members) => members.iter().all(|m| json_holds(m.data_type())),
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(pair) if pair.len() == 2 => {
+                pair[0].data_type() == &T::Utf8 && json_holds(pair[1].data_type())
+            }
+            _ => false,
+        },
+        other => other.is_integer() || other.is_floating(),
+    }
+}
+
+/// The values of any column that JSON can hold ([`json_holds`]), one text per row.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] for types that it cannot hold.
 pub fn render_json(field: &FieldRef, array: &ArrayRef) -> Result<Vec<Option<String>>> {
+    if !json_holds(array.data_type()) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "column {:?} is {}, of which JSON keeps no values",
+                field.name(),
+                array.data_type()
+            ),
+        )
+        .with_hint("cast the column to another type before writing"));
+    }
     let options = EncoderOptions::default()
         .with_explicit_nulls(true)
-        .with_encoder_factory(Arc::new(ExactFloats));
+        .with_encoder_factory(Arc::new(Exact));
     let array = retyped(array, &json_type(array.data_type()))?;
     let field = Arc::new(
         field
@@ -115,20 +162,37 @@ pub fn parse_json(field: &FieldRef, json: &str, rows: usize) -> Result<ArrayRef>
 }
 
 /// Writes NaN and the infinities as text, which reads back as them; JSON has no such numbers, and null is another value. Negative zero
-/// as well: databases that parse JSON take it for zero.
+/// as well: databases that parse JSON take it for zero. Dates and times before the year 1 and after 9999 are counts, as not all readers
+/// understand their texts.
 #[derive(Debug)]
-struct ExactFloats;
+struct Exact;
 
 struct FloatEncoder<T: ArrowPrimitiveType>(PrimitiveArray<T>);
 
-impl EncoderFactory for ExactFloats {
+/// Texts of dates or times, and their counts.
+struct TimeEncoder<'a>(ArrayFormatter<'a>, Int64Array, i64);
+
+impl EncoderFactory for Exact {
     fn make_default_encoder<'a>(
         &self,
         _field: &'a FieldRef,
         array: &'a dyn Array,
         _options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let encoder: Box<dyn Encoder> = match array.data_type() {
+        let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>();
+                let days = days.unary::<_, Int64Type>(i64::from);
+                Box::new(TimeEncoder(shown(array)?, days, 1))
+            }
+            DataType::Timestamp(unit, None) => {
+                let counts = array.to_data().into_builder().data_type(DataType::Int64);
+                let counts = Int64Array::from(counts.build()?);
+                Box::new(TimeEncoder(shown(array)?, counts, per_day(*unit)))
+            }
+            DataType::Float16 => {
+                Box::new(FloatEncoder(array.as_primitive::<Float16Type>().clone()))
+            }
             DataType::Float32 => {
                 Box::new(FloatEncoder(array.as_primitive::<Float32Type>().clone()))
             }
@@ -155,7 +219,41 @@ impl<T: ArrowPrimitiveType<Native: Into<f64> + std::fmt::Debug>> Encoder for Flo
     }
 }
 
-/// The type under which JSON holds a column: moments with a zone are counts, as text would need tables of zones.
+fn shown(array: &dyn Array) -> Result<ArrayFormatter<'_>, ArrowError> {
+    ArrayFormatter::try_new(array, &FormatOptions::new().with_display_error(false))
+}
+
+fn per_day(unit: TimeUnit) -> i64 {
+    const SECONDS: i64 = 86_400;
+    match unit {
+        TimeUnit::Second => SECONDS,
+        TimeUnit::Millisecond => SECONDS * 1_000,
+        TimeUnit::Microsecond => SECONDS * 1_000_000,
+        TimeUnit::Nanosecond => SECONDS * 1_000_000_000,
+    }
+}
+
+/// The days since 1970 of the years 1 to 9999.
+const PLAIN_DAYS: std::ops::RangeInclusive<i64> = -719_162..=2_932_896;
+
+impl Encoder for TimeEncoder<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        let Self(texts, counts, per_day) = self;
+        let count = counts.value(row);
+        let text = match PLAIN_DAYS.contains(&count.div_euclid(*per_day)) {
+            true => texts.value(row).try_to_string().ok(),
+            false => None,
+        };
+        let json = match text {
+            Some(text) => format!("\"{text}\""),
+            None => count.to_string(),
+        };
+        out.extend_from_slice(json.as_bytes());
+    }
+}
+
+/// The type under which JSON holds a column: moments with a zone are counts, as text would need tables of zones, and so is what no reader
+/// has a text for. Words of a dictionary are words.
 fn json_type(data_type: &DataType) -> DataType {
     use DataType as T;
     let inner = |field: &FieldRef| {
@@ -163,7 +261,11 @@ fn json_type(data_type: &DataType) -> DataType {
         Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
     match data_type {
-        T::Timestamp(_, Some(_)) => T::Int64,
+        T::Timestamp(_, Some(_)) | T::Date64 | T::Duration(_) => T::Int64,
+        T::Interval(IntervalUnit::YearMonth) => T::Int32,
+        T::Interval(IntervalUnit::DayTime) => T::Int64,
+        T::Interval(IntervalUnit::MonthDayNano) => T::FixedSizeBinary(16),
+        T::Dictionary(_, value) => json_type(value),
         T::Struct(members) => T::Struct(members.iter().map(inner).collect()),
         T::List(item) => T::List(inner(item)),
         T::LargeList(item) => T::LargeList(inner(item)),
@@ -173,12 +275,23 @@ fn json_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// The array under another type of the same layout, such as a [`json_type`].
+/// The array under another type of the same layout, such as a [`json_type`], or with the words of a dictionary in their places.
 fn retyped(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     fn data_of(data: ArrayData, to: &DataType) -> Result<ArrayData> {
         use DataType as T;
         if data.data_type() == to {
             return Ok(data);
+        }
+        match (data.data_type(), to) {
+            (T::Dictionary(_, value), _) => {
+                let words = cast(&make_array(data.clone()), value)?;
+                return data_of(words.to_data(), to);
+            }
+            (_, T::Dictionary(_, value)) => {
+                let words = make_array(data_of(data, value)?);
+                return Ok(cast(&words, to)?.to_data());
+            }
+            _ => {}
         }
         let inner: Vec<&FieldRef> = match to {
             T::Struct(members) => members.iter().collect(),
@@ -192,7 +305,7 @@ fn retyped(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             .map(|(child, field)| data_of(child.clone(), field.data_type()))
             .collect::<Result<_>>()?;
         let data = data.into_builder().data_type(to.clone());
-        Ok(data.child_data(children).build()?)
+        Ok(data.child_data(children).align_buffers(true).build()?)
     }
-    Ok(arrow::array::make_array(data_of(array.to_data(), to)?))
+    Ok(make_array(data_of(array.to_data(), to)?))
 }

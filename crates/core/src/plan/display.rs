@@ -121,6 +121,7 @@ impl fmt::Display for Scalar {
         match self {
             Self::Column(name) => f.write_str(name),
             Self::Member { column, member } => write!(f, "{column}.{member}"),
+            Self::Converted { column, data_type } => write!(f, "{column} as {data_type}"),
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Test(condition) => condition.fmt(f),
             Self::Hash { spec, parts } => {

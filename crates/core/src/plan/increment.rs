@@ -7,8 +7,8 @@ use arrow::array::{Array, BooleanArray, Int8Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::expected::Expected;
-use super::{Compare, Leader, LeaderColumns, Relation, Scalar, internal};
+use super::expected::{Expected, INTERNAL};
+use super::{Compare, Leader, LeaderColumns, Node, Relation, Scalar, internal, matched_as};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
@@ -101,6 +101,8 @@ impl IncrementPlan {
             None => None,
         };
         let stored_schema = stored.schema().clone();
+        let (wanted, stored, matched_on) = matched(&expected.relation, stored, &on)
+            .map_err(|e| e.with_context("feature", plan.key()))?;
         let ids: BTreeSet<&String> = plan.spec().id_columns().iter().collect();
         let (stored, leader) = if !written || ids == on.iter().collect() {
             (stored, None)
@@ -123,9 +125,9 @@ impl IncrementPlan {
         let relation = Relation::compare(Compare {
             expected_version: expected.provenance().into(),
             stored_version: columns::PROVENANCE.into(),
-            expected: expected.relation.clone(),
+            expected: wanted,
             stored,
-            on,
+            on: matched_on,
             stale_if,
             leader,
         })
@@ -138,7 +140,7 @@ impl IncrementPlan {
         })
     }
 
-    /// The labelled rows; [`split`](Self::split) takes its batches apart.
+    /// The labelled rows, with columns of the plan's own besides; [`split`](Self::split) takes its batches apart.
     #[must_use]
     pub fn relation(&self) -> &Relation {
         &self.relation
@@ -212,6 +214,42 @@ fn unwritten_schema(on: &[String], expected: &Expected) -> Result<SchemaRef> {
     fields.push(Field::new(columns::UPDATED_AT, stamp.clone(), true));
     fields.push(Field::new(columns::DELETED_AT, stamp, true));
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Both sides of a comparison, and the columns that they are matched on. Where the types of an identifying column differ, each side gets a
+/// column of the type that both are compared as, and keeps its own.
+fn matched(
+    expected: &Relation,
+    stored: Relation,
+    on: &[String],
+) -> Result<(Relation, Relation, Vec<String>)> {
+    let mut names = Vec::with_capacity(on.len());
+    let mut added = Vec::new();
+    for (at, name) in on.iter().enumerate() {
+        let as_type = matched_as(expected, &stored, name)?;
+        let is_same = |side: &Relation| Ok::<_, Error>(side.field(name)?.data_type() == &as_type);
+        if is_same(expected)? && is_same(&stored)? {
+            names.push(name.clone());
+            continue;
+        }
+        let key = format!("{INTERNAL}id{at}");
+        added.push((key.clone(), Scalar::converted(name, as_type)));
+        names.push(key);
+    }
+    if added.is_empty() {
+        return Ok((expected.clone(), stored, names));
+    }
+    let with_keys = |side: Relation| {
+        let fields = side.schema().fields().iter();
+        let own = fields.map(|field| (field.name().clone(), Scalar::column(field.name())));
+        let columns = own.chain(added.iter().cloned()).collect();
+        match side.node() {
+            // Engines know a comparison with nothing by this step.
+            Node::Empty => Ok(Relation::empty(side.project(columns)?.schema().clone())),
+            _ => side.project(columns),
+        }
+    };
+    Ok((with_keys(expected.clone())?, with_keys(stored)?, names))
 }
 
 fn missing_identity(plan: &FeaturePlan, name: &str, side: &str) -> Error {

@@ -21,6 +21,7 @@
 mod display;
 mod expected;
 mod increment;
+mod matching;
 mod read;
 mod rewrite;
 mod scalar;
@@ -33,6 +34,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 pub use expected::{Expected, Upstream};
 pub(crate) use expected::{INTERNAL, is_internal, member_column};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
+pub(crate) use matching::matching_type;
 pub use read::{ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
@@ -303,14 +305,56 @@ impl Relation {
         )
     }
 
-    /// The pairs of rows that agree in the columns `on`.
+    /// The pairs of rows that agree in the columns `on`. Where the types of a shared column differ, both sides are converted first, so that
+    /// a [`Node::Join`] has equal ones: integers of all widths and signs match as numbers, dictionaries as their values, zoned times as
+    /// moments, times in other units as the finer one. The column then has the wider type.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidFrame`] if the types of a shared column differ, naming both.
+    /// [`ErrorKind::InvalidFrame`] if the types of a shared column never match, naming both.
     pub fn join(self, right: Self, on: Vec<String>, kind: JoinKind) -> Result<Self> {
+        let mut matched = Vec::new();
+        let mut joined = Vec::new();
         for name in &on {
-            same_type(&self.schema, &right.schema, name)?;
+            let (left, as_type) = (self.field(name)?, matched_as(&self, &right, name)?);
+            let becomes = matching::joined_type(left.data_type(), &as_type, kind);
+            if becomes != as_type {
+                joined.push((name.clone(), becomes));
+            }
+            matched.push((name.clone(), as_type));
         }
+        let (left, right) = (self.converted(&matched)?, right.converted(&matched)?);
+        left.join_equal(right, on, kind)?.converted(&joined)
+    }
+
+    fn field(&self, name: &str) -> Result<&Field> {
+        Ok(self.schema.field_with_name(name)?)
+    }
+
+    /// The rows with these columns of these types, which hold their values.
+    fn converted(self, types: &[(String, DataType)]) -> Result<Self> {
+        let mut changes = false;
+        let fields = self.schema.fields().iter();
+        let columns = fields.map(|field| {
+            let name = field.name();
+            let wanted = types.iter().find(|(known, _)| known == name);
+            let wanted = wanted.filter(|(_, data_type)| data_type != field.data_type());
+            let value = match wanted {
+                Some((_, data_type)) => {
+                    changes = true;
+                    Scalar::converted(name, data_type.clone())
+                }
+                None => Scalar::column(name),
+            };
+            (name.clone(), value)
+        });
+        let columns = columns.collect();
+        match changes {
+            true => self.project(columns),
+            false => Ok(self),
+        }
+    }
+
+    fn join_equal(self, right: Self, on: Vec<String>, kind: JoinKind) -> Result<Self> {
         let rest = |side: &Self| -> Vec<Field> {
             side.schema
                 .fields()
@@ -372,13 +416,17 @@ impl Relation {
         Ok(Self::of(Node::Leader(leader), schema))
     }
 
-    /// Labels expected and stored rows; see [`Compare`].
+    /// Labels expected and stored rows; see [`Compare`]. [`IncrementPlan::new`] gives both sides equal types where they differ.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidFrame`] if the types of an identifying column differ, naming both.
     pub fn compare(compare: Compare) -> Result<Self> {
         for name in &compare.on {
-            same_type(&compare.expected.schema, &compare.stored.schema, name)?;
+            let (expected, stored) = (compare.expected.field(name)?, compare.stored.field(name)?);
+            let (expected, stored) = (expected.data_type(), stored.data_type());
+            if expected != stored {
+                return Err(no_match(name, expected, stored));
+            }
         }
         let mut fields = vec![Field::new(LABEL, DataType::Int8, false)];
         fields.extend(plain_fields(&compare.expected));
@@ -468,20 +516,21 @@ fn plain_fields(relation: &Relation) -> Vec<Field> {
         .collect()
 }
 
-fn same_type(left: &Schema, right: &Schema, name: &str) -> Result<()> {
-    let (left, right) = (left.field_with_name(name)?, right.field_with_name(name)?);
-    if left.data_type() == right.data_type() {
-        return Ok(());
-    }
-    Err(Error::new(
+/// The type that a column of both sides is compared as.
+pub(crate) fn matched_as(left: &Relation, right: &Relation, name: &str) -> Result<DataType> {
+    let (left, right) = (left.field(name)?, right.field(name)?);
+    matching_type(left.data_type(), right.data_type())
+        .ok_or_else(|| no_match(name, left.data_type(), right.data_type()))
+}
+
+fn no_match(name: &str, left: &DataType, right: &DataType) -> Error {
+    Error::new(
         ErrorKind::InvalidFrame,
         format!(
-            "column {name:?} is {} on one side and {} on the other, so rows cannot be matched on it",
-            left.data_type(),
-            right.data_type()
+            "column {name:?} is {left} on one side and {right} on the other, so rows cannot be matched on it"
         ),
     )
-    .with_hint("write it with one type in all features that share it"))
+    .with_hint("write it with one type in all features that share it")
 }
 
 /// The columns of a step. Joins and comparisons leave nulls, whatever the frames of a caller promise.

@@ -28,6 +28,14 @@ pub enum Scalar {
         /// The member's name.
         member: String,
     },
+    /// The value of a column in another type that holds all its values: an integer in a wider one or in one that is known to hold it, a
+    /// time in a finer unit or another zone, a word of a dictionary as text, an integer as its digits, and back.
+    Converted {
+        /// The column.
+        column: String,
+        /// The type.
+        data_type: DataType,
+    },
     /// A text.
     Text(String),
     /// A condition that was bound to the columns ([`Expr::bind`]).
@@ -73,6 +81,14 @@ impl Scalar {
         }
     }
 
+    /// The value of a column in a type that holds all its values.
+    pub fn converted(column: impl Into<String>, data_type: DataType) -> Self {
+        Self::Converted {
+            column: column.into(),
+            data_type,
+        }
+    }
+
     /// The type of the value over rows of `schema`.
     ///
     /// # Errors
@@ -86,6 +102,10 @@ impl Scalar {
                     "column {column:?} of type {other} has no members"
                 ))),
             },
+            Self::Converted { column, data_type } => {
+                schema.field_with_name(column)?;
+                Ok(data_type.clone())
+            }
             Self::Text(_) => Ok(DataType::Utf8),
             Self::Test(expr) => {
                 for name in expr.columns() {

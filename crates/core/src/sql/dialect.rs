@@ -177,6 +177,16 @@ pub trait Dialect: Send + Sync {
         format!("{a} IS NOT DISTINCT FROM {b}")
     }
 
+    /// A column of type `from` as one of type `to`, which holds its values; see [`Scalar::Converted`](crate::plan::Scalar). By default numbers
+    /// are numbers, whatever their width, and only digits and numbers become each other.
+    fn converted(&self, column: &str, from: &DataType, to: &DataType) -> String {
+        match (from.is_integer(), to.is_integer()) {
+            (true, false) => format!("CAST({column} AS TEXT)"),
+            (false, true) => format!("CAST({column} AS BIGINT)"),
+            _ => column.into(),
+        }
+    }
+
     /// A null of this type.
     fn null(&self, data_type: &DataType) -> String {
         let _ = data_type;

@@ -303,6 +303,11 @@ impl Renderer<'_> {
                 self.dialect
                     .member(&block.column(column)?, field.data_type(), member)
             }
+            Scalar::Converted { column, data_type } => {
+                let field = schema.field_with_name(column)?;
+                let sql = block.column(column)?;
+                self.dialect.converted(&sql, field.data_type(), data_type)
+            }
             Scalar::Test(filter) => {
                 condition(filter, schema, &|name| block.column(name), self.dialect)?
             }
@@ -546,7 +551,7 @@ fn uses_costly(scalar: &Scalar, block: &Block) -> bool {
     match scalar {
         // A column that is only passed on is not computed a second time.
         Scalar::Column(_) | Scalar::Text(_) => false,
-        Scalar::Member { column, .. } => costly(column),
+        Scalar::Member { column, .. } | Scalar::Converted { column, .. } => costly(column),
         Scalar::Test(filter) => filter.columns().into_iter().any(costly),
         Scalar::Hash { parts, .. } => parts.iter().any(|part| match part {
             HashPart::Text(_) => false,

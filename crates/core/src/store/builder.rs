@@ -36,6 +36,7 @@ impl StoreBuilder {
                 materialization_id: None,
                 auto_create_tables: true,
                 warned_of_weak_hash: AtomicBool::new(false),
+                matching_ids: super::ids::MatchingIds::default(),
             },
             graph: FeatureGraph::default(),
         }

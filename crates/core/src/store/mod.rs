@@ -6,6 +6,7 @@ mod copy;
 mod count;
 mod delete;
 mod diff;
+mod ids;
 mod increment;
 mod maintain;
 mod multi;
@@ -67,6 +68,7 @@ struct Inner {
     materialization_id: Option<String>,
     auto_create_tables: bool,
     warned_of_weak_hash: AtomicBool,
+    matching_ids: ids::MatchingIds,
 }
 
 impl MetadataStore {

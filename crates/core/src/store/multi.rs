@@ -49,6 +49,8 @@ impl MetadataStore {
                 let append = append.map_err(|e| self.about(e, feature))?;
                 let append = append.with_known_ids().await;
                 if let Some(append) = append.map_err(|e| self.about(e, feature))? {
+                    let matching = self.require_matching_ids(feature, append.rows.schema());
+                    matching.await.map_err(|e| self.about(e, feature))?;
                     features.push(feature.as_str());
                     appends.push(append);
                 }

@@ -72,7 +72,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if a column is missing, has a
-    /// misfitting type or an ID is null; and whatever the backend fails with. Nothing is written then.
+    /// misfitting type, an ID is null, or an ID column can never match that of an upstream, such as text and numbers; and whatever the backend fails with. Nothing is written then.
     pub async fn write(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<Appended> {
         self.write_with(feature, rows, WriteOptions::default())
             .await
@@ -96,6 +96,8 @@ impl MetadataStore {
         let Some(append) = append.map_err(|e| self.about(e, feature))? else {
             return Ok(Appended::default());
         };
+        let matching = self.require_matching_ids(feature, append.rows.schema());
+        matching.await.map_err(|e| self.about(e, feature))?;
         let appended = self
             .inner
             .backend
