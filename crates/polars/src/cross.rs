@@ -40,6 +40,12 @@ pub(crate) fn to_polars(schema: &Schema, batches: &[RecordBatch]) -> Result<Data
     DataFrame::new(height, columns.collect::<Result<_>>()?).map_err(failed)
 }
 
+/// The type that a column of `data_type` has in Polars.
+pub(crate) fn type_of(data_type: &DataType) -> Result<pl::DataType> {
+    let schema = Schema::new(vec![Field::new("x", data_type.clone(), true)]);
+    Ok(to_polars(&schema, &[])?.columns()[0].dtype().clone())
+}
+
 /// An array as a column of this name.
 pub(crate) fn column_of(name: &str, array: &ArrayRef) -> Result<Column> {
     let array = cross(&prepared(array, &crossing(array.data_type())?)?)?;

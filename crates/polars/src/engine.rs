@@ -15,6 +15,7 @@ use polars::prelude::{
 
 use crate::cross::{array_of, to_polars};
 use crate::error::failed;
+use crate::keys::{self, decimals};
 use crate::relation::{Lowering, label, names_of};
 use crate::source::Source;
 
@@ -100,8 +101,16 @@ fn increment(
         return Ok(());
     };
     let stored = lowering.relation(&compare.stored, &names_of(compare.stored.schema()))?;
-    let on: Vec<_> = compare.on.iter().map(|name| col(name.as_str())).collect();
-    let theirs: Vec<_> = compare.on.iter().map(|name| col(key(name))).collect();
+    let decimals = decimals(&compare.on, compare.stored.schema())?;
+    let as_key =
+        |name: &String, column: String| match decimals.iter().find(|(known, _)| known == name) {
+            Some((_, data_type)) => keys::key(&column, data_type),
+            None => col(column),
+        };
+    let on = compare.on.iter().map(|name| as_key(name, name.clone()));
+    let on: Vec<_> = on.collect();
+    let theirs = compare.on.iter().map(|name| as_key(name, key(name)));
+    let theirs: Vec<_> = theirs.collect();
     let mut args = JoinArgs::new(JoinType::Semi);
     // A stored row without an ID matches nothing, and is orphaned.
     args.nulls_equal = true;

@@ -6,6 +6,7 @@ use polars::prelude::{DataFrame, IdxCa, IdxSize, IntoLazy, PlSmallStr, col};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 use crate::error::failed;
+use crate::keys::key;
 use crate::runs::{Ids, Values, ascending};
 
 /// The latest row of each sample, and where it is given.
@@ -108,7 +109,7 @@ fn grouped(
     let names: Vec<pl::Expr> = ids
         .columns()
         .iter()
-        .map(|column| col(column.name().clone()))
+        .map(|column| key(column.name(), column.dtype()))
         .collect();
     let distinct = |frame: DataFrame, list: Vec<pl::Expr>| {
         let groups = frame.lazy().group_by(names.clone()).agg(list);

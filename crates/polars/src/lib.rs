@@ -35,6 +35,7 @@ mod files;
 mod frames;
 mod grouped;
 mod hash;
+mod keys;
 mod latest;
 mod moved;
 mod numbered;

@@ -19,6 +19,7 @@ use polars::prelude::{
 use crate::cross::to_polars;
 use crate::error::{failed, internal};
 use crate::grouped::{Folds, Leaders};
+use crate::keys::{decimals, key, with_keys, without_keys};
 use crate::numbered::only;
 use crate::order::{Ends, Meeting, Order, at, beside, both};
 use crate::scalar::{expression, inputs};
@@ -222,6 +223,7 @@ impl Lowering<'_> {
             names.cloned().collect()
         };
         let (l, r) = (of(left), of(right));
+        let decimals = decimals(on, left.schema())?;
         // Tables are looked at already, which reads files.
         let (left, right) = both(|| self.ordered(left, &l), || self.ordered(right, &r));
         let (left, right) = (left?, right?);
@@ -240,7 +242,12 @@ impl Lowering<'_> {
         if on.is_empty() {
             return Err(internal("a join without columns"));
         }
-        Ok(left.rows.join(right.rows, on.clone(), on, args).into())
+        let (left, right) = (
+            with_keys(left.rows, &decimals),
+            with_keys(right.rows, &decimals),
+        );
+        let joined = left.join(right, on.clone(), on, args);
+        Ok(without_keys(joined, &decimals).into())
     }
 
     fn fold(&self, fold: &Fold, needed: &Names) -> Result<Lowered> {
@@ -295,8 +302,10 @@ impl Lowering<'_> {
         if by.is_empty() {
             return Ok(rows.select([count]));
         }
+        let decimals = decimals(by, input.schema())?;
         let by: Vec<Expr> = by.iter().map(|name| col(name.as_str())).collect();
-        Ok(rows.group_by(by).agg([count]))
+        let counted = with_keys(rows, &decimals).group_by(by).agg([count]);
+        Ok(without_keys(counted, &decimals))
     }
 
     /// Expected rows meet stored ones in one full join that carries the columns `needed`.
@@ -357,8 +366,18 @@ impl Lowering<'_> {
                 beside(left, right, ends == Ends::Together).map_err(failed)?
             }
             None => {
-                let on: Vec<Expr> = compare.on.iter().map(|name| col(name.as_str())).collect();
-                let theirs: Vec<Expr> = compare.on.iter().map(|name| col(under(name))).collect();
+                let decimals = decimals(&compare.on, compare.expected.schema())?;
+                let as_key = |name: &String, column: String| match decimals
+                    .iter()
+                    .find(|(known, _)| known == name)
+                {
+                    Some((_, data_type)) => key(&column, data_type),
+                    None => col(column),
+                };
+                let on = compare.on.iter().map(|name| as_key(name, name.clone()));
+                let on: Vec<Expr> = on.collect();
+                let theirs = compare.on.iter().map(|name| as_key(name, under(name)));
+                let theirs: Vec<Expr> = theirs.collect();
                 let args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::KeepColumns);
                 left.join(right, on, theirs, args)
             }

@@ -10,7 +10,7 @@ use polars::prelude::{Column, Expr, PolarsResult, col, lit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cross::{array_of, to_polars};
+use crate::cross::{array_of, type_of};
 use crate::error::carried;
 use crate::hash;
 
@@ -20,14 +20,9 @@ pub(crate) fn expression(scalar: &Scalar, schema: &Schema) -> Result<Expr> {
         Scalar::Column(name) => col(name.as_str()),
         Scalar::Text(text) => lit(text.clone()),
         Scalar::Converted { column, data_type } => {
-            let of = |data_type: &DataType| -> Result<pl::DataType> {
-                let field = Field::new(column, data_type.clone(), true);
-                let none = to_polars(&Schema::new(vec![field]), &[])?;
-                Ok(none.columns()[0].dtype().clone())
-            };
             let (from, to) = (
-                of(schema.field_with_name(column)?.data_type())?,
-                of(data_type)?,
+                type_of(schema.field_with_name(column)?.data_type())?,
+                type_of(data_type)?,
             );
             match from == to {
                 true => col(column.as_str()),

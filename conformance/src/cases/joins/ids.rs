@@ -206,6 +206,11 @@ fn types() -> Vec<[DataType; 3]> {
         [T::UInt64, T::Int64, T::Int64],
         [T::Int64, T::UInt64, T::UInt64],
         [T::UInt64, T::UInt64, T::Int64],
+        [
+            T::Decimal128(20, 2),
+            T::Decimal128(20, 2),
+            T::Decimal128(20, 2),
+        ],
         [T::Utf8, words(), T::Utf8],
         [words(), T::LargeUtf8, words()],
         [

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use arrow_json::ReaderBuilder;
-use metaxy_store::{MetadataStore, ReadOptions};
+use metaxy_store::{DeleteOptions, MetadataStore, ReadOptions, col};
 
 use super::same;
 use crate::bed::TestBed;
@@ -64,7 +64,16 @@ async fn grows(store: &MetadataStore, column: &Waiting) -> Outcome {
     let new = resolve(store, "b").await?.new;
     let passed = new.batch().column_by_name(name);
     let passed = passed.ok_or_else(|| Stop::failed("the increment lacks the column"))?;
-    same(name, passed, &all)
+    same(name, passed, &all)?;
+
+    // What is written anew on the way keeps its values, too.
+    if store.capabilities().hard_delete {
+        let first = DeleteOptions::hard().with_filters([col("id").eq(0)]);
+        store.delete(&key("a")?, first).await?;
+        let rest = all.slice(1, all.len() - 1);
+        same(name, &found(store, name).await?, &rest)?;
+    }
+    Ok(())
 }
 
 fn waiting() -> Vec<Waiting> {

@@ -331,7 +331,7 @@ impl Relation {
     }
 
     /// The rows with these columns of these types, which hold their values.
-    fn converted(self, types: &[(String, DataType)]) -> Result<Self> {
+    pub(crate) fn converted(self, types: &[(String, DataType)]) -> Result<Self> {
         let mut changes = false;
         let fields = self.schema.fields().iter();
         let columns = fields.map(|field| {

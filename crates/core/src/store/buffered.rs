@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use super::multi::dependents_first;
 use super::{MetadataStore, WriteOptions};
 use crate::append::require_ids;
+use crate::calendar::require_shown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Frame, Rows, bytes_of};
 use crate::key::FeatureKey;
@@ -320,9 +321,13 @@ async fn checked(
     store.require_write("be written to")?;
     let nothing = Frame::from(Rows::empty(rows.schema().clone()));
     let ids = store.append(feature, nothing, options)?.id_columns;
+    store.require_matching_ids(feature, rows.schema()).await?;
     let rows = rows.collect().await?;
+    let mut before = 0;
     for batch in rows.batches() {
         require_ids(feature, &ids, batch)?;
+        require_shown(feature, batch, before)?;
+        before += batch.num_rows() as u64;
     }
     Ok(rows)
 }

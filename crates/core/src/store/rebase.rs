@@ -108,7 +108,15 @@ impl MetadataStore {
 
         let mut frames = increment.frames;
         let old = Relation::frame(frames.len(), rows.schema().clone());
+        // The rows keep the types that their IDs have.
+        let ids = plan.identity_columns.iter();
+        let types = ids.map(|id| {
+            let field = rows.schema().field_with_name(id)?;
+            Ok((id.clone(), field.data_type().clone()))
+        });
+        let types = types.collect::<Result<Vec<_>>>()?;
         let relation = old.join(provenance, plan.identity_columns.clone(), JoinKind::Inner)?;
+        let relation = relation.converted(&types)?;
         let new = After::new(
             &plan,
             rows.schema(),
