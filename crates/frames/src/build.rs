@@ -278,11 +278,14 @@ impl Column for Booleans {
     }
 }
 
+/// What a value is in a type.
+type Read<N> = Box<dyn Fn(&Value<'_>, &DataType) -> Fit<N> + Send>;
+
 /// Values of one width.
 struct Scalars<T: ArrowPrimitiveType> {
     builder: PrimitiveBuilder<T>,
     data_type: DataType,
-    read: Box<dyn Fn(&Value<'_>, &DataType) -> Fit<T::Native> + Send>,
+    read: Read<T::Native>,
     /// Whether they are numbers, which stand in cells as they do in JSON.
     numbers: bool,
 }
@@ -367,11 +370,13 @@ impl Column for Texts {
 
     fn value(&mut self, value: &Value<'_>) -> Fit {
         match value {
-            Value::String(text) => self.builder.append_value(text),
+            Value::String(text) => {
+                self.builder.append_value(text);
+            }
             Value::Number(digits) if self.any => self.builder.append_value(digits),
             Value::Bool(yes) if self.any => {
-                self.builder
-                    .append_value(if *yes { "true" } else { "false" })
+                let word = if *yes { "true" } else { "false" };
+                self.builder.append_value(word);
             }
             other if self.any => return refuse(format!("{other} is no text"), "write a text"),
             other => return given::no(other, &self.data_type),

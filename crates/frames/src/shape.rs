@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use indexmap::IndexMap;
 
 use crate::json::parse::Value;
@@ -273,6 +273,105 @@ impl Clash {
     fn inside(mut self, name: &str) -> Self {
         self.path.insert(0, name.to_owned());
         self
+    }
+}
+
+/// What values have beyond the type that is known of their column.
+#[derive(Debug)]
+pub(crate) enum Growth {
+    /// Nothing: the type is whole.
+    Settled,
+    /// All: nothing is known of the type.
+    Open(Shape),
+    Members(IndexMap<String, Growth>),
+    Items(Box<Growth>),
+}
+
+impl Growth {
+    /// Of a type, of which nothing has been seen yet.
+    pub(crate) fn of(known: &DataType) -> Self {
+        match known {
+            DataType::Null => Self::Open(Shape::default()),
+            DataType::Struct(members) => Self::Members(
+                members
+                    .iter()
+                    .map(|member| (member.name().clone(), Self::of(member.data_type())))
+                    .collect(),
+            ),
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                match Self::of(item.data_type()) {
+                    Self::Settled => Self::Settled,
+                    item => Self::Items(Box::new(item)),
+                }
+            }
+            _ => Self::Settled,
+        }
+    }
+
+    /// Takes one more value into account. What does not fit the known type is told when it is read.
+    pub(crate) fn add(&mut self, value: &Value<'_>) -> Result<(), Clash> {
+        match (self, value) {
+            (Self::Open(shape), value) => shape.add(value)?,
+            (Self::Members(known), Value::Object(members)) => {
+                for (i, (name, member)) in members.iter().enumerate() {
+                    let at = match known.get_index(i) {
+                        Some((known, _)) if known == name.as_ref() => i,
+                        _ => match known.get_index_of(name.as_ref()) {
+                            Some(at) => at,
+                            None => {
+                                let new = Self::Open(Shape::default());
+                                known.insert_full(name.clone().into_owned(), new).0
+                            }
+                        },
+                    };
+                    if let Some((_, growth)) = known.get_index_mut(at) {
+                        growth.add(member).map_err(|clash| clash.inside(name))?;
+                    }
+                }
+            }
+            (Self::Items(growth), Value::Array(items)) => {
+                for item in items {
+                    growth.add(item).map_err(|clash| clash.inside("[]"))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The known type with what was seen beyond it.
+    ///
+    /// # Errors
+    /// A number that no type holds.
+    pub(crate) fn data_type(&self, known: &DataType) -> Result<DataType, String> {
+        let item = |growth: &Self, field: &FieldRef| -> Result<FieldRef, String> {
+            let data_type = growth.data_type(field.data_type())?;
+            Ok(Arc::new(field.as_ref().clone().with_data_type(data_type)))
+        };
+        Ok(match (self, known) {
+            (Self::Open(shape), _) => shape.data_type()?,
+            (Self::Members(members), DataType::Struct(known)) => DataType::Struct(
+                members
+                    .iter()
+                    .map(|(name, growth)| match known.find(name) {
+                        Some((_, field)) => item(growth, field),
+                        None => {
+                            let data_type = growth.data_type(&DataType::Null)?;
+                            Ok(Arc::new(Field::new(name, data_type, true)))
+                        }
+                    })
+                    .collect::<Result<Vec<_>, String>>()?
+                    .into(),
+            ),
+            (Self::Items(growth), DataType::List(known)) => DataType::List(item(growth, known)?),
+            (Self::Items(growth), DataType::LargeList(known)) => {
+                DataType::LargeList(item(growth, known)?)
+            }
+            (Self::Items(growth), DataType::FixedSizeList(known, size)) => {
+                DataType::FixedSizeList(item(growth, known)?, *size)
+            }
+            (_, known) => known.clone(),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Fields, IntervalUnit, Schema, SchemaRef};
 use metaxy_core::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression as ParquetCodec, GzipLevel, ZstdLevel};
@@ -295,6 +295,17 @@ impl FrameWriter {
     ) -> Result<Self> {
         let encoder = match format {
             Format::Parquet => {
+                for field in schema.fields() {
+                    if !in_parquet(field.data_type()) {
+                        let (name, data_type) = (field.name(), field.data_type());
+                        let error = format!(
+                            "cannot write {}: Parquet has no form of column '{name}' of type {data_type}",
+                            sink.name
+                        );
+                        return Err(Error::new(ErrorKind::Unsupported, error)
+                            .with_hint("choose another format, or leave the column out"));
+                    }
+                }
                 let properties = WriterProperties::builder()
                     .set_compression(options.compression.unwrap_or_default().codec())
                     .build();
@@ -404,6 +415,27 @@ impl fmt::Debug for FrameWriter {
             .field("to", &self.sink.name)
             .field("rows", &self.rows)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether values of a type can be written to Parquet.
+fn in_parquet(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(IntervalUnit::MonthDayNano)
+        | DataType::Union(..)
+        | DataType::RunEndEncoded(..) => false,
+        DataType::Dictionary(_, value) => in_parquet(value),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => in_parquet(item.data_type()),
+        // Parquet has no group without members.
+        DataType::Struct(members) => {
+            !members.is_empty() && members.iter().all(|member| in_parquet(member.data_type()))
+        }
+        _ => true,
     }
 }
 

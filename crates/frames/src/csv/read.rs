@@ -13,10 +13,10 @@ use super::records::{Record, Records};
 use crate::build::{self, Column};
 use crate::columns::{Hints, by_field_type, is_by_field, split_flattened};
 use crate::json::parse::{Value, parse};
-use crate::json::read::{grown, refused};
+use crate::json::read::refused;
 use crate::read::FrameReader;
 use crate::scalar::read::{Fit, inside};
-use crate::shape::{Cells, Shape};
+use crate::shape::{Cells, Growth};
 use crate::source::{Source, TextFile};
 use crate::{BATCH_ROWS, invalid};
 
@@ -111,8 +111,7 @@ fn names(header: &Record, file: &str, dialect: Dialect) -> Result<Vec<String>> {
 /// What is known of a column.
 enum Seen {
     /// The type that is given, with the members that its JSON values have beyond it.
-    Type(DataType),
-    Grows(DataType, Shape),
+    Type(DataType, Growth),
     /// What cells spell, and whether one is an empty text.
     Cells(Cells, bool),
     /// The members of a by-field column that holds JSON objects.
@@ -130,8 +129,10 @@ impl Seen {
             return Self::Members(hints.members(name));
         }
         match hints.column(name) {
-            Some(data_type) if data_type.is_nested() => Self::Grows(data_type, Shape::default()),
-            Some(data_type) => Self::Type(data_type),
+            Some(data_type) => {
+                let growth = Growth::of(&data_type);
+                Self::Type(data_type, growth)
+            }
             None => Self::Cells(Cells::default(), false),
         }
     }
@@ -152,22 +153,18 @@ impl Seen {
                 }
             }
             // What cannot be read is told when its value is needed.
-            Self::Grows(_, shape) => {
+            Self::Type(_, Growth::Settled) | Self::Member => {}
+            Self::Type(_, growth) => {
                 if let Ok(value) = parse(cell) {
-                    let _ = shape.add(&value);
+                    let _ = growth.add(&value);
                 }
             }
-            Self::Type(_) | Self::Member => {}
         }
     }
 
     fn data_type(self) -> DataType {
         match self {
-            Self::Type(data_type) => data_type,
-            Self::Grows(data_type, shape) => match shape.data_type() {
-                Ok(seen) => grown(&data_type, &seen),
-                Err(_) => data_type,
-            },
+            Self::Type(known, growth) => growth.data_type(&known).unwrap_or(known),
             Self::Cells(cells, has_empty) => match cells.data_type() {
                 DataType::Null if has_empty => DataType::Utf8,
                 data_type => data_type,

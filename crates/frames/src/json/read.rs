@@ -14,7 +14,7 @@ use crate::columns::{Hints, by_field_type, is_by_field};
 use crate::place::Place;
 use crate::read::FrameReader;
 use crate::scalar::read::Misfit;
-use crate::shape::Shape;
+use crate::shape::Growth;
 use crate::source::{Source, Text, TextFile};
 use crate::{BATCH_ROWS, invalid, io_error};
 
@@ -53,7 +53,7 @@ pub(crate) fn open(source: Source, layout: Layout, hints: &Hints) -> Result<Fram
         return Ok(FrameReader::empty(schema));
     }
     let schema = columns.schema(&file.name)?;
-    let batches = Batches::new(file, layout, schema.clone())?;
+    let batches = Batches::new(&file, layout, schema.clone())?;
     Ok(FrameReader::new(schema, batches).with_total_rows(Some(number)))
 }
 
@@ -64,11 +64,9 @@ struct Columns<'h> {
 }
 
 enum Known {
-    Type(DataType),
     Members(IndexSet<String>),
-    Shape(Shape),
-    /// The type that is given, as far as it says which members there are, beside what is seen.
-    Grows(DataType, Shape),
+    /// The type that is given, and what values have beyond it.
+    Type(DataType, Growth),
 }
 
 impl<'h> Columns<'h> {
@@ -104,12 +102,13 @@ impl<'h> Columns<'h> {
                         }
                     }
                 }
-                (Known::Shape(shape) | Known::Grows(_, shape), value) => shape.add(value).map_err(|clash| {
+                (Known::Type(_, growth), value) => growth.add(value).map_err(|clash| {
                     let mut path = vec![name.as_ref()];
                     path.extend(clash.path.iter().map(String::as_str));
                     let path = path.join(".");
-                    invalid(file, format!("{place}, column '{path}': {clash}"))
-                        .with_hint("a column holds one type; put numbers into quotes where others are text")
+                    invalid(file, format!("{place}, column '{path}': {clash}")).with_hint(
+                        "a column holds one type; put numbers into quotes where others are text",
+                    )
                 })?,
                 _ => {}
             }
@@ -118,12 +117,12 @@ impl<'h> Columns<'h> {
     }
 
     fn first(&self, name: &str) -> Known {
-        match self.hints.column(name) {
-            Some(data_type) if grows(&data_type) => Known::Grows(data_type, Shape::default()),
-            Some(data_type) => Known::Type(data_type),
-            None if is_by_field(name) => Known::Members(self.hints.members(name)),
-            None => Known::Shape(Shape::default()),
+        if is_by_field(name) {
+            return Known::Members(self.hints.members(name));
         }
+        let data_type = self.hints.column(name).unwrap_or(DataType::Null);
+        let growth = Growth::of(&data_type);
+        Known::Type(data_type, growth)
     }
 
     fn schema(self, file: &str) -> Result<SchemaRef> {
@@ -133,58 +132,12 @@ impl<'h> Columns<'h> {
                     .with_hint("write such numbers as text, or give the column its type in the table it is written to")
             };
             let data_type = match known {
-                Known::Type(data_type) => data_type,
                 Known::Members(members) => by_field_type(members.iter().map(String::as_str)),
-                Known::Shape(shape) => shape.data_type().map_err(unknown)?,
-                Known::Grows(data_type, shape) => grown(&data_type, &shape.data_type().map_err(unknown)?),
+                Known::Type(known, growth) => growth.data_type(&known).map_err(unknown)?,
             };
             Ok(build::nullable(&name, data_type))
         });
         Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
-    }
-}
-
-/// Whether values of a type can have members, or parts, that the type does not know yet.
-fn grows(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Struct(_) | DataType::Null => true,
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            grows(item.data_type())
-        }
-        _ => false,
-    }
-}
-
-/// The type that is given, with the members that values have beyond it.
-pub(crate) fn grown(given: &DataType, seen: &DataType) -> DataType {
-    let item = |given: &arrow::datatypes::FieldRef, seen: &arrow::datatypes::FieldRef| {
-        let data_type = grown(given.data_type(), seen.data_type());
-        Arc::new(given.as_ref().clone().with_data_type(data_type))
-    };
-    match (given, seen) {
-        (DataType::Null, seen) => seen.clone(),
-        (DataType::Struct(known), DataType::Struct(members)) => {
-            let mut fields: Vec<_> = known
-                .iter()
-                .map(|field| match members.find(field.name()) {
-                    Some((_, member)) => item(field, member),
-                    None => field.clone(),
-                })
-                .collect();
-            let new = members
-                .iter()
-                .filter(|member| known.find(member.name()).is_none());
-            fields.extend(new.cloned());
-            DataType::Struct(fields.into())
-        }
-        (DataType::List(known), DataType::List(seen)) => DataType::List(item(known, seen)),
-        (DataType::LargeList(known), DataType::List(seen)) => {
-            DataType::LargeList(item(known, seen))
-        }
-        (DataType::FixedSizeList(known, size), DataType::List(seen)) => {
-            DataType::FixedSizeList(item(known, seen), *size)
-        }
-        (given, _) => given.clone(),
     }
 }
 
@@ -196,7 +149,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(file: TextFile, layout: Layout, schema: SchemaRef) -> Result<Self> {
+    fn new(file: &TextFile, layout: Layout, schema: SchemaRef) -> Result<Self> {
         let columns = schema.fields().iter().map(|field| match field.data_type() {
             DataType::Struct(members) if is_by_field(field.name()) => Ok(build::by_field(members)),
             other => build::column(other),

@@ -139,7 +139,7 @@ impl<'a> Encoder<'a> {
         match &self.node {
             Node::Null => out.push_str("null"),
             Node::Scalar(printer) => push_scalar(printer, row, out).ok_or(NoText::Row(row))?,
-            Node::Dictionary(key, values) => values.push(key(row), out).map_err(|e| at(e, row))?,
+            Node::Dictionary(key, values) => values.push(key(row), out).map_err(|e| at(&e, row))?,
             Node::List(range, items) => {
                 let (start, end) = range(row);
                 out.push('[');
@@ -147,7 +147,7 @@ impl<'a> Encoder<'a> {
                     if item > start {
                         out.push(',');
                     }
-                    items.push(item, out).map_err(|e| at(e, row))?;
+                    items.push(item, out).map_err(|e| at(&e, row))?;
                 }
                 out.push(']');
             }
@@ -178,9 +178,9 @@ impl<'a> Encoder<'a> {
                     if !object {
                         out.push_str("{\"key\":");
                     }
-                    keys.push(entry, out).map_err(|e| at(e, row))?;
+                    keys.push(entry, out).map_err(|e| at(&e, row))?;
                     out.push_str(if object { ":" } else { ",\"value\":" });
-                    values.push(entry, out).map_err(|e| at(e, row))?;
+                    values.push(entry, out).map_err(|e| at(&e, row))?;
                     if !object {
                         out.push('}');
                     }
@@ -193,7 +193,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// The error of a value within a row.
-fn at(error: NoText, row: usize) -> NoText {
+fn at(error: &NoText, row: usize) -> NoText {
     match error {
         NoText::Type => NoText::Type,
         NoText::Row(_) => NoText::Row(row),

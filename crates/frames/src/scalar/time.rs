@@ -105,7 +105,7 @@ pub(crate) fn push_duration(out: &mut String, count: i64, unit: TimeUnit) {
 fn push_seconds(out: &mut String, count: u64, unit: TimeUnit) {
     let per = per_second(unit).unsigned_abs();
     let _ = write!(out, "{}", count / per);
-    if count % per != 0 {
+    if !count.is_multiple_of(per) {
         let fraction = format!("{:0width$}", count % per, width = digits(unit));
         let _ = write!(out, ".{}", fraction.trim_end_matches('0'));
     }

@@ -81,7 +81,6 @@ pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {
         options = options.with_columns(given.texts("columns"));
     }
     let (rows, owner) = store.read_with_store(&feature, options).await?;
-    let schema = rows.schema().clone();
     let (rows, more) = first(rows, usize::try_from(most).unwrap_or(usize::MAX)).await?;
     Ok(json!({
         "feature": feature.as_str(),
