@@ -17,6 +17,7 @@ mod documents;
 mod errors;
 mod explain;
 mod externals;
+mod files;
 mod formats;
 mod graph;
 mod interrupted;
