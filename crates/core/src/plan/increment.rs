@@ -109,7 +109,7 @@ impl IncrementPlan {
         } else {
             let led = Relation::leader(Leader {
                 input: stored,
-                keys: on.clone(),
+                keys: on,
                 order: plan.spec().id_columns().to_vec(),
                 value: columns::PROVENANCE.into(),
                 value_name: LEADER_VALUE.into(),
