@@ -410,6 +410,7 @@ mod tests {
     use arrow::array::*;
     use arrow::buffer::ScalarBuffer;
     use arrow::datatypes::{IntervalMonthDayNano, UnionFields, i256};
+    use polars::prelude::NamedFrom;
 
     use super::*;
 
