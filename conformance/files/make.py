@@ -62,7 +62,7 @@ edges = table(
     ["a", "b", "c"],
     d=pa.array([decimal.Decimal("12345678901234567.89"), decimal.Decimal("-0.01"), None], pa.decimal128(19, 2)),
     f=pa.array([float("nan"), float("-inf"), -0.0]),
-    u=pa.array([2**64 - 1, 0, None], pa.uint64()),
+    u=pa.array([2**63 - 1, 0, None], pa.uint64()),
     t=pa.array([dt.timedelta(microseconds=1_500_001), dt.timedelta(days=-1), None], pa.duration("us")),
     s=["", None, "\"',\n"],
     b=[b"", None, b"\x00\xff"],

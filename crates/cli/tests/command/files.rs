@@ -16,6 +16,7 @@ fields = ["f"]
 key = "down"
 id_columns = ["id"]
 deps = ["raw"]
+fields = ["f"]
 "#;
 
 /// The rows by their IDs: their texts, or their values.
@@ -26,7 +27,13 @@ fn by_id(lines: impl IntoIterator<Item = String>, text: bool) -> BTreeMap<String
         let whole = if text { Value::from(line.clone()) } else { row };
         (line, whole)
     });
-    let id = |line: &str| line.split(",\"").next().unwrap_or_default().trim_end_matches('}').to_owned();
+    let id = |line: &str| {
+        line.split(",\"")
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('}')
+            .to_owned()
+    };
     rows.map(|(line, row)| (id(&line), row)).collect()
 }
 
@@ -79,7 +86,10 @@ impl Case<'_> {
                 faults.push(format!("{}: {file}: {}{said}", self.name, output.status));
             }
             if is_refused && !expected.iter().all(|part| said.contains(part.as_str())) {
-                faults.push(format!("{}: {file}: {expected:?} is not in {said}", self.name));
+                faults.push(format!(
+                    "{}: {file}: {expected:?} is not in {said}",
+                    self.name
+                ));
             }
             if self.is("each") || at + 1 == steps.len() {
                 faults.extend(self.check(&folder, &file));
@@ -102,17 +112,37 @@ impl Case<'_> {
         columns.sort_by_key(|column| first.find(&format!("\"{}\"", column.replace('"', "\\\""))));
         let columns = columns.join(",");
         let read = || {
-            let text = folder.ok(&["read", "raw", "--columns", &columns, "--format", "ndjson"]);
+            let arguments = ["read", "raw", "--columns", &columns, "--format", "ndjson"];
+            // What fails has no rows, and said so before.
+            let output = folder.command(&arguments).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
             by_id(text.lines().map(str::to_owned), self.is("text"))
         };
         let mut faults = Vec::new();
         let wanted = by_id(expected, self.is("text"));
         let found = read();
         if found != wanted {
-            faults.push(format!("{}: {file}:\n  {found:?}\nis not\n  {wanted:?}", self.name));
+            faults.push(format!(
+                "{}: {file}:\n  {found:?}\nis not\n  {wanted:?}",
+                self.name
+            ));
+        }
+        if let Some(down) = self.toml.get("down").and_then(toml::Value::as_str) {
+            let down = files().join(down).display().to_string();
+            let output = folder.command(&["write", "down", &down]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            let words = self.texts("down_error");
+            if output.status.success() != words.is_empty()
+                || !words.iter().all(|word| said.contains(word.as_str()))
+            {
+                faults.push(format!("{}: {down}: {said}", self.name));
+            }
         }
         // Whatever was written can be resolved.
-        let output = folder.command(&["resolve", "down", "--count"]).output().unwrap();
+        let output = folder
+            .command(&["resolve", "down", "--count"])
+            .output()
+            .unwrap();
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             faults.push(format!("{}: {file}: resolve: {said}", self.name));
@@ -120,11 +150,22 @@ impl Case<'_> {
         if self.is("again") {
             for format in ["parquet", "csv", "tsv", "ndjson", "json"] {
                 let all = format!("all.{format}");
-                folder.ok(&["read", "raw", "--output", &all]);
-                folder.ok(&["write", "raw", &all]);
+                for arguments in [
+                    ["read", "raw", "--output", &all].as_slice(),
+                    &["write", "raw", &all],
+                ] {
+                    let output = folder.command(arguments).output().unwrap();
+                    if !output.status.success() {
+                        let said = String::from_utf8_lossy(&output.stderr);
+                        faults.push(format!("{}: {arguments:?}: {said}", self.name));
+                    }
+                }
                 let found = read();
                 if found != wanted {
-                    faults.push(format!("{}: {format}:\n  {found:?}\nis not\n  {wanted:?}", self.name));
+                    faults.push(format!(
+                        "{}: {format}:\n  {found:?}\nis not\n  {wanted:?}",
+                        self.name
+                    ));
                 }
             }
         }
@@ -148,7 +189,12 @@ fn what_goes_in_comes_out() {
         faults.extend(Case { name, toml }.run());
     }
     assert!(cases.len() > 20);
-    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 #[test]
@@ -156,7 +202,8 @@ fn every_file_has_a_case() {
     let text = std::fs::read_to_string(files().join("cases.toml")).unwrap();
     for file in std::fs::read_dir(files()).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        let is_case = text.contains(&format!("\"{name}\"")) || name == "cases.toml" || name == "make.py";
+        let is_case =
+            text.contains(&format!("\"{name}\"")) || name == "cases.toml" || name == "make.py";
         assert!(is_case, "{name} has no case");
     }
 }
