@@ -35,6 +35,7 @@ mutants! {
     Rewrite(other_parts) => "hashes_parts_backwards": "hashes the parts of a version in another order";
     Rewrite(null_is_null) => "null_makes_a_hash_null": "gives a sample without its optional upstream no version";
     Rewrite(other_member) => "takes_the_wrong_member": "takes another member of a by-field column where there is one";
+    Rewrite(one_type_of_ids) => "matches_ids_of_one_type": "finds no sample whose ID has another type on the other side";
     Results(lose_a_row) => "loses_a_result": "loses the last row of a result";
     Results(twice) => "yields_results_twice": "yields each row of a result twice";
     Results(count_more) => "miscounts": "counts one more than there are";
@@ -94,6 +95,17 @@ fn user_filter(step: &Relation) -> Option<(&Relation, &Expr)> {
 
 fn about_deletion(expr: &Expr) -> bool {
     expr.columns().contains("metaxy_deleted_at")
+}
+
+fn one_type_of_ids(step: Relation) -> Result<Relation> {
+    let Node::Project { columns, .. } = step.node() else {
+        return Ok(step);
+    };
+    let converts = |(_, value): &(String, Scalar)| matches!(value, Scalar::Converted { .. });
+    Ok(match columns.iter().any(converts) {
+        true => Relation::empty(step.schema().clone()),
+        false => step,
+    })
 }
 
 fn ignore_filters(step: Relation) -> Result<Relation> {

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | times of day | from 0 to one unit before 24 hours; a leap second is none |
 //! | dates, timestamps | the years from -262143 to 262142; with a zone a day less at both ends, for its offset |
-//! | durations | those of which milliseconds can be counted |
+//!
+//! Durations have no calendar: each is kept as the count that it is.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, DurationMillisecondType, DurationSecondType, Int64Type,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    DataType, Date32Type, Date64Type, Int64Type, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit,
 };
 use chrono::NaiveDateTime;
 
@@ -43,7 +44,6 @@ pub(crate) fn require_shown(table: &FeatureKey, batch: &RecordBatch, before: u64
         } = beyond;
         let what = match data_type {
             DataType::Time32(_) | DataType::Time64(_) => "no time of day",
-            DataType::Duration(_) => "no duration that can be shown",
             _ => "in no year that a calendar shows",
         };
         let row = before + row as u64 + 1;
@@ -88,12 +88,6 @@ fn first_beyond(array: &ArrayRef) -> Option<Beyond> {
             };
             let (first, last) = (first + room, last - room);
             beyond(array, &counts(array)?, first * per, last * per + per - 1)
-        }
-        T::Duration(TimeUnit::Second) => {
-            of::<DurationSecondType>(array, -i64::MAX / 1_000, i64::MAX / 1_000)
-        }
-        T::Duration(TimeUnit::Millisecond) => {
-            of::<DurationMillisecondType>(array, -i64::MAX, i64::MAX)
         }
         T::Dictionary(..) => {
             let words = array.as_any_dictionary();

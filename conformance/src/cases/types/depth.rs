@@ -87,8 +87,8 @@ async fn survives_or_is_refused(store: &MetadataStore, array: &ArrayRef) -> Outc
     same("x again", &column(store, "x", array.len()).await?, array)
 }
 
-/// A time of day of 24 hours or more, a year that no calendar shows, a duration beyond all milliseconds: refused when they are written,
-/// with column and row, at any depth (§5).
+/// A time of day of 24 hours or more, and a year that no calendar shows, are refused when they are written, with column and row, at any
+/// depth (§5).
 pub async fn times_that_nothing_shows_are_refused(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     let day = 86_400;
@@ -105,7 +105,6 @@ pub async fn times_that_nothing_shows_are_refused(bed: &TestBed) -> Outcome {
         Arc::new(TimestampMillisecondArray::from(vec![0, i64::MIN])),
         Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MAX])),
         Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MIN]).with_timezone("UTC")),
-        Arc::new(DurationSecondArray::from(vec![0, i64::MAX])),
     ];
     for array in beyond {
         for (depth, array) in nestings(&array)? {
@@ -236,7 +235,7 @@ fn leaves() -> Outcome<Vec<ArrayRef>> {
             Some(0),
             None,
             Some(-1),
-            Some(1 << 40),
+            Some(i64::MAX),
         ])),
         Arc::new(DurationMillisecondArray::from(vec![
             Some(0),
