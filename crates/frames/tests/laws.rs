@@ -1,6 +1,11 @@
 //! What is written is read back as it was, for random tables of every type: `METAXY_FRAMES_TABLES` says how many.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::expect_used)] // it fails by them
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::expect_used
+)] // it fails by them
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
