@@ -1,6 +1,7 @@
 //! Reading Parquet.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -28,11 +29,30 @@ use crate::{BATCH_ROWS, invalid, io_error};
 /// Reads a Parquet file, row group by row group. Members of a map column are looked up in a first pass over that column.
 pub(crate) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
     let (name, file) = source.into_file()?;
-    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| {
+    let reader = guarded(&name, || open_file(name.clone(), &file, hints))?;
+    let (schema, rows) = (reader.schema(), reader.total_rows());
+    let mut reader = reader;
+    let batches =
+        std::iter::from_fn(move || guarded(&name, || reader.next().transpose()).transpose());
+    Ok(FrameReader::new(schema, batches).with_total_rows(rows))
+}
+
+/// Does what reads a file. Where a damaged file makes the library for it panic, that is an error as well.
+fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(
+            invalid(name, "this is no whole Parquet file: its reader gave up")
+                .with_hint("the file may be damaged; write it once more"),
+        )
+    })
+}
+
+fn open_file(name: String, file: &File, hints: &Hints) -> Result<FrameReader> {
+    let metadata = ArrowReaderMetadata::load(file, Default::default()).map_err(|e| {
         invalid(&name, format!("this is no whole Parquet file: {e}"))
             .with_hint("name its format with --samples-format")
     })?;
-    let metadata = with_exact_times(&name, &file, metadata)?;
+    let metadata = with_exact_times(&name, file, metadata)?;
     let own = metadata.schema().clone();
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
     let mut fields = Vec::with_capacity(own.fields().len());
@@ -42,7 +62,7 @@ pub(crate) fn open(source: Source, hints: &Hints) -> Result<FrameReader> {
                 by_field_type(members.iter().map(|m| m.name().as_str()))
             }
             (true, DataType::Map(..)) => {
-                let members = map_members(&name, &file, &metadata, i)?;
+                let members = map_members(&name, file, &metadata, i)?;
                 by_field_type(members.iter().map(String::as_str))
             }
             (true, other) => {
