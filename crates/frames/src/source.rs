@@ -142,7 +142,12 @@ impl TextFile {
             return Err(invalid(&self.name, "the text is UTF-16 or UTF-32")
                 .with_hint("write it as UTF-8, such as `iconv -f UTF-16 -t UTF-8 FILE`"));
         }
-        if start.starts_with(b"PAR1") {
+        // A column may have that name; no text goes on as the first page of a file does.
+        let is_parquet = start.strip_prefix(b"PAR1").is_some_and(|rest| {
+            rest.first()
+                .is_none_or(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace())
+        });
+        if is_parquet {
             return Err(invalid(&self.name, "this is a Parquet file")
                 .with_hint("use --samples-format parquet"));
         }

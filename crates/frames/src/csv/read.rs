@@ -97,6 +97,10 @@ fn names(header: &Record, file: &str, dialect: Dialect) -> Result<Vec<String>> {
             return Err(invalid(file, format!("column {} has no name", i + 1))
                 .with_hint("the first line names every column; an index column needs a name too"));
         }
+        if name.contains('\0') {
+            return Err(invalid(file, format!("the name of column {} has zero bytes", i + 1))
+                .with_hint("if the text is UTF-16, write it as UTF-8, such as `iconv -f UTF-16 -t UTF-8 FILE`"));
+        }
         let whole = split_flattened(name).map_or(name.as_str(), |(column, _)| column);
         let twice = !seen.insert(name.as_str())
             || (whole != name && names.iter().any(|other| other == whole));

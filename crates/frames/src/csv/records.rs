@@ -188,9 +188,17 @@ impl Records {
             }
             record.ends.push((bytes.len(), quoted));
         }
-        let columns = self.here(0);
-        record.text = String::from_utf8(bytes).map_err(|_| {
-            let about = columns.split(',').next().unwrap_or_default();
+        // Halves of a character in two cells would be one in the text of both.
+        let text = String::from_utf8(bytes).ok();
+        let text = text.filter(|text| {
+            record
+                .ends
+                .iter()
+                .all(|(end, _)| text.is_char_boundary(*end))
+        });
+        record.text = text.ok_or_else(|| {
+            let here = self.here(0);
+            let about = here.split(',').next().unwrap_or_default();
             invalid(&self.file, format!("{about} is no UTF-8 text"))
                 .with_hint("write the file as UTF-8, such as `iconv -f LATIN1 -t UTF-8 FILE`")
         })?;

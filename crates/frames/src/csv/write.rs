@@ -1,7 +1,7 @@
 //! Columns as CSV: by-field structs flattened, other nested values as JSON text.
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Fields, Schema};
 
 use crate::columns::{flattened, is_by_field};
 use crate::json::write::{Encoder, NoText};
@@ -25,7 +25,7 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
     let mut names = Vec::new();
     for field in schema.fields() {
         match field.data_type() {
-            DataType::Struct(members) if is_by_field(field.name()) => {
+            DataType::Struct(members) if is_flattened(field.name(), members) => {
                 names.extend(
                     members
                         .iter()
@@ -40,11 +40,18 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
         if i > 0 {
             line.push(char::from(delimiter));
         }
-        // A name that a reader could take for several is quoted as well.
-        push_cell(&mut line, name, |c| matches!(c, ',' | ';' | '\t' | '|'));
+        // A name that a reader could take for several, or for a byte order mark, is quoted as well.
+        push_cell(&mut line, name, |c| {
+            matches!(c, ',' | ';' | '\t' | '|' | '\u{feff}') || c.is_control()
+        });
     }
     line.push('\n');
     line
+}
+
+/// Whether a struct is written as one column per member. One without members would be no column at all.
+fn is_flattened(name: &str, members: &Fields) -> bool {
+    is_by_field(name) && !members.is_empty()
 }
 
 /// The rows of a batch, each handed to `row` with its line end. The error names the column.
@@ -57,7 +64,7 @@ pub(crate) fn rows(
     let mut columns = Vec::new();
     for (i, (field, array)) in schema.fields().iter().zip(batch.columns()).enumerate() {
         match field.data_type() {
-            DataType::Struct(_) if is_by_field(field.name()) => {
+            DataType::Struct(members) if is_flattened(field.name(), members) => {
                 let parent = array.as_struct();
                 for member in parent.columns() {
                     let cells =

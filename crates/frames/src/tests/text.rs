@@ -478,6 +478,15 @@ fn dialects_are_not_guessed() {
         &ReadOptions::default(),
     );
     assert!(latin.unwrap_err().to_string().contains("row 1"));
+    // Two halves of a character are none, although they stand next to each other.
+    let halves = b"x,y\n\xc3,\xa4\n".to_vec();
+    let halves = FrameReader::from_read(
+        Cursor::new(halves),
+        "test",
+        Format::Csv,
+        &ReadOptions::default(),
+    );
+    assert!(halves.unwrap_err().to_string().contains("row 1"));
 }
 
 #[test]
