@@ -25,6 +25,7 @@ mod maintain;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod metadata;
+mod options;
 mod page;
 mod pushed;
 mod shell;
