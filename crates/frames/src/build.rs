@@ -1,5 +1,6 @@
 //! Columns built from values of a text, strictly: a value that its type does not hold exactly is refused with its place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,7 +13,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
     Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
-    DurationNanosecondType, DurationSecondType, Field, FieldRef, Fields, Float16Type, Float32Type,
+    DurationNanosecondType, DurationSecondType, FieldRef, Fields, Float16Type, Float32Type,
     Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTimeType,
     IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType,
     Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
@@ -105,61 +106,31 @@ pub(crate) fn column(data_type: &DataType) -> Result<Boxed> {
         T::FixedSizeBinary(size) => Box::new(FixedBytes(FixedSizeBinaryBuilder::new(*size), *size)),
         T::Date32 => text::<Date32Type>(data_type, given::date32),
         T::Date64 => text::<Date64Type>(data_type, given::date64),
-        T::Time32(TimeUnit::Second) => text::<Time32SecondType>(data_type, |value, data_type| {
-            let count = given::time_of_day(value, data_type, TimeUnit::Second)?;
-            Ok(i32::try_from(count).unwrap_or_default())
-        }),
-        T::Time32(_) => text::<Time32MillisecondType>(data_type, |value, data_type| {
-            let count = given::time_of_day(value, data_type, TimeUnit::Millisecond)?;
-            Ok(i32::try_from(count).unwrap_or_default())
-        }),
+        T::Time32(TimeUnit::Second) => text::<Time32SecondType>(data_type, time_of_day_32),
+        T::Time32(_) => text::<Time32MillisecondType>(data_type, time_of_day_32),
         T::Time64(TimeUnit::Microsecond) => {
-            text::<Time64MicrosecondType>(data_type, |value, data_type| {
-                given::time_of_day(value, data_type, TimeUnit::Microsecond)
-            })
+            text::<Time64MicrosecondType>(data_type, given::time_of_day)
         }
-        T::Time64(_) => text::<Time64NanosecondType>(data_type, |value, data_type| {
-            given::time_of_day(value, data_type, TimeUnit::Nanosecond)
-        }),
-        T::Timestamp(TimeUnit::Second, _) => {
-            text::<TimestampSecondType>(data_type, |value, data_type| {
-                given::stamp(value, data_type, TimeUnit::Second)
-            })
-        }
+        T::Time64(_) => text::<Time64NanosecondType>(data_type, given::time_of_day),
+        T::Timestamp(TimeUnit::Second, _) => text::<TimestampSecondType>(data_type, given::stamp),
         T::Timestamp(TimeUnit::Millisecond, _) => {
-            text::<TimestampMillisecondType>(data_type, |value, data_type| {
-                given::stamp(value, data_type, TimeUnit::Millisecond)
-            })
+            text::<TimestampMillisecondType>(data_type, given::stamp)
         }
         T::Timestamp(TimeUnit::Microsecond, _) => {
-            text::<TimestampMicrosecondType>(data_type, |value, data_type| {
-                given::stamp(value, data_type, TimeUnit::Microsecond)
-            })
+            text::<TimestampMicrosecondType>(data_type, given::stamp)
         }
         T::Timestamp(TimeUnit::Nanosecond, _) => {
-            text::<TimestampNanosecondType>(data_type, |value, data_type| {
-                given::stamp(value, data_type, TimeUnit::Nanosecond)
-            })
+            text::<TimestampNanosecondType>(data_type, given::stamp)
         }
-        T::Duration(TimeUnit::Second) => {
-            text::<DurationSecondType>(data_type, |value, data_type| {
-                given::duration(value, data_type, TimeUnit::Second)
-            })
-        }
+        T::Duration(TimeUnit::Second) => text::<DurationSecondType>(data_type, given::duration),
         T::Duration(TimeUnit::Millisecond) => {
-            text::<DurationMillisecondType>(data_type, |value, data_type| {
-                given::duration(value, data_type, TimeUnit::Millisecond)
-            })
+            text::<DurationMillisecondType>(data_type, given::duration)
         }
         T::Duration(TimeUnit::Microsecond) => {
-            text::<DurationMicrosecondType>(data_type, |value, data_type| {
-                given::duration(value, data_type, TimeUnit::Microsecond)
-            })
+            text::<DurationMicrosecondType>(data_type, given::duration)
         }
         T::Duration(TimeUnit::Nanosecond) => {
-            text::<DurationNanosecondType>(data_type, |value, data_type| {
-                given::duration(value, data_type, TimeUnit::Nanosecond)
-            })
+            text::<DurationNanosecondType>(data_type, given::duration)
         }
         T::Interval(IntervalUnit::YearMonth) => {
             text::<IntervalYearMonthType>(data_type, given::months)
@@ -213,12 +184,8 @@ pub(crate) fn by_field(members: &Fields) -> Boxed {
         text
     });
     Box::new(Structs {
-        columns: columns.collect(),
-        fields: members.clone(),
-        nulls: NullBufferBuilder::new(0),
-        given: vec![0; members.len()],
-        rows: 0,
         example: Some("write an object such as {\"audio\": \"8f3a\", \"frames\": \"11c0\"}"),
+        ..Structs::of(columns.collect(), members)
     })
 }
 
@@ -354,6 +321,12 @@ fn text<T: ArrowPrimitiveType>(
     read: impl Fn(&Value<'_>, &DataType) -> Fit<T::Native> + Send + 'static,
 ) -> Boxed {
     scalars::<T>(data_type, false, read)
+}
+
+/// No time of a day is beyond 32 bits.
+fn time_of_day_32(value: &Value<'_>, data_type: &DataType) -> Fit<i32> {
+    let count = given::time_of_day(value, data_type)?;
+    i32::try_from(count).or_else(|_| given::no(value, data_type))
 }
 
 struct Texts {
@@ -555,6 +528,8 @@ fn nested(column: &mut dyn Column, text: &str) -> Fit {
 pub(crate) struct Structs {
     columns: Vec<Boxed>,
     fields: Fields,
+    /// Where each member stands, for values that have them in another order.
+    positions: HashMap<String, usize>,
     nulls: NullBufferBuilder,
     /// The row for which each member was given last.
     given: Vec<u64>,
@@ -574,6 +549,11 @@ impl Structs {
         Self {
             columns,
             fields: fields.clone(),
+            positions: fields
+                .iter()
+                .enumerate()
+                .map(|(at, field)| (field.name().clone(), at))
+                .collect(),
             nulls: NullBufferBuilder::new(0),
             given: vec![0; fields.len()],
             rows: 0,
@@ -588,7 +568,7 @@ impl Structs {
             // Most values have their members in one order.
             let at = match self.fields.get(i) {
                 Some(field) if field.name() == name => Some(i),
-                _ => self.fields.find(name).map(|(at, _)| at),
+                _ => self.positions.get(name.as_ref()).copied(),
             };
             let Some(at) = at else {
                 let fit = refuse(
@@ -782,9 +762,4 @@ impl Column for Dictionaries {
     fn finish(&mut self) -> Result<ArrayRef> {
         Ok(cast_whole(&self.values.finish()?, &self.data_type)?)
     }
-}
-
-/// A column that may be null, of a type.
-pub(crate) fn nullable(name: &str, data_type: DataType) -> Field {
-    Field::new(name, data_type, true)
 }

@@ -60,6 +60,9 @@ pub use write::{Compression, Finished, FrameWriter, WriteOptions};
 /// The most rows a reader puts into one batch.
 pub const BATCH_ROWS: usize = 8192;
 
+/// The most text that goes into one batch, whatever the rows.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
 /// How a frame is laid out in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -45,6 +45,23 @@ pub(crate) struct Numbers {
 /// The most digits of a decimal.
 const MOST_DIGITS: u64 = 76;
 
+/// The entry of a name, which most values have at one position; a new one where there is none.
+pub(crate) fn entry<'m, V>(
+    known: &'m mut IndexMap<String, V>,
+    position: usize,
+    name: &str,
+    new: impl FnOnce() -> V,
+) -> &'m mut V {
+    let at = match known.get_index(position) {
+        Some((other, _)) if other == name => position,
+        _ => known.get_index_of(name).unwrap_or(known.len()),
+    };
+    if at == known.len() {
+        known.insert(name.to_owned(), new());
+    }
+    &mut known[at]
+}
+
 /// Two values of one column that no type holds.
 #[derive(Debug)]
 pub(crate) struct Clash {
@@ -102,11 +119,8 @@ impl Shape {
             },
             Value::Object(members) => match self.start(|| Self::Object(IndexMap::new())) {
                 Self::Object(shapes) => {
-                    for (name, member) in members {
-                        let shape = match shapes.get_mut(name.as_ref()) {
-                            Some(shape) => shape,
-                            None => shapes.entry(name.clone().into_owned()).or_default(),
-                        };
+                    for (i, (name, member)) in members.iter().enumerate() {
+                        let shape = entry(shapes, i, name, Shape::default);
                         shape.add(member).map_err(|clash| clash.inside(name))?;
                     }
                 }
@@ -314,19 +328,8 @@ impl Growth {
             (Self::Open(shape), value) => shape.add(value)?,
             (Self::Members(known), Value::Object(members)) => {
                 for (i, (name, member)) in members.iter().enumerate() {
-                    let at = match known.get_index(i) {
-                        Some((known, _)) if known == name.as_ref() => i,
-                        _ => match known.get_index_of(name.as_ref()) {
-                            Some(at) => at,
-                            None => {
-                                let new = Self::Open(Shape::default());
-                                known.insert_full(name.clone().into_owned(), new).0
-                            }
-                        },
-                    };
-                    if let Some((_, growth)) = known.get_index_mut(at) {
-                        growth.add(member).map_err(|clash| clash.inside(name))?;
-                    }
+                    let growth = entry(known, i, name, || Self::Open(Shape::default()));
+                    growth.add(member).map_err(|clash| clash.inside(name))?;
                 }
             }
             (Self::Items(growth), Value::Array(items)) => {

@@ -13,15 +13,12 @@ use super::records::{Record, Records};
 use crate::build::{self, Column};
 use crate::columns::{Hints, by_field_type, is_by_field, split_flattened};
 use crate::json::parse::{Value, parse};
-use crate::json::read::refused;
+use crate::json::read::{note_members, refused};
 use crate::read::FrameReader;
 use crate::scalar::read::{Fit, inside};
 use crate::shape::{Cells, Growth};
 use crate::source::{Source, TextFile};
-use crate::{BATCH_ROWS, invalid};
-
-/// The most text that goes into one batch.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+use crate::{BATCH_BYTES, BATCH_ROWS, invalid};
 
 /// How cells are told apart.
 #[derive(Debug, Clone, Copy)]
@@ -149,11 +146,7 @@ impl Seen {
             }
             Self::Members(members) => {
                 if let Ok(Value::Object(object)) = parse(cell) {
-                    for (name, _) in object {
-                        if !members.contains(name.as_ref()) {
-                            members.insert(name.into_owned());
-                        }
-                    }
+                    note_members(members, &object);
                 }
             }
             // What cannot be read is told when its value is needed.

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Fields, Schema};
 
 use crate::columns::{flattened, is_by_field};
 use crate::json::write::{Encoder, NoText};
-use crate::scalar::print::{Kind, Printer};
+use crate::scalar::print::Printer;
 
 /// One column of the text.
 struct Cells<'a> {
@@ -41,7 +41,9 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
             line.push(char::from(delimiter));
         }
         // A name that a reader could take for several, or for a byte order mark, is quoted as well.
-        push_cell(&mut line, name, |c| {
+        let start = line.len();
+        line.push_str(name);
+        quote_from(&mut line, start, |c| {
             matches!(c, ',' | ';' | '\t' | '|' | '\u{feff}') || c.is_control()
         });
     }
@@ -126,34 +128,23 @@ impl<'a> Cells<'a> {
         let special = |c: char| c == char::from(delimiter);
         match &self.values {
             Values::Plain(array, _) if array.is_null(row) => {}
-            Values::Plain(_, printer) if printer.kind == Kind::Text => {
-                let mut text = String::new();
-                (printer.print)(row, &mut text).ok_or(NoText::Row(row))?;
-                push_cell(line, &text, special);
-            }
             Values::Plain(_, printer) => {
                 let start = line.len();
                 (printer.print)(row, line).ok_or(NoText::Row(row))?;
-                // Bytes of which there are none, and what holds an unusual delimiter.
-                if line.len() == start || line[start..].contains(special) {
-                    line.insert(start, '"');
-                    line.push('"');
-                }
+                quote_from(line, start, special);
             }
             Values::Keys(keys, values) => match keys[row] {
                 usize::MAX => {}
-                key => values
-                    .push(key, delimiter, line)
-                    .map_err(|error| match error {
-                        NoText::Row(_) => NoText::Row(row),
-                        NoText::Type => NoText::Type,
-                    })?,
+                key => {
+                    let pushed = values.push(key, delimiter, line);
+                    pushed.map_err(|error| error.within(row))?;
+                }
             },
             Values::Json(encoder) if encoder.is_null(row) => {}
             Values::Json(encoder) => {
-                let mut text = String::new();
-                encoder.push(row, &mut text)?;
-                push_cell(line, &text, special);
+                let start = line.len();
+                encoder.push(row, line)?;
+                quote_from(line, start, special);
             }
         }
         Ok(())
@@ -170,15 +161,14 @@ fn masked(mut keys: Vec<usize>, array: &dyn Array) -> Vec<usize> {
     keys
 }
 
-/// Appends a text, in quotes where it would be read as something else without them.
-fn push_cell(line: &mut String, text: &str, special: impl Fn(char) -> bool) {
-    let plain =
-        !text.is_empty() && !text.contains(|c| matches!(c, '"' | '\r' | '\n') || special(c));
-    if plain {
-        line.push_str(text);
-        return;
+/// Puts the cell that begins here into quotes where it would be read as something else without them.
+fn quote_from(line: &mut String, start: usize, special: impl Fn(char) -> bool) {
+    let cell = &line[start..];
+    if cell.is_empty() || cell.contains(|c| matches!(c, '"' | '\r' | '\n') || special(c)) {
+        let cell = cell.replace('"', "\"\"");
+        line.truncate(start);
+        line.push('"');
+        line.push_str(&cell);
+        line.push('"');
     }
-    line.push('"');
-    line.push_str(&text.replace('"', "\"\""));
-    line.push('"');
 }

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use indexmap::{IndexMap, IndexSet};
 use metaxy_core::{Error, Result};
 
@@ -14,12 +14,9 @@ use crate::columns::{Hints, by_field_type, is_by_field};
 use crate::place::Place;
 use crate::read::FrameReader;
 use crate::scalar::read::Misfit;
-use crate::shape::Growth;
+use crate::shape::{Growth, entry};
 use crate::source::{Source, Text, TextFile};
-use crate::{BATCH_ROWS, invalid, io_error};
-
-/// The most text that goes into one batch.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+use crate::{BATCH_BYTES, BATCH_ROWS, invalid, io_error};
 
 /// How the rows of a text follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +66,18 @@ enum Known {
     Type(DataType, Growth),
 }
 
+impl Known {
+    /// What is known of a column before its values.
+    fn first(name: &str, hints: &Hints) -> Self {
+        if is_by_field(name) {
+            return Self::Members(hints.members(name));
+        }
+        let data_type = hints.column(name).unwrap_or(DataType::Null);
+        let growth = Growth::of(&data_type);
+        Self::Type(data_type, growth)
+    }
+}
+
 impl<'h> Columns<'h> {
     fn new(hints: &'h Hints) -> Self {
         Self {
@@ -79,28 +88,11 @@ impl<'h> Columns<'h> {
 
     fn add(&mut self, file: &str, place: Place, members: &Members<'_>) -> Result<()> {
         for (i, (name, value)) in members.iter().enumerate() {
-            // Most rows have their columns in one order.
-            let at = match self.known.get_index(i) {
-                Some((known, _)) if known == name.as_ref() => Some(i),
-                _ => self.known.get_index_of(name.as_ref()),
-            };
-            let at = match at {
-                Some(at) => at,
-                None => {
-                    let known = self.first(name);
-                    self.known.insert_full(name.clone().into_owned(), known).0
-                }
-            };
-            let Some((_, known)) = self.known.get_index_mut(at) else {
-                continue;
-            };
+            let hints = self.hints;
+            let known = entry(&mut self.known, i, name, || Known::first(name, hints));
             match (known, value) {
                 (Known::Members(members), Value::Object(object)) => {
-                    for (member, _) in object {
-                        if !members.contains(member.as_ref()) {
-                            members.insert(member.clone().into_owned());
-                        }
-                    }
+                    note_members(members, object);
                 }
                 (Known::Type(_, growth), value) => growth.add(value).map_err(|clash| {
                     let mut path = vec![name.as_ref()];
@@ -116,15 +108,6 @@ impl<'h> Columns<'h> {
         Ok(())
     }
 
-    fn first(&self, name: &str) -> Known {
-        if is_by_field(name) {
-            return Known::Members(self.hints.members(name));
-        }
-        let data_type = self.hints.column(name).unwrap_or(DataType::Null);
-        let growth = Growth::of(&data_type);
-        Known::Type(data_type, growth)
-    }
-
     fn schema(self, file: &str) -> Result<SchemaRef> {
         let fields = self.known.into_iter().map(|(name, known)| {
             let unknown = |why: String| {
@@ -135,9 +118,18 @@ impl<'h> Columns<'h> {
                 Known::Members(members) => by_field_type(members.iter().map(String::as_str)),
                 Known::Type(known, growth) => growth.data_type(&known).map_err(unknown)?,
             };
-            Ok(build::nullable(&name, data_type))
+            Ok(Field::new(name, data_type, true))
         });
         Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
+    }
+}
+
+/// Adds the names of members that are not known yet.
+pub(crate) fn note_members(known: &mut IndexSet<String>, object: &Members<'_>) {
+    for (name, _) in object {
+        if !known.contains(name.as_ref()) {
+            known.insert(name.clone().into_owned());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Columns as JSON text.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -13,6 +13,16 @@ pub(crate) enum NoText {
     Type,
     /// The value in this row is none of its type.
     Row(usize),
+}
+
+impl NoText {
+    /// The same of a value that has this one as a part.
+    pub(crate) fn within(self, row: usize) -> Self {
+        match self {
+            Self::Type => Self::Type,
+            Self::Row(_) => Self::Row(row),
+        }
+    }
 }
 
 /// The values of a column, each to be appended to a text.
@@ -48,36 +58,10 @@ impl<'a> Encoder<'a> {
         let boxed = |array: &'a ArrayRef| Self::of(array.as_ref()).map(Box::new);
         let node = match array.data_type() {
             T::Null => Node::Null,
-            T::List(_) => {
-                let list = array.as_list::<i32>();
-                let offsets = list.value_offsets();
-                let range = |row: usize| (offsets[row] as usize, offsets[row + 1] as usize);
-                Node::List(Box::new(range), boxed(list.values())?)
-            }
-            T::LargeList(_) => {
-                let list = array.as_list::<i64>();
-                let offsets = list.value_offsets();
-                let range = |row: usize| (offsets[row] as usize, offsets[row + 1] as usize);
-                Node::List(Box::new(range), boxed(list.values())?)
-            }
-            T::ListView(_) => {
-                let list = array.as_list_view::<i32>();
-                let (starts, sizes) = (list.value_offsets(), list.value_sizes());
-                let range = |row: usize| {
-                    let start = starts[row] as usize;
-                    (start, start + sizes[row] as usize)
-                };
-                Node::List(Box::new(range), boxed(list.values())?)
-            }
-            T::LargeListView(_) => {
-                let list = array.as_list_view::<i64>();
-                let (starts, sizes) = (list.value_offsets(), list.value_sizes());
-                let range = |row: usize| {
-                    let start = starts[row] as usize;
-                    (start, start + sizes[row] as usize)
-                };
-                Node::List(Box::new(range), boxed(list.values())?)
-            }
+            T::List(_) => list::<i32>(array)?,
+            T::LargeList(_) => list::<i64>(array)?,
+            T::ListView(_) => list_view::<i32>(array)?,
+            T::LargeListView(_) => list_view::<i64>(array)?,
             T::FixedSizeList(_, size) => {
                 let list = array.as_fixed_size_list();
                 let size = usize::try_from(*size).unwrap_or_default();
@@ -139,7 +123,9 @@ impl<'a> Encoder<'a> {
         match &self.node {
             Node::Null => out.push_str("null"),
             Node::Scalar(printer) => push_scalar(printer, row, out).ok_or(NoText::Row(row))?,
-            Node::Dictionary(key, values) => values.push(key(row), out).map_err(|e| at(&e, row))?,
+            Node::Dictionary(key, values) => {
+                values.push(key(row), out).map_err(|e| e.within(row))?;
+            }
             Node::List(range, items) => {
                 let (start, end) = range(row);
                 out.push('[');
@@ -147,7 +133,7 @@ impl<'a> Encoder<'a> {
                     if item > start {
                         out.push(',');
                     }
-                    items.push(item, out).map_err(|e| at(&e, row))?;
+                    items.push(item, out).map_err(|e| e.within(row))?;
                 }
                 out.push(']');
             }
@@ -178,9 +164,9 @@ impl<'a> Encoder<'a> {
                     if !object {
                         out.push_str("{\"key\":");
                     }
-                    keys.push(entry, out).map_err(|e| at(&e, row))?;
+                    keys.push(entry, out).map_err(|e| e.within(row))?;
                     out.push_str(if object { ":" } else { ",\"value\":" });
-                    values.push(entry, out).map_err(|e| at(&e, row))?;
+                    values.push(entry, out).map_err(|e| e.within(row))?;
                     if !object {
                         out.push('}');
                     }
@@ -192,12 +178,23 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// The error of a value within a row.
-fn at(error: &NoText, row: usize) -> NoText {
-    match error {
-        NoText::Type => NoText::Type,
-        NoText::Row(_) => NoText::Row(row),
-    }
+fn list<O: OffsetSizeTrait>(array: &dyn Array) -> Result<Node<'_>, NoText> {
+    let list = array.as_list::<O>();
+    let offsets = list.value_offsets();
+    let range = |row: usize| (offsets[row].as_usize(), offsets[row + 1].as_usize());
+    let items = Encoder::of(list.values().as_ref())?;
+    Ok(Node::List(Box::new(range), Box::new(items)))
+}
+
+fn list_view<O: OffsetSizeTrait>(array: &dyn Array) -> Result<Node<'_>, NoText> {
+    let list = array.as_list_view::<O>();
+    let (starts, sizes) = (list.value_offsets(), list.value_sizes());
+    let range = |row: usize| {
+        let start = starts[row].as_usize();
+        (start, start + sizes[row].as_usize())
+    };
+    let items = Encoder::of(list.values().as_ref())?;
+    Ok(Node::List(Box::new(range), Box::new(items)))
 }
 
 /// Whether no key occurs twice: an object cannot say such a map.
@@ -240,9 +237,22 @@ fn push_scalar(printer: &Printer<'_>, row: usize, out: &mut String) -> Option<()
             Some(())
         }
         Kind::Text => {
-            let mut text = String::new();
-            (printer.print)(row, &mut text)?;
-            push_text(out, &text);
+            let start = out.len();
+            (printer.print)(row, out)?;
+            // Few texts have something to be escaped.
+            match out.as_bytes()[start..]
+                .iter()
+                .any(|byte| escape(*byte).is_some())
+            {
+                true => {
+                    let text = out.split_off(start);
+                    push_text(out, &text);
+                }
+                false => {
+                    out.insert(start, '"');
+                    out.push('"');
+                }
+            }
             Some(())
         }
     }
@@ -256,21 +266,28 @@ fn key(field: &FieldRef) -> String {
     key
 }
 
+/// What stands in a text for a byte that cannot; empty for its number.
+fn escape(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        b'"' => "\\\"",
+        b'\\' => "\\\\",
+        b'\n' => "\\n",
+        b'\r' => "\\r",
+        b'\t' => "\\t",
+        0x8 => "\\b",
+        0xc => "\\f",
+        0..=0x1f => "",
+        _ => return None,
+    })
+}
+
 /// Appends a text in quotes.
 pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push('"');
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let escaped = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x8 => "\\b",
-            0xc => "\\f",
-            0..=0x1f => "",
-            _ => continue,
+        let Some(escaped) = escape(byte) else {
+            continue;
         };
         out.push_str(&text[from..at]);
         match escaped {

@@ -150,7 +150,7 @@ fn spelled<T>(
             NoTime::Spelling => (format!("'{shown}' is no {}", what(data_type)), hint),
             NoTime::Finer => (
                 format!(
-                    "'{shown}' is finer than the column, which counts {}",
+                    "'{shown}' is finer than the column, which counts {:?}s",
                     unit_of(data_type)
                 ),
                 HINT_TYPE,
@@ -178,28 +178,36 @@ fn what(data_type: &DataType) -> &'static str {
     }
 }
 
-fn unit_of(data_type: &DataType) -> String {
+/// What the values of a type count; seconds where it counts nothing else.
+fn unit_of(data_type: &DataType) -> TimeUnit {
     match data_type {
         DataType::Timestamp(unit, _)
         | DataType::Time32(unit)
         | DataType::Time64(unit)
-        | DataType::Duration(unit) => format!("{unit:?}s"),
-        _ => "days".into(),
+        | DataType::Duration(unit) => *unit,
+        DataType::Date64 => TimeUnit::Millisecond,
+        _ => TimeUnit::Second,
     }
 }
 
-pub(crate) fn stamp(value: &Value<'_>, data_type: &DataType, unit: TimeUnit) -> Fit<i64> {
-    spelled(value, data_type, HINT_TIME, |text| time::stamp(text, unit))
+pub(crate) fn stamp(value: &Value<'_>, data_type: &DataType) -> Fit<i64> {
+    spelled(value, data_type, HINT_TIME, |text| {
+        time::stamp(text, unit_of(data_type))
+    })
 }
 
-pub(crate) fn time_of_day(value: &Value<'_>, data_type: &DataType, unit: TimeUnit) -> Fit<i64> {
+pub(crate) fn time_of_day(value: &Value<'_>, data_type: &DataType) -> Fit<i64> {
     let hint = "write times of day from 00:00:00 to 23:59:59.999…";
-    spelled(value, data_type, hint, |text| time::time_of_day(text, unit))
+    spelled(value, data_type, hint, |text| {
+        time::time_of_day(text, unit_of(data_type))
+    })
 }
 
-pub(crate) fn duration(value: &Value<'_>, data_type: &DataType, unit: TimeUnit) -> Fit<i64> {
+pub(crate) fn duration(value: &Value<'_>, data_type: &DataType) -> Fit<i64> {
     let hint = "write durations as ISO 8601, such as PT1.5S or P1DT2H";
-    spelled(value, data_type, hint, |text| time::duration(text, unit))
+    spelled(value, data_type, hint, |text| {
+        time::duration(text, unit_of(data_type))
+    })
 }
 
 const HINT_DATE: &str = "write dates as 2024-05-01";
@@ -214,7 +222,7 @@ pub(crate) fn date32(value: &Value<'_>, data_type: &DataType) -> Fit<i32> {
 /// Milliseconds of a date, or of a time.
 pub(crate) fn date64(value: &Value<'_>, data_type: &DataType) -> Fit<i64> {
     spelled(value, data_type, HINT_DATE, |text| {
-        time::stamp(text, TimeUnit::Millisecond)
+        time::stamp(text, unit_of(data_type))
     })
 }
 
