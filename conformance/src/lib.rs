@@ -11,6 +11,7 @@
 //! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) |
 //! | [`processes`] | several processes on one store: their roles, and what each must find |
 //! | [`second_opinion`] | two engines over the same rows, which must agree on every plan |
+//! | [`tables`] | tables of random types and values |
 //! | [`factory`] | where the stores come from |
 //!
 //! A backend's crate runs it in a test of its own, with `harness = false` in its manifest:
@@ -42,6 +43,7 @@ pub mod outcome;
 pub mod processes;
 pub mod second_opinion;
 pub mod suite;
+pub mod tables;
 
 pub use bed::TestBed;
 pub use factory::{Availability, Embedded, Settings, StoreFactory, StoreRequest};

@@ -33,6 +33,14 @@ impl Stop {
     }
 }
 
+/// A failure that says what it is of.
+pub(crate) fn of(stop: Stop, what: &str) -> Stop {
+    match stop {
+        Stop::Failed(why) => Stop::Failed(format!("{what}: {why}")),
+        ignored => ignored,
+    }
+}
+
 impl Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 mod bench;
 mod golden;
 mod interop;
+mod readers;
 mod reference;
 mod servers;
 mod stores;
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Golden(golden::Arguments),
     /// Check that the reference and this implementation read what the other wrote.
     Interop(interop::Arguments),
+    /// Send Parquet files of other programs through the command, and have them read by those again.
+    Readers(readers::Arguments),
     /// Check that the configuration reference is what the code says, or write it anew.
     Reference(reference::Arguments),
     /// Make sure that there is a PostgreSQL server to test on, installing it if need be.
@@ -33,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<bool, String> {
         Command::BenchTurn(arguments) => bench::turn::run(arguments),
         Command::Golden(arguments) => golden::run(arguments),
         Command::Interop(arguments) => interop::run(arguments),
+        Command::Readers(arguments) => readers::run(arguments),
         Command::Reference(arguments) => reference::run(arguments),
         Command::Server(arguments) => servers::run(arguments),
     }

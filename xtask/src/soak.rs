@@ -1,5 +1,6 @@
 //! `cargo xtask soak`: what is worth hours. `cargo xtask test` does a little of each; this goes on until its time is over.
 
+use std::hash::{BuildHasher, RandomState};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use clap::Args;
 
 use crate::outcomes::Tests;
 use crate::programs::Built;
-use crate::stages::{TESTS, cargo, target_directory, words};
+use crate::stages::{TESTS, cargo, own_command, target_directory, words};
 use crate::together::Log;
 use crate::{fuzz, rebuild};
 
@@ -52,6 +53,11 @@ const SOAKS: &[Soak] = &[
         name: "processes",
         about: "many processes on one store, with more and larger writes, faults, kills and crashes",
         run: processes,
+    },
+    Soak {
+        name: "readers",
+        about: "Parquet files of PyArrow, Polars, DuckDB and pandas through the command, and read by them again",
+        run: readers,
     },
     Soak {
         name: "fuzz",
@@ -199,6 +205,32 @@ fn processes(time: Duration) -> Result<Told, String> {
         "metaxy-postgres crash",
     ];
     again(&programs, &[], &sizes, time)
+}
+
+/// How many tables a round of [`readers`] has.
+const TABLES: u64 = 200;
+
+fn readers(time: Duration) -> Result<Told, String> {
+    let built = tests()?;
+    let start = Instant::now();
+    // Other tables each time.
+    let first = RandomState::new().hash_one(0) >> 32;
+    let (mut rounds, mut passed) = (0, true);
+    while passed && (rounds == 0 || start.elapsed() < time) {
+        let seed = first + rounds * TABLES;
+        let arguments = format!("readers --tables {TABLES} --seed {seed}");
+        let mut command = own_command(&built, &arguments);
+        command.arg("--metaxy").arg(built.program("metaxy"));
+        let status = command.status();
+        passed = status
+            .map_err(|e| format!("it cannot be started: {e}"))?
+            .success();
+        rounds += 1;
+    }
+    Ok(Told {
+        passed,
+        words: format!("{} tables from seed {first}", rounds * TABLES),
+    })
 }
 
 fn fuzz_under_address_sanitizer(time: Duration) -> Result<Told, String> {

@@ -297,6 +297,7 @@ fn own() -> Vec<Own> {
     let others = [
         ("reference", false),
         ("interop", false),
+        ("readers", false),
         ("fuzz", true),
         ("examples", true),
     ];
@@ -318,7 +319,7 @@ fn own_jobs(built: &Built, wanted: impl Fn(&Own) -> bool) -> Vec<Job> {
     chosen
         .map(|own| {
             let mut command = own_command(built, &own.arguments);
-            if own.name == "examples" {
+            if ["examples", "readers"].contains(&own.name.as_str()) {
                 command.arg("--metaxy").arg(built.program("metaxy"));
             }
             Job::command(own.name, command)
@@ -326,7 +327,7 @@ fn own_jobs(built: &Built, wanted: impl Fn(&Own) -> bool) -> Vec<Job> {
         .collect()
 }
 
-fn own_command(built: &Built, arguments: &str) -> Command {
+pub(crate) fn own_command(built: &Built, arguments: &str) -> Command {
     let mut command = Command::new(built.program("xtask"));
     command.args(words(arguments)).current_dir(root());
     command

@@ -32,6 +32,7 @@ pub use columns::{
     a_new_column_is_null_in_older_rows, narrower_types_fit, structs_grow_by_new_members,
     types_that_do_not_fit_are_refused,
 };
+pub(crate) use depth::random_tables_survive_or_are_refused;
 pub use depth::{
     every_type_survives_at_any_depth_or_is_refused, times_that_nothing_shows_are_refused,
 };

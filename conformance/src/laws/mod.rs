@@ -15,8 +15,8 @@ use metaxy_store::store::Counts;
 use metaxy_store::{ErrorKind, Expr, ResolveOptions, col};
 
 use crate::bed::TestBed;
-use crate::cases::cases;
-use crate::outcome::{Outcome, Stop, check, check_eq, refused};
+use crate::cases::{cases, types};
+use crate::outcome::{Outcome, Stop, check, check_eq, of, refused};
 
 mod generate;
 mod model;
@@ -30,14 +30,14 @@ pub use run::{CASES as CASES_VARIABLE, SEED as SEED_VARIABLE};
 
 use generate::PARTS;
 use model::{Id, Sample};
-use run::{beside, for_all_histories};
+use run::{beside, for_all_histories, seeds};
 use seen::{Seen, SeenParts, same, without};
 use world::World;
 
 cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
     id_filters_commute, unused_fields_change_nothing, row_order_batches_and_writes_do_not_matter,
-    counts_are_the_sizes_of_the_parts,
+    counts_are_the_sizes_of_the_parts, tables_survive_or_are_refused,
 }
 
 /// After each operation, the rows of each feature and each increment are those of the model: IDs, label, provenance, data
@@ -272,6 +272,11 @@ pub async fn row_order_batches_and_writes_do_not_matter(bed: &TestBed) -> Outcom
     .await
 }
 
+/// The columns of any table, of any type at any depth, are read and resolved as they were written, or refused by name (§5, contract).
+pub async fn tables_survive_or_are_refused(bed: &TestBed) -> Outcome {
+    types::random_tables_survive_or_are_refused(bed, seeds()?).await
+}
+
 /// What is only counted has the sizes of what is collected, of what is streamed, and of what the model has (§6).
 pub async fn counts_are_the_sizes_of_the_parts(bed: &TestBed) -> Outcome {
     for_all_histories(bed, |bed, name, history| {
@@ -398,8 +403,5 @@ fn on_ids(pick: usize) -> (Expr, Box<dyn Fn(i64) -> bool + Send>) {
 }
 
 fn at(stop: Stop, operation: usize) -> Stop {
-    match stop {
-        Stop::Failed(why) => Stop::Failed(format!("after operation {operation}: {why}")),
-        ignored => ignored,
-    }
+    of(stop, &format!("after operation {operation}"))
 }

@@ -32,8 +32,7 @@ pub(super) type Law = for<'a> fn(&'a TestBed, &'a str, &'a History) -> BoxFuture
 
 /// Fails with the smallest history found that breaks the law.
 pub(super) async fn for_all_histories(bed: &TestBed, law: Law) -> Outcome {
-    let (cases, first) = (cases()?, seed()?);
-    for seed in (0..cases).map(|i| first.wrapping_add(i)) {
+    for seed in seeds()? {
         let tree = drawn(seed)?;
         let name = format!("{seed:x}");
         match attempt(bed, law, &name, &tree.current()).await {
@@ -120,6 +119,12 @@ async fn attempt(bed: &TestBed, law: Law, name: &str, history: &History) -> Outc
 /// The name of a second store for the same history.
 pub(super) fn beside(name: &str) -> String {
     format!("{name}-beside")
+}
+
+/// What each case comes from.
+pub(super) fn seeds() -> Outcome<impl Iterator<Item = u64> + Send> {
+    let (cases, first) = (cases()?, seed()?);
+    Ok((0..cases).map(move |i| first.wrapping_add(i)))
 }
 
 fn cases() -> Outcome<u64> {

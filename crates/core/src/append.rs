@@ -17,7 +17,7 @@ use futures::TryStreamExt;
 
 use crate::calendar::require_shown;
 use crate::cast::cast_whole;
-use crate::clock::Micros;
+use crate::clock::{Micros, after};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{BatchStream, Frame};
@@ -42,7 +42,7 @@ pub enum Stamp {
 impl Stamp {
     fn resolve(self, latest: Option<Micros>) -> Micros {
         match (self, latest) {
-            (Self::AfterAll(now), Some(latest)) => now.max(latest.saturating_add(1)),
+            (Self::AfterAll(now), Some(latest)) => now.max(after(latest)),
             (Self::AfterAll(now) | Self::Exactly(now), _) => now,
         }
     }

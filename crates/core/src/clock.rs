@@ -3,10 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 /// An instant in microseconds since 1970, UTC: the unit of every system timestamp.
 pub type Micros = i64;
+
+/// The last instant of a system timestamp: later ones are in no year that a calendar shows in every zone.
+pub const LAST: Micros = (NaiveDateTime::MAX.and_utc().timestamp() - 86_400) * 1_000_000 + 999_999;
+
+/// The instant after another; [`LAST`] has none.
+pub(crate) fn after(instant: Micros) -> Micros {
+    match instant {
+        LAST => LAST,
+        _ => instant.saturating_add(1),
+    }
+}
 
 /// What tells the time of a write. A stamp is never earlier than what a table has already seen
 /// (`semantics.md` §5), whatever the clock says.

@@ -36,7 +36,7 @@ fn a_value_that_its_column_cannot_hold_is_named_with_both_types() {
     )]);
     let of_few = DataType::Struct([member(&few)].into_iter().collect());
     // Too far away for a number of nanoseconds.
-    let time = TimestampSecondArray::from(vec![i64::MAX / 2]);
+    let time = TimestampSecondArray::from(vec![200_000_000_000]);
     let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
     for (stored, values) in [
         (few, Arc::new(words) as ArrayRef),

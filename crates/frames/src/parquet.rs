@@ -266,7 +266,16 @@ fn map_members(
 
 fn unreadable(name: &str, done: usize, source: &ArrowError) -> Error {
     let message = source.to_string();
-    invalid(name, format!("after row {done}: {message}")).with_hint("the file may be damaged")
+    // DuckDB's second version of Parquet and older writers in Go do so, against the format's rule.
+    let too_wide = ["'min_delta' too large", "delta bit width"];
+    let hint = match too_wide.iter().any(|words| message.contains(words)) {
+        true => {
+            "a column of 32-bit integers is packed as differences that have more than 32 bits, which the format forbids: have it \
+             written in another encoding (DuckDB: `PARQUET_VERSION V1`)"
+        }
+        false => "the file may be damaged",
+    };
+    invalid(name, format!("after row {done}: {message}")).with_hint(hint)
 }
 
 fn typed(name: &str, batch: &RecordBatch, schema: &SchemaRef, done: usize) -> Result<RecordBatch> {

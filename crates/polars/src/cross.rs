@@ -364,7 +364,7 @@ fn brought(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 }
 
 /// A cast in which no value becomes null because it does not fit.
-fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+pub(crate) fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     cast_whole(array, wanted).map_err(|e| {
         let is = array.data_type();
         Error::new(
@@ -442,6 +442,8 @@ mod tests {
         survives(huge(vec![Some(i256::MINUS_ONE), None, Some(i256::ONE)]));
         let tens = Decimal128Array::from(vec![Some(7), None, Some(-7)]);
         survives(Arc::new(tens.with_precision_and_scale(9, -2).unwrap()));
+        let seconds = vec![Some(i64::MAX), None, Some(-1)];
+        survives(Arc::new(DurationSecondArray::from(seconds)));
         survives(Arc::new(IntervalYearMonthArray::from(vec![
             Some(-1),
             None,
@@ -495,7 +497,7 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_is_no_null() {
-        let long: ArrayRef = Arc::new(DurationSecondArray::from(vec![i64::MAX]));
+        let long: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
         let error = column_of("x", &long).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }

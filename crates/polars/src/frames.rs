@@ -10,10 +10,10 @@ use polars::prelude::{DataFrame, LazyFrame};
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::cross::{raw, to_polars};
+use crate::cross::{cast, raw, to_polars};
 use crate::engine::each;
 use crate::error::failed;
-use crate::types::require_likeness;
+use crate::types::{require_likeness, shown_as};
 
 /// A frame of Polars that a store takes: `store.write(&key, frame.into_frame())`.
 ///
@@ -148,7 +148,21 @@ impl PolarsIncrement {
 /// Rows as a frame for users.
 fn shown(rows: &Rows) -> Result<DataFrame> {
     require_likeness(rows.schema())?;
-    to_polars(rows.schema(), rows.batches())
+    let fields = rows.schema().fields().iter();
+    let fields = fields.map(|f| f.as_ref().clone().with_data_type(shown_as(f.data_type())));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let batches = rows.batches().iter().map(|batch| {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+        let size = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(RecordBatch::try_new_with_options(
+            schema.clone(),
+            columns,
+            &size,
+        )?)
+    });
+    to_polars(&schema, &batches.collect::<Result<Vec<_>>>()?)
 }
 
 /// Rows that one batch of a frame has at most.

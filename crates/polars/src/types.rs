@@ -2,8 +2,8 @@
 //!
 //! Polars has fewer types than Arrow. A column crosses as the type that holds the same values, and gets its own type back on its way out:
 //! text and lists have one layout, a time of day counts nanoseconds, a zoned time is UTC, a map is a list of its entries, a struct
-//! without members says whether it is there, items and members that wait for their type ([`Null`](DataType::Null)) are truth values. Values of types that Polars has nothing like, such as intervals, decimals of more than 38
-//! digits and unions, are [carried](is_carried) through it as bytes.
+//! without members says whether it is there, items and members that wait for their type ([`Null`](DataType::Null)) are truth values. Values of types that Polars has nothing like, such as intervals, durations in seconds,
+//! decimals of more than 38 digits and unions, are [carried](is_carried) through it as bytes.
 
 use std::sync::Arc;
 
@@ -33,7 +33,6 @@ pub(crate) fn crossing(data_type: &DataType) -> Result<DataType> {
             T::Timestamp(unit, zone.as_ref().map(|_| UTC.into()))
         }
         T::Time32(_) | T::Time64(_) => T::Time64(TimeUnit::Nanosecond),
-        T::Duration(TimeUnit::Second) => T::Duration(TimeUnit::Millisecond),
         T::Decimal32(precision, scale) | T::Decimal64(precision, scale) if *scale >= 0 => {
             T::Decimal128(*precision, *scale)
         }
@@ -57,7 +56,9 @@ pub(crate) fn crossing(data_type: &DataType) -> Result<DataType> {
         | T::Float32
         | T::Float64
         | T::Date32
-        | T::Duration(_) => data_type.clone(),
+        | T::Duration(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond) => {
+            data_type.clone()
+        }
         T::Decimal128(_, scale) if *scale >= 0 => data_type.clone(),
         other if can_be_carried(other) => T::BinaryView,
         other => return Err(refused(other)),
@@ -72,6 +73,8 @@ pub(crate) fn is_carried(data_type: &DataType) -> bool {
         T::Decimal32(_, scale) | T::Decimal64(_, scale) | T::Decimal128(_, scale) => *scale < 0,
         T::Decimal256(..)
         | T::Interval(_)
+        // As many milliseconds may be too many.
+        | T::Duration(TimeUnit::Second)
         | T::Union(..)
         | T::RunEndEncoded(..)
         | T::ListView(_)
@@ -104,11 +107,35 @@ pub(crate) fn require_likeness(schema: &Schema) -> Result<()> {
             }
             T::Struct(members) => members.iter().find_map(|m| carried(m.data_type())),
             T::Dictionary(_, values) => carried(values),
+            T::Duration(_) => None,
             other => is_carried(other).then_some(other),
         }
     }
     let found = schema.fields().iter().find_map(|f| carried(f.data_type()));
     found.map_or(Ok(()), |data_type| Err(refused(data_type)))
+}
+
+/// The type in which users see a column that is carried for the sake of its greatest values: durations in seconds are milliseconds.
+pub(crate) fn shown_as(data_type: &DataType) -> DataType {
+    use DataType as T;
+    let seen = |field: &FieldRef| {
+        Arc::new(
+            field
+                .as_ref()
+                .clone()
+                .with_data_type(shown_as(field.data_type())),
+        )
+    };
+    match data_type {
+        T::Duration(TimeUnit::Second) => T::Duration(TimeUnit::Millisecond),
+        T::List(item) => T::List(seen(item)),
+        T::LargeList(item) => T::LargeList(seen(item)),
+        T::FixedSizeList(item, length) => T::FixedSizeList(seen(item), *length),
+        T::Map(entries, sorted) => T::Map(seen(entries), *sorted),
+        T::Struct(members) => T::Struct(members.iter().map(seen).collect()),
+        T::Dictionary(keys, values) => T::Dictionary(keys.clone(), Box::new(shown_as(values))),
+        other => other.clone(),
+    }
 }
 
 /// The zone of all times with a zone inside Polars: whatever it is called, the count is UTC's.
@@ -145,5 +172,14 @@ mod tests {
         assert!(error.message().contains("Decimal256"), "{error}");
         let simple = Schema::new(vec![Field::new("x", DataType::Float16, true)]);
         require_likeness(&simple).unwrap();
+    }
+
+    #[test]
+    fn users_see_durations_in_seconds_as_durations() {
+        let seconds = DataType::Duration(TimeUnit::Second);
+        let lists = DataType::List(Arc::new(Field::new_list_field(seconds, true)));
+        let item = Field::new_list_field(DataType::Duration(TimeUnit::Millisecond), true);
+        assert_eq!(shown_as(&lists), DataType::List(Arc::new(item)));
+        require_likeness(&Schema::new(vec![Field::new("x", lists, true)])).unwrap();
     }
 }

@@ -15,7 +15,8 @@ use crate::bed::TestBed;
 use crate::bed::frames::{read, samples, with_column};
 use crate::bed::graphs::{key, pair};
 use crate::bed::increments::resolve;
-use crate::outcome::{Outcome, Stop, check, names, refused};
+use crate::outcome::{Outcome, Stop, check, names, of, refused};
+use crate::tables::table;
 
 /// A column of any type, as it is and inside of lists, structs and maps, is read and resolved with the very values that were written, or
 /// refused with its name (contract).
@@ -23,24 +24,49 @@ pub async fn every_type_survives_at_any_depth_or_is_refused(bed: &TestBed) -> Ou
     let store = bed.store(pair()?).await?;
     let mut failures = Vec::new();
     for array in leaves()? {
-        let nested = nestings(&array)?;
-        // Nearly always all survive, and one write is enough.
-        let outcome = survive_together(&store, &nested).await;
+        failures.extend(lost(&store, &nestings(&array)?).await?);
+    }
+    all_kept(&failures)
+}
+
+/// What [`every_type_survives_at_any_depth_or_is_refused`] says, for the columns of random tables.
+pub(crate) async fn random_tables_survive_or_are_refused(
+    bed: &TestBed,
+    seeds: impl Iterator<Item = u64> + Send,
+) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    for seed in seeds {
+        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let size = |most: u64, shift: u32| ((mixed >> shift) % most) as usize;
+        let drawn = table(seed, 1 + size(3, 32), 1 + size(11, 40), size(5, 48))?;
+        let columns = drawn.columns().iter().cloned();
+        let columns: Vec<_> = columns.map(|column| ("random", column)).collect();
+        let failures = lost(&store, &columns).await?;
+        all_kept(&failures).map_err(|stop| of(stop, &format!("the table of seed {seed:#x}")))?;
+    }
+    Ok(())
+}
+
+fn all_kept(failures: &[String]) -> Outcome {
+    check(failures.is_empty(), failures.join("\n"))
+}
+
+/// Columns that neither survive nor are refused, with what they are called.
+async fn lost(store: &MetadataStore, columns: &[(&str, ArrayRef)]) -> Outcome<Vec<String>> {
+    // Nearly always all survive, and one write is enough.
+    let outcome = survive_together(store, columns).await;
+    store.drop_feature(&key("a")?).await?;
+    let mut failures = Vec::new();
+    if outcome.is_ok() {
+        return Ok(failures);
+    }
+    for (called, array) in columns {
+        if let Err(stop) = survives_or_is_refused(store, array).await {
+            failures.push(format!("{called} {}: {stop}", array.data_type()));
+        }
         store.drop_feature(&key("a")?).await?;
-        if outcome.is_ok() {
-            continue;
-        }
-        for (depth, array) in nested {
-            if let Err(stop) = survives_or_is_refused(&store, &array).await {
-                failures.push(format!("{depth} {}: {stop}", array.data_type()));
-            }
-            store.drop_feature(&key("a")?).await?;
-        }
     }
-    match failures.is_empty() {
-        true => Ok(()),
-        false => Err(Stop::failed(failures.join("\n"))),
-    }
+    Ok(failures)
 }
 
 /// Writes all as columns of one frame, twice, and reads and resolves them.

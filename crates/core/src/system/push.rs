@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use indexmap::IndexMap;
 
 use crate::append::{Append, Times};
+use crate::clock::after;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::frame::Frame;
 use crate::graph::FeatureGraph;
@@ -119,9 +120,7 @@ impl MetadataStore {
             && !user_tags(&tags).is_empty();
         if !already_pushed || new_tags {
             let latest = history.iter().map(|f| f.recorded_at).max();
-            let at = latest.map_or(self.now(), |latest| {
-                self.now().max(latest.saturating_add(1))
-            });
+            let at = latest.map_or(self.now(), |latest| self.now().max(after(latest)));
             for feature in &mut now {
                 feature.recorded_at = at;
             }

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray
 use futures::executor::block_on;
 use indexmap::IndexMap;
 use metaxy_store::append::{Append, Times};
+use metaxy_store::clock::LAST;
 use metaxy_store::config::{ConfigLoader, Environment, FeatureSelection};
 use metaxy_store::definition::{External, OnVersionMismatch};
 use metaxy_store::prelude::*;
@@ -553,10 +554,10 @@ fn a_push_at_the_end_of_time_is_a_push() {
     push(&store, "up", upstream("1"));
     let mut row = pushed(&store, "up/c");
     row.project = "late".to_owned();
-    let rows = pushed_at(&[row], &[i64::MAX]);
+    let rows = pushed_at(&[row], &[LAST]);
     append_rows(&store, rows);
     push(&store, "up", upstream("2"));
-    assert_eq!(pushed(&store, "up/a").recorded_at, i64::MAX);
+    assert_eq!(pushed(&store, "up/a").recorded_at, LAST);
 }
 
 #[test]

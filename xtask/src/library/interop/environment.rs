@@ -18,7 +18,7 @@ const REQUIREMENTS: &str = include_str!("../../../interop/requirements.txt");
 const COMPLETE: &str = "complete";
 
 /// The interpreter of the environment, which is made if it is not there.
-pub(super) fn python(target_directory: &Path) -> Outcome<PathBuf> {
+pub(in crate::library) fn python(target_directory: &Path) -> Outcome<PathBuf> {
     let mut hasher = DefaultHasher::new();
     REQUIREMENTS.hash(&mut hasher);
     let name = format!("reference-{:016x}", hasher.finish());

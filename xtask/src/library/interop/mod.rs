@@ -5,7 +5,7 @@
 //! tables, further turns do. An answer is JSON of one form, and two answers have to be equal.
 
 mod compare;
-mod environment;
+pub(super) mod environment;
 mod metaxy;
 mod reference;
 mod scenario;
