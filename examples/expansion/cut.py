@@ -6,6 +6,10 @@ import sys
 
 for line in sys.stdin:
     talk = json.loads(line)
+    if "metaxy_end" in talk:
+        # The talks are all. Without this line nothing is written: of a step that died, some talks would have some of their sentences.
+        print(line, end="")
+        continue
     sentences = [part.strip() + "." for part in talk["text"].split(".") if part.strip()]
     for number, sentence in enumerate(sentences, start=1):
         # Every sentence keeps the provenance of its talk, by which Metaxy sees later whether the talk has changed. The data version is

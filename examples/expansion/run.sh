@@ -3,7 +3,7 @@
 set -eu
 . "$(dirname "$0")/../lib.sh"
 
-cut='metaxy resolve talk/sentence | python3 cut.py | metaxy write talk/sentence -'
+cut='metaxy resolve talk/sentence --end | python3 cut.py | metaxy write talk/sentence -'
 count='metaxy resolve talk/length | python3 count.py | metaxy write talk/length -'
 
 say 'Two talks. What is to be done is told per talk.'

@@ -1,9 +1,11 @@
 //! Carrying rows over to another version of their feature (`semantics.md` §10 (69) to (72)).
 
+use std::num::NonZeroU64;
+
 use arrow::array::RecordBatch;
 use indexmap::IndexMap;
 use metaxy_store::spec::Lineage;
-use metaxy_store::store::RebaseOptions;
+use metaxy_store::store::{MaintainOptions, RebaseOptions};
 use metaxy_store::{
     DeleteOptions, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec, MetadataStore,
     ReadOptions, ResolveOptions, Result, WriteOptions, col,
@@ -13,12 +15,17 @@ use crate::bed::TestBed;
 use crate::bed::frames::{Table, by_field, frame, ints, read, samples, stored, with_column};
 use crate::bed::graphs::{graph, key, pair_of};
 use crate::bed::increments::{compute, resolve, resolve_with};
-use crate::outcome::{Outcome, check, check_eq, names, refused};
+use crate::outcome::{Outcome, Stop, check, check_eq, names, refused};
 
 cases! { "rebase":
     keeps_samples_current_under_a_new_version,
     keeps_data_versions_of_the_user,
-    drops_samples_without_upstream,
+    keeps_stale_samples_stale,
+    keeps_orphans_orphaned,
+    knows_what_was_computed_before_a_change_and_written_after_it,
+    leaves_out_what_nothing_tells_of,
+    carries_what_follows_from_what_was_carried,
+    keeps_stale_groups_and_parents_stale,
     gives_one_row_per_aggregated_sample,
     carries_children_of_an_expansion,
     leads_to_a_version_that_was_pushed,
@@ -38,13 +45,35 @@ async fn history(store: &MetadataStore, feature: &str) -> Outcome<RecordBatch> {
 /// Rebases all rows and writes them; gives what was written.
 async fn rebase(store: &MetadataStore, feature: &str, options: RebaseOptions) -> Outcome<Table> {
     let rows = history(store, feature).await?;
-    let rebased = store.rebase(&key(feature)?, rows, options).await?;
-    let rebased = rebased.collect().await?;
+    let rebased = store.rebase(&key(feature)?, rows, options).await?.rows;
     let keep = WriteOptions::default().with_preserve_feature_version(true);
     store
         .write_with(&key(feature)?, rebased.clone(), keep)
         .await?;
     Table::of(rebased).await
+}
+
+/// Rebases the rows of the version that was written last, and writes them; how many are current, stale, orphaned and left out.
+async fn rebased(store: &MetadataStore, feature: &str) -> Outcome<[u64; 4]> {
+    let key = key(feature)?;
+    let current = store.graph().feature_version(&key)?.to_owned();
+    let times = store.times_of_writes(&key).await?;
+    let last = times.into_iter().rev().filter_map(|(_, version)| version);
+    let last = last.into_iter().find(|version| *version != current);
+    let old = ReadOptions::default().with_feature_history(true);
+    let old = old.with_feature_version(last.unwrap_or_default());
+    let rows = store.read(&key, old).await?;
+    let rebased = store.rebase(&key, rows, RebaseOptions::default()).await?;
+    let counts = rebased.counts;
+    check_eq(counts.carried(), rebased.rows.num_rows() as u64, "rows")?;
+    let keep = WriteOptions::default().with_preserve_feature_version(true);
+    store.write_with(&key, rebased.rows, keep).await?;
+    Ok([
+        counts.current,
+        counts.stale,
+        counts.orphaned,
+        counts.left_out,
+    ])
 }
 
 /// Samples 1 and 2, computed with version 1 of `b`; now it has version 2.
@@ -103,16 +132,198 @@ pub async fn keeps_data_versions_of_the_user(bed: &TestBed) -> Outcome {
     resolve(&store, "b").await?.nothing()
 }
 
-/// Rows whose upstream is gone are left out.
-pub async fn drops_samples_without_upstream(bed: &TestBed) -> Outcome {
+/// A sample whose upstream changed after it was computed stays stale, whether the old definition was pushed or not (§15).
+pub async fn keeps_stale_samples_stale(bed: &TestBed) -> Outcome {
+    for pushed in [false, true] {
+        let name = if pushed { "pushed" } else { "main" };
+        let store = bed
+            .builder(name)
+            .await?
+            .with_graph(pair_of("1", "1")?)
+            .build()?;
+        let rows = samples(&[(1, "x"), (2, "y"), (3, "z")])?;
+        store.write(&key("a")?, rows).await?;
+        compute(&store, "b").await?;
+        if pushed {
+            store.push_graph(None, &IndexMap::new()).await?;
+        }
+        store.write(&key("a")?, samples(&[(2, "changed")])?).await?;
+        resolve(&store, "b").await?.are(&[], &[2], &[])?;
+        let store = store.with_graph(pair_of("1", "2")?);
+        let counts = rebased(&store, "b").await?;
+        check_eq(counts, [2, 1, 0, 0], format!("counts, pushed: {pushed}"))?;
+        resolve(&store, "b").await?.are(&[], &[2], &[])?;
+        // And once more, to a third version.
+        let store = store.with_graph(pair_of("1", "3")?);
+        let rows = history(&store, "b").await?;
+        check_eq(rows.num_rows(), 3, "samples of the second version")?;
+        rebased(&store, "b").await?;
+        resolve(&store, "b").await?.are(&[], &[2], &[])?;
+    }
+    Ok(())
+}
+
+/// A sample whose upstream is gone is orphaned before and after (§15).
+pub async fn keeps_orphans_orphaned(bed: &TestBed) -> Outcome {
     let store = changed(bed).await?;
     let one = DeleteOptions::soft().with_filters([col("id").eq(1)]);
     store.delete(&key("a")?, one).await?;
-    let rebased = rebase(&store, "b", RebaseOptions::default()).await?;
-    check_eq(rebased.ids()?, [2], "samples that were rebased")?;
+    check_eq(rebased(&store, "b").await?, [1, 0, 1, 0], "counts")?;
     let rows = read(&store, "b", ReadOptions::default()).await?;
-    check_eq(rows.ids()?, [2], "samples of the new version")?;
-    resolve(&store, "b").await?.nothing()
+    check_eq(rows.ids()?, [1, 2], "samples of the new version")?;
+    resolve(&store, "b").await?.are(&[], &[], &[1])
+}
+
+/// A step takes time: what changed while it ran makes its result stale, and it stays so where the old definition is known (§15).
+pub async fn knows_what_was_computed_before_a_change_and_written_after_it(
+    bed: &TestBed,
+) -> Outcome {
+    let store = bed.store(pair_of("1", "1")?).await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    store
+        .write(&key("a")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    let resolved = resolve(&store, "b").await?.new.batch().clone();
+    store.write(&key("a")?, samples(&[(2, "changed")])?).await?;
+    store.write(&key("b")?, resolved).await?;
+    resolve(&store, "b").await?.are(&[], &[2], &[])?;
+    let store = store.with_graph(pair_of("1", "2")?);
+    check_eq(rebased(&store, "b").await?, [1, 1, 0, 0], "counts")?;
+    resolve(&store, "b").await?.are(&[], &[2], &[])
+}
+
+/// Where the rows that a stale sample was computed from are gone, it is left out and counted; a current one needs no history (§15).
+pub async fn leaves_out_what_nothing_tells_of(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair_of("1", "1")?).await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    store
+        .write(&key("a")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    compute(&store, "b").await?;
+    store
+        .write(&key("a")?, samples(&[(1, "x"), (2, "changed")])?)
+        .await?;
+    let last = MaintainOptions::default().with_keep(NonZeroU64::MIN);
+    match store.maintain(last.with_features([key("a")?])).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            return Err(Stop::ignored("the backend removes no rows"));
+        }
+        maintained => drop(maintained?),
+    }
+    resolve(&store, "b").await?.are(&[], &[2], &[])?;
+    let store = store.with_graph(pair_of("1", "2")?);
+    check_eq(rebased(&store, "b").await?, [1, 0, 0, 1], "counts")?;
+    resolve(&store, "b").await?.are(&[2], &[], &[])
+}
+
+/// A feature that follows from one that was rebased is carried over as well: what was current is current again (§15).
+pub async fn carries_what_follows_from_what_was_carried(bed: &TestBed) -> Outcome {
+    let chain = |code: &str| -> Result<FeatureGraph> {
+        let made = |name: &str, from: &str, code: &str| -> Result<FeatureSpec> {
+            let field = FieldSpec::new("default")?.with_code_version(code);
+            let spec = FeatureSpec::new(name, ["id"])?.with_field(field);
+            Ok(spec.with_dep(FeatureDep::new(from)?))
+        };
+        graph([
+            FeatureSpec::new("a", ["id"])?,
+            made("b", "a", code)?,
+            made("c", "b", "1")?,
+        ])
+    };
+    for pushed in [false, true] {
+        let name = if pushed { "pushed" } else { "main" };
+        let store = bed.builder(name).await?.with_graph(chain("1")?).build()?;
+        let rows = samples(&[(1, "x"), (2, "y"), (3, "z")])?;
+        store.write(&key("a")?, rows).await?;
+        compute(&store, "b").await?;
+        compute(&store, "c").await?;
+        if pushed {
+            store.push_graph(None, &IndexMap::new()).await?;
+        }
+        // One sample of `b` is stale, and one of `c`, whose `b` is computed anew.
+        store
+            .write(&key("a")?, samples(&[(2, "changed"), (3, "too")])?)
+            .await?;
+        let work = resolve(&store, "b").await?.stale;
+        let third = work
+            .ids()?
+            .iter()
+            .position(|id| *id == 3)
+            .unwrap_or_default();
+        store
+            .write(&key("b")?, work.batch().slice(third, 1))
+            .await?;
+        resolve(&store, "b").await?.are(&[], &[2], &[])?;
+        resolve(&store, "c").await?.are(&[], &[3], &[])?;
+        let store = store.with_graph(chain("2")?);
+        check_eq(rebased(&store, "b").await?, [2, 1, 0, 0], "counts of b")?;
+        check_eq(rebased(&store, "c").await?, [2, 1, 0, 0], "counts of c")?;
+        resolve(&store, "b").await?.are(&[], &[2], &[])?;
+        resolve(&store, "c").await?.are(&[], &[3], &[])?;
+    }
+    Ok(())
+}
+
+/// A group that got another member after it was folded stays stale, and so does a parent that changed after its children were made (§15).
+pub async fn keeps_stale_groups_and_parents_stale(bed: &TestBed) -> Outcome {
+    let store = bed.store(lineages("1")?).await?;
+    let clips = |ids: [i64; 2], videos: [i64; 2], versions: &[&str]| {
+        frame([
+            ("clip", ints(ids)),
+            ("video", ints(videos)),
+            (
+                "metaxy_provenance_by_field",
+                by_field(&[("default", versions)])?,
+            ),
+        ])
+    };
+    let videos = |ids: [i64; 2], versions: &[&str]| {
+        frame([
+            ("video", ints(ids)),
+            (
+                "metaxy_provenance_by_field",
+                by_field(&[("default", versions)])?,
+            ),
+        ])
+    };
+    store
+        .write(&key("clip")?, clips([1, 2], [1, 2], &["a", "b"])?)
+        .await?;
+    store
+        .write(&key("video")?, videos([1, 2], &["a", "b"])?)
+        .await?;
+    compute(&store, "summary").await?;
+    let crop = key("crop")?;
+    let parents = resolve(&store, "crop").await?.new;
+    for child in [1, 2] {
+        let children = ints(vec![child; parents.len()]);
+        let rows = with_column(parents.batch(), "crop", children)?;
+        store.write(&crop, rows).await?;
+    }
+    store
+        .write(&key("clip")?, clips([3, 4], [2, 3], &["c", "d"])?)
+        .await?;
+    store
+        .write(&key("video")?, videos([2, 3], &["changed", "new"])?)
+        .await?;
+    let store = store.with_graph(lineages("2")?);
+    check_eq(
+        rebased(&store, "summary").await?,
+        [1, 1, 0, 0],
+        "counts of groups",
+    )?;
+    check_eq(
+        rebased(&store, "crop").await?,
+        [2, 2, 0, 0],
+        "counts of children",
+    )?;
+    for feature in ["summary", "crop"] {
+        let parts = resolve(&store, feature).await?;
+        check_eq(dedup(parts.new.lines(&["video"])?), ["3"], "new")?;
+        check_eq(dedup(parts.stale.lines(&["video"])?), ["2"], "stale")?;
+        check(parts.orphaned.is_empty(), "orphaned")?;
+    }
+    Ok(())
 }
 
 /// Clips make summaries of videos, videos make crops; the version is that of the code of both.

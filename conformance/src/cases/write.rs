@@ -22,11 +22,12 @@ pub use names::{
     refuses_two_columns_of_one_name, text_ids_are_taken_literally,
 };
 pub use versions::{
-    derives_the_provenance_of_a_root, hashes_a_given_data_version, keeps_a_given_provenance,
-    keeps_both_provenance_columns_of_a_dependent, keeps_the_creation_time_that_is_given,
-    keeps_versions_when_asked, leaves_extra_members_out_of_hashes,
-    refuses_a_data_version_without_its_fields, refuses_provenance_that_is_no_struct,
-    refuses_provenance_that_lacks_a_field, refuses_rows_without_provenance,
+    an_empty_frame_may_lack_types, derives_the_provenance_of_a_root, hashes_a_given_data_version,
+    keeps_a_given_provenance, keeps_both_provenance_columns_of_a_dependent,
+    keeps_the_creation_time_that_is_given, keeps_versions_when_asked,
+    refuses_a_data_version_without_its_fields, refuses_fields_without_a_version_where_asked,
+    refuses_provenance_that_is_no_struct, refuses_provenance_that_lacks_a_field,
+    refuses_rows_without_provenance, refuses_versions_of_what_is_no_field,
     sets_versions_and_times_itself, stray_system_columns_do_no_harm,
 };
 pub use whole::{
@@ -52,7 +53,9 @@ cases! { "write":
     keeps_both_provenance_columns_of_a_dependent,
     refuses_rows_without_provenance,
     refuses_provenance_that_lacks_a_field,
-    leaves_extra_members_out_of_hashes,
+    refuses_versions_of_what_is_no_field,
+    refuses_fields_without_a_version_where_asked,
+    an_empty_frame_may_lack_types,
     refuses_provenance_that_is_no_struct,
     hashes_a_given_data_version,
     refuses_a_data_version_without_its_fields,

@@ -11,8 +11,10 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use metaxy_store::store::Counts;
-use metaxy_store::{ErrorKind, Expr, ResolveOptions, col};
+use metaxy_store::store::RebaseOptions;
+use metaxy_store::{ErrorKind, Expr, ReadOptions, ResolveOptions, WriteOptions, col};
 
 use crate::bed::TestBed;
 use crate::cases::{cases, types};
@@ -28,7 +30,7 @@ mod world;
 
 pub use run::{CASES as CASES_VARIABLE, SEED as SEED_VARIABLE};
 
-use generate::PARTS;
+use generate::{Operation, PARTS};
 use model::{Id, Sample};
 use run::{beside, for_all_histories, seeds};
 use seen::{Seen, SeenParts, same, without};
@@ -38,6 +40,7 @@ cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
     id_filters_commute, unused_fields_change_nothing, row_order_batches_and_writes_do_not_matter,
     counts_are_the_sizes_of_the_parts, tables_survive_or_are_refused,
+    rebases_hide_nothing,
 }
 
 /// After each operation, the rows of each feature and each increment are those of the model: IDs, label, provenance, data
@@ -265,6 +268,72 @@ pub async fn row_order_batches_and_writes_do_not_matter(bed: &TestBed) -> Outcom
                 {
                     found.same(&expected, source.model.graph.features[feature].name)?;
                 }
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Under a version that rows were carried over to, what was stale is stale or new, and what was current is current (§15).
+pub async fn rebases_hide_nothing(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(async move {
+            let mut world = World::after(bed, name, history).await?;
+            // What depends on others first: a new version of what is upstream would be one of theirs.
+            for feature in world.dependents().into_iter().rev() {
+                let of = &world.model.graph.features[feature];
+                // The parts of an increment show parents.
+                if of.parts && !world.model.graph.identified_by_parts(feature) {
+                    continue;
+                }
+                let ids =
+                    |rows: &[Seen]| -> BTreeSet<Id> { rows.iter().map(|row| row.id).collect() };
+                let Some(before) = world.resolve(feature, ResolveOptions::default()).await? else {
+                    continue;
+                };
+                let stored = world.read(feature).await?;
+                if stored.is_empty() {
+                    continue;
+                }
+                let key = world.key(feature)?;
+                let rows = world.store.read(&key, ReadOptions::default()).await?;
+                world.store.push_graph(None, &IndexMap::new()).await?;
+                world
+                    .play(&Operation::Redefine {
+                        feature,
+                        field: 0,
+                        code: 9,
+                    })
+                    .await?;
+                let rebased = world
+                    .store
+                    .rebase(&key, rows, RebaseOptions::default())
+                    .await?;
+                let keep = WriteOptions::default().with_preserve_feature_version(true);
+                world.store.write_with(&key, rebased.rows, keep).await?;
+                let Some(after) = world.resolve(feature, ResolveOptions::default()).await? else {
+                    return Err(Stop::failed("what could be resolved cannot be"));
+                };
+                let (stale, orphaned) = (ids(&before.stale), ids(&before.orphaned));
+                let to_do: BTreeSet<Id> =
+                    ids(&after.new).union(&ids(&after.stale)).copied().collect();
+                let about = |what: &str| format!("{what} of {key}, which was rebased");
+                check(stale.is_subset(&to_do), about("a stale sample is hidden"))?;
+                check(
+                    ids(&after.stale).is_subset(&stale),
+                    about("a sample became stale"),
+                )?;
+                check(
+                    ids(&after.orphaned).is_subset(&orphaned),
+                    about("a sample was orphaned"),
+                )?;
+                let mut current = ids(&stored);
+                current.retain(|id| !stale.contains(id) && !orphaned.contains(id));
+                check(
+                    current.is_disjoint(&to_do),
+                    about("a current sample was lost"),
+                )?;
             }
             Ok(())
         })

@@ -185,6 +185,10 @@ pub(crate) struct Resolve {
     /// Only count.
     #[arg(long, conflicts_with_all = ["output", "compression"])]
     pub(crate) count: bool,
+    /// End the rows with an object that says that they are all, which a step passes on and `write --require-end` waits for:
+    /// {"metaxy_end": {"rows": 3}}. Parquet and JSON say it themselves.
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) end: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -218,6 +222,16 @@ pub(crate) struct Write {
     /// Keep the feature and project versions that the samples have.
     #[arg(long)]
     pub(crate) keep_versions: bool,
+    /// Take samples in which a field has no version: null is one like any other, and no change of it is seen until there is another.
+    #[arg(long)]
+    pub(crate) allow_null_versions: bool,
+    /// Write nothing unless the samples say that they are all, as `resolve --end` does: a step that died half-way leaves no parent half done.
+    /// [default: for features that make several samples of one, where the samples come through a pipe]
+    #[arg(long)]
+    pub(crate) require_end: bool,
+    /// Write what comes through a pipe, whether it is all or not.
+    #[arg(long, conflicts_with = "require_end")]
+    pub(crate) no_require_end: bool,
     /// plain for people, or json: one document for scripts.
     #[arg(
         long,

@@ -4,6 +4,7 @@ mod first;
 mod hints;
 mod ids;
 mod parts;
+mod repeated;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use metaxy_frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, op
 pub(crate) use first::{FirstRows, Tally};
 pub(crate) use ids::with_ids;
 pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};
+pub(crate) use repeated::Repeated;
 
 /// Where the rows of a command go.
 pub(crate) enum Destination {
@@ -89,6 +91,8 @@ pub(crate) struct Incoming {
     pub(crate) rows: Frame,
     /// How much there is to read.
     pub(crate) total: Total,
+    /// Whether the file says that it is whole.
+    pub(crate) ended: bool,
     orphaned: Arc<AtomicU64>,
 }
 
@@ -105,13 +109,14 @@ impl Incoming {
         let format = options.format.or_else(|| Format::of_path(path));
         let hint = hints::schema(store, feature, format).await?;
         let options = options.with_schema_hint(hint);
-        let (rows, total) = read_apart(path, options).await?;
+        let (rows, total, ended) = read_apart(path, options).await?;
         let schema = rows.schema().clone();
         let about = |e: Error| e.with_context("file", path.display());
         require_ids(store, feature, &schema).map_err(about)?;
         require_versions(store, feature, &schema).map_err(about)?;
         let mut incoming = Self::without_parts(rows);
         incoming.total = total;
+        incoming.ended = ended;
         Ok(incoming)
     }
 
@@ -129,6 +134,7 @@ impl Incoming {
             return Self {
                 rows,
                 total: Total::Unknown,
+                ended: false,
                 orphaned,
             };
         };
@@ -153,14 +159,15 @@ impl Incoming {
         Self {
             rows,
             total: Total::Unknown,
+            ended: false,
             orphaned,
         }
     }
 }
 
 /// The rows of a file, which is read on a thread of its own: a pipe may stay silent for long, and an interrupt must be heard
-/// meanwhile. With them, how much there is to read.
-async fn read_apart(path: &Path, options: ReadOptions) -> Result<(Frame, Total)> {
+/// meanwhile. With them, how much there is to read, and whether the file says that it is whole.
+async fn read_apart(path: &Path, options: ReadOptions) -> Result<(Frame, Total, bool)> {
     const NAME: &str = "input";
     let counter = Arc::new(AtomicU64::new(0));
     let options = options.with_counter(counter.clone());
@@ -171,14 +178,14 @@ async fn read_apart(path: &Path, options: ReadOptions) -> Result<(Frame, Total)>
         (None, Ok(file)) if file.is_file() => Total::Bytes(file.len(), counter),
         _ => Total::Unknown,
     };
-    let schema = reader.schema();
+    let (schema, ended) = (reader.schema(), reader.is_ended());
     let rows = blocking::stream(NAME, schema, Pump::of([]), move |sink| {
         for batch in reader {
             sink.send(batch?)?;
         }
         Ok(())
     });
-    Ok((rows?, total))
+    Ok((rows?, total, ended))
 }
 
 /// Says early, and in terms of files, that samples come without what identifies them.
@@ -232,15 +239,6 @@ fn require_versions(store: &MetadataStore, feature: &FeatureKey, schema: &Schema
         members.join(", "),
         flat.join(", ")
     )))
-}
-
-/// The number of rows of a frame, none of which are kept.
-pub(crate) async fn count(mut rows: Frame) -> Result<u64> {
-    let mut number = 0;
-    while let Some(batch) = rows.next().await? {
-        number += batch.num_rows() as u64;
-    }
-    Ok(number)
 }
 
 /// The first `most` rows of a frame, and whether there are more.

@@ -352,7 +352,8 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
 }
 
 /// The type under which a column is kept: text, binary and lists have one layout each, and every member and item may be null.
-fn storable(data_type: &DataType) -> DataType {
+#[must_use]
+pub fn storable(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,

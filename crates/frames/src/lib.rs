@@ -57,6 +57,9 @@ pub use sink::write_whole;
 pub use values::values;
 pub use write::{Compression, Finished, FrameWriter, WriteOptions};
 
+/// The member of the object that ends NDJSON: `{"metaxy_end": {"rows": 3}}`. A step that passes its rows on passes it on too.
+pub const END: &str = "metaxy_end";
+
 /// The most rows a reader puts into one batch.
 pub const BATCH_ROWS: usize = 8192;
 

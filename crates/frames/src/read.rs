@@ -24,6 +24,7 @@ pub struct FrameReader {
     schema: SchemaRef,
     batches: Batches,
     total_rows: Option<u64>,
+    ended: bool,
     failed: bool,
 }
 
@@ -39,6 +40,7 @@ impl FrameReader {
             schema,
             batches: Box::new(batches),
             total_rows: None,
+            ended: false,
             failed: false,
         }
     }
@@ -47,6 +49,19 @@ impl FrameReader {
     pub(crate) fn with_total_rows(mut self, rows: Option<u64>) -> Self {
         self.total_rows = rows;
         self
+    }
+
+    /// The same, of which it is known whether it says that it is whole.
+    pub(crate) fn with_end(mut self, ended: bool) -> Self {
+        self.ended = ended;
+        self
+    }
+
+    /// Whether the frame says that it is whole: Parquet by its footer, JSON by its closing bracket, NDJSON by a last object with the member
+    /// [`END`](crate::END), which is no row. CSV and TSV have nothing that says so.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// How many rows there are, where the format says so before they are read.
@@ -210,7 +225,7 @@ fn read(source: Source, format: Format, options: &ReadOptions) -> Result<FrameRe
         quotes: options.quotes,
     };
     match format {
-        Format::Parquet => parquet::open(source, &hints),
+        Format::Parquet => Ok(parquet::open(source, &hints)?.with_end(true)),
         Format::Csv => csv::read::open(source, dialect(b','), &hints),
         Format::Tsv => csv::read::open(source, dialect(b'\t'), &hints),
         Format::Ndjson => json::read::open(source, Layout::Lines, &hints),

@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 use crate::csv::write as csv;
 use crate::json::write::{NoText, objects};
 use crate::sink::{Out, Sink};
-use crate::{Format, invalid, io_error};
+use crate::{END, Format, invalid, io_error};
 
 /// The most encoded data that a Parquet row group collects in memory, in bytes.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
@@ -52,7 +52,10 @@ struct Text {
 enum Layout {
     /// With this delimiter.
     Delimited(u8),
-    Lines,
+    /// Whether the last line says that it is the last.
+    Lines {
+        end: bool,
+    },
     Array,
 }
 
@@ -79,7 +82,7 @@ impl Text {
                 }
                 csv::rows(batch, *delimiter, |row| push("", row, ""))
             }
-            Layout::Lines => objects(batch, |row| push("", row, "\n")),
+            Layout::Lines { .. } => objects(batch, |row| push("", row, "\n")),
             Layout::Array => objects(batch, |row| {
                 let before = if std::mem::replace(started, true) {
                     ","
@@ -93,8 +96,9 @@ impl Text {
         written.map_err(|e| io_error(name, "write", e))
     }
 
-    fn finish(mut self, schema: &SchemaRef, name: &str) -> Result<Out> {
+    fn finish(mut self, schema: &SchemaRef, rows: u64, name: &str) -> Result<Out> {
         let end = match self.layout {
+            Layout::Lines { end: true } => format!("{{{END:?}:{{\"rows\":{rows}}}}}\n"),
             Layout::Delimited(delimiter) if !self.started => csv::header(schema, delimiter),
             Layout::Array if self.started => "]\n".to_owned(),
             Layout::Array => "[]\n".to_owned(),
@@ -209,6 +213,9 @@ pub struct WriteOptions {
     pub format: Option<Format>,
     /// The compression of Parquet, [`Compression::Snappy`] by default. An error for other formats.
     pub compression: Option<Compression>,
+    /// Whether the end says that the rows are all ([`FrameReader::is_ended`](crate::FrameReader::is_ended)). An error for CSV and TSV, which
+    /// have nothing to say so with.
+    pub end: bool,
 }
 
 impl WriteOptions {
@@ -216,6 +223,13 @@ impl WriteOptions {
     #[must_use]
     pub fn with_format(mut self, format: Option<Format>) -> Self {
         self.format = format;
+        self
+    }
+
+    /// Sets whether the end says that the rows are all.
+    #[must_use]
+    pub fn with_end(mut self, end: bool) -> Self {
+        self.end = end;
         self
     }
 
@@ -268,6 +282,11 @@ impl FrameWriter {
             return Err(Error::new(ErrorKind::InvalidArgument, error)
                 .with_hint("write Parquet, or compress what is written"));
         }
+        if options.end && matches!(format, Format::Csv | Format::Tsv) {
+            let error = format!("{format} has nothing that says that its rows are all");
+            return Err(Error::new(ErrorKind::InvalidArgument, error)
+                .with_hint("write NDJSON, JSON or Parquet"));
+        }
         let (sink, out) = Sink::open(path)?;
         Self::new(sink, out, format, options, schema)
     }
@@ -319,7 +338,7 @@ impl FrameWriter {
             }
             Format::Csv => Self::text(out, Layout::Delimited(b',')),
             Format::Tsv => Self::text(out, Layout::Delimited(b'\t')),
-            Format::Ndjson => Self::text(out, Layout::Lines),
+            Format::Ndjson => Self::text(out, Layout::Lines { end: options.end }),
             Format::Json => Self::text(out, Layout::Array),
         };
         Ok(Self {
@@ -400,7 +419,7 @@ impl FrameWriter {
         }
         let out = match self.encoder {
             Encoder::Parquet(writer) => writer.into_inner().map_err(|e| parquet_failed(name, e))?,
-            Encoder::Text(text) => text.finish(&self.schema, name)?,
+            Encoder::Text(text) => text.finish(&self.schema, self.rows, name)?,
         };
         Ok(Finished {
             rows: self.rows,

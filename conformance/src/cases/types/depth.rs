@@ -8,6 +8,8 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{
     DataType, Field, Fields, Int32Type, IntervalDayTime, IntervalMonthDayNano, i256,
 };
+use metaxy_store::append::storable;
+use metaxy_store::cast::cast_whole;
 use metaxy_store::{Error, ErrorKind, MetadataStore, ReadOptions, Result};
 
 use super::{column, found_or_refused, same, survive_or_are_refused, write};
@@ -39,8 +41,12 @@ pub(crate) async fn random_tables_survive_or_are_refused(
         let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let size = |most: u64, shift: u32| ((mixed >> shift) % most) as usize;
         let drawn = table(seed, 1 + size(3, 32), 1 + size(11, 40), size(5, 48))?;
-        let columns = drawn.columns().iter().cloned();
-        let columns: Vec<_> = columns.map(|column| ("random", column)).collect();
+        // Layouts of one type are kept as one.
+        let columns = drawn.columns().iter().map(|column| {
+            let column = cast_whole(column, &storable(column.data_type()))?;
+            Ok(("random", column))
+        });
+        let columns = columns.collect::<Outcome<Vec<_>>>()?;
         let failures = lost(&store, &columns).await?;
         all_kept(&failures).map_err(|stop| of(stop, &format!("the table of seed {seed:#x}")))?;
     }

@@ -1,7 +1,9 @@
 //! The versions that a write derives, keeps and sets (§4, §5).
 
+use arrow::array::new_null_array;
+use arrow::datatypes::DataType;
 use metaxy_store::hash::Hasher;
-use metaxy_store::{Error, MetadataStore, ReadOptions, WriteOptions};
+use metaxy_store::{Error, ErrorKind, MetadataStore, ReadOptions, WriteOptions};
 
 use super::refused_rows;
 use crate::bed::TestBed;
@@ -9,7 +11,7 @@ use crate::bed::frames::{
     by_field, everything, frame, ints, read, samples, texts, times, videos, with_column,
 };
 use crate::bed::graphs::{key, pair, video};
-use crate::outcome::{Outcome, check_eq};
+use crate::outcome::{Outcome, check, check_eq, names, refused};
 
 /// The provenance of a root's sample is the hash of its fields' provenances in the order of their names, and the data version is
 /// the same (§4).
@@ -114,28 +116,91 @@ pub async fn refuses_provenance_that_lacks_a_field(bed: &TestBed) -> Outcome {
     refused_rows(&store, "video/raw", rows, &expected).await
 }
 
-/// A member that is no field of the feature does not enter its hash (§4).
-pub async fn leaves_extra_members_out_of_hashes(bed: &TestBed) -> Outcome {
+/// A version of what is no field of the feature is refused by its name: such rows are of another feature (§15). A member without values says
+/// nothing; rows that keep their version may have the fields of another.
+pub async fn refuses_versions_of_what_is_no_field(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    let rows = |other: Option<&'static str>| {
+        frame([
+            ("id", ints([1, 2])),
+            (
+                "metaxy_provenance_by_field",
+                by_field(&[
+                    ("aaa", &[None, other]),
+                    ("default", &[Some("d"), Some("e")]),
+                ])?,
+            ),
+        ])
+    };
+    let named = ["\"aaa\"", "row 2", "default", "feature: a", "main"];
+    refused_rows(&store, "a", rows(Some("x"))?, &named).await?;
+    let data = samples(&[(1, "d"), (2, "e")])?;
+    let others = by_field(&[("default", &["d", "e"]), ("bbb", &["x", "y"])])?;
+    let data = with_column(&data, "metaxy_data_version_by_field", others)?;
+    refused_rows(&store, "a", data, &["\"bbb\"", "row 1", "main"]).await?;
+    store.write(&key("a")?, rows(None)?).await?;
+    let found = read(&store, "a", ReadOptions::default()).await?;
+    let expected = [hash(&store, "d"), hash(&store, "e")];
+    check_eq(found.words("metaxy_provenance")?, expected, "provenance")?;
+    let kept = rows(Some("x"))?;
+    let kept = with_column(&kept, "metaxy_feature_version", texts(["v", "v"]))?;
+    let kept = with_column(&kept, "metaxy_project_version", texts(["p", "p"]))?;
+    let keep = WriteOptions::default().with_preserve_feature_version(true);
+    store.write_with(&key("a")?, kept, keep).await?;
+    Ok(())
+}
+
+/// Where every field has to have a version, one without is refused by row and field, and nothing is written (§15).
+pub async fn refuses_fields_without_a_version_where_asked(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     let rows = frame([
+        ("id", ints([1, 2])),
+        (
+            "metaxy_provenance_by_field",
+            by_field(&[("default", &[Some("d"), None])])?,
+        ),
+    ])?;
+    let all = || WriteOptions::default().with_require_versions(true);
+    let error = refused(
+        store.write_with(&key("a")?, rows.clone(), all()).await,
+        ErrorKind::InvalidFrame,
+    )?;
+    names(&error, &["\"default\"", "row 2", "feature: a", "main"])?;
+    check(
+        store.feature_schema(&key("a")?).await?.is_none(),
+        "a table was made",
+    )?;
+    store
+        .write_with(&key("a")?, rows.slice(0, 1), all())
+        .await?;
+    store.write(&key("a")?, rows).await?;
+    Ok(())
+}
+
+/// A frame without rows need not know the types of its columns.
+pub async fn an_empty_frame_may_lack_types(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    let nothing = || new_null_array(&DataType::Null, 0);
+    let empty = || frame([("id", nothing()), ("metaxy_provenance_by_field", nothing())]);
+    store.write(&key("a")?, empty()?).await?;
+    store.write(&key("a")?, samples(&[(1, "d")])?).await?;
+    store.write(&key("a")?, empty()?).await?;
+    let rows = read(&store, "a", ReadOptions::default()).await?;
+    check_eq(rows.ids()?, [1], "samples")?;
+    let untyped = frame([
         ("id", ints([1])),
         (
             "metaxy_provenance_by_field",
-            by_field(&[("aaa", &["x"]), ("default", &["d"]), ("zzz", &["y"])])?,
+            new_null_array(&DataType::Null, 1),
         ),
     ])?;
-    store.write(&key("a")?, rows).await?;
-    let rows = read(&store, "a", ReadOptions::default()).await?;
-    check_eq(
-        rows.words("metaxy_provenance")?,
-        [hash(&store, "d")],
-        "provenance",
-    )?;
-    check_eq(
-        rows.words("metaxy_provenance_by_field.default")?,
-        ["d"],
-        "the field",
+    refused_rows(
+        &store,
+        "a",
+        untyped,
+        &["metaxy_provenance_by_field", "default", "main"],
     )
+    .await
 }
 
 /// A by-field column that holds something else than texts by field is refused with its type (§4).

@@ -108,8 +108,13 @@ impl World<'_> {
                 }
                 let from = self.frame_of(step, "from")?.clone();
                 let rebased = store.rebase(feature, from, options).await.map_err(shown)?;
-                self.keep(index, rebased, step, Shown::Read { deleted: false })
-                    .await
+                self.keep(
+                    index,
+                    rebased.rows.into(),
+                    step,
+                    Shown::Read { deleted: false },
+                )
+                .await
             }
             "compute_provenance" => {
                 let computed = store.compute_provenance(feature, frame(step)?);

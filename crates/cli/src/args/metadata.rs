@@ -113,6 +113,9 @@ pub(crate) struct Rebase {
     /// Only samples for which this holds. May be repeated.
     #[arg(long = "filter", value_name = "SQL")]
     pub(crate) filters: Vec<String>,
+    /// Carry over what follows from the feature as well, in order: each feature to its current version.
+    #[arg(long, conflicts_with_all = ["to", "filters"])]
+    pub(crate) downstream: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
 use crate::rows::{Destination, FirstRows, Incoming, Parts, Tally, save};
 use crate::screen::{Screen, count, shell_word};
-use metaxy_frames::Format;
+use metaxy_frames::{Format, WriteOptions};
 
 /// How many rows of each part a terminal shows.
 const SHOWN: usize = 5;
@@ -23,7 +23,10 @@ const SHOWN: usize = 5;
 pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Result<()> {
     let store = project.open(Access::Read).await?;
     let format = args.output.format;
-    let destination = Destination::choose(args.output, screen)?;
+    let destination = match (Destination::choose(args.output, screen)?, args.end) {
+        (Destination::Screen, true) => Destination::File("-".into(), WriteOptions::default()),
+        (destination, _) => destination,
+    };
     let (feature, increment) = asked(&store, &args.question).await?;
     if args.count {
         let counts = increment.counts().await?;
@@ -50,7 +53,7 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
                     counting.add(part, batch.num_rows());
                 })
                 .await?;
-            let finished = save(rows, &path, options).await?;
+            let finished = save(rows, &path, options.with_end(args.end)).await?;
             if let Some(name) = Destination::file_name(&path) {
                 let rows = count(finished.rows, "row");
                 screen.line(format_args!("{name}: {rows} ({})", tally.words(&parts)))?;

@@ -34,3 +34,4 @@ mod support;
 mod texts;
 mod tour;
 mod versions;
+mod writes;

@@ -192,11 +192,17 @@ fn samples_are_carried_over_to_another_version() {
 
     folder.ok(&["delete", "video/raw", "--filter", "video_id = '007'", "-y"]);
     let said = document(&folder, &with(&["--yes"]), "");
-    assert_eq!((&said["samples"], &said["rebased"]), (&json!(2), &json!(1)));
-    folder.assert_up_to_date(TRANSCRIPT, 1);
+    let parts = [
+        "samples", "rebased", "current", "stale", "orphaned", "left_out",
+    ]
+    .map(|part| &said[part]);
+    assert_eq!(parts, [2, 2, 1, 0, 1, 0].map(Value::from).each_ref());
+    assert_eq!(folder.status(TRANSCRIPT).0, [2, 0, 0, 1].map(Some));
     let again = folder.ok(&with(&["--yes"]));
     assert!(
-        again.contains("1 of 2 samples carried over") && again.contains("had 1 sample before"),
+        again.contains("2 of 2 samples carried over")
+            && again.contains("1 current, 0 stale, 1 orphaned")
+            && again.contains("had 2 samples before"),
         "{again}"
     );
 
@@ -207,7 +213,7 @@ fn samples_are_carried_over_to_another_version() {
     let said = document(&folder, &back, "");
     assert_eq!(
         (&said["to_version"], &said["rebased"]),
-        (&json!(old), &json!(1))
+        (&json!(old), &json!(2))
     );
 }
 

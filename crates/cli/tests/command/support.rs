@@ -168,7 +168,11 @@ impl Folder {
 
     /// What a run says that fails with `code`. Nothing may go to standard output.
     pub(crate) fn fails(&self, args: &[&str], code: i32) -> String {
-        let output = self.run(args, "");
+        self.fails_with(args, "", code)
+    }
+
+    pub(crate) fn fails_with(&self, args: &[&str], input: &str, code: i32) -> String {
+        let output = self.run(args, input);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");

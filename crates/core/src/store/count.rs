@@ -1,10 +1,13 @@
 //! Counting rows where they are.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use super::MetadataStore;
 use super::versions::text;
+use crate::clock::Micros;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Rows;
@@ -19,6 +22,53 @@ impl MetadataStore {
     pub async fn count(&self, feature: &FeatureKey, options: ReadOptions) -> Result<u64> {
         let (relation, store) = self.reading(feature, &options).await?;
         store.number_of(feature, relation).await
+    }
+
+    /// Every time at which this store's rows of the feature were written or deleted, with the feature version of those rows; in order of
+    /// time, in UTC microseconds. Nothing if it has no table.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn times_of_writes(
+        &self,
+        feature: &FeatureKey,
+    ) -> Result<Vec<(Micros, Option<String>)>> {
+        let Some(schema) = self.feature_schema(feature).await? else {
+            return Ok(Vec::new());
+        };
+        let by = [
+            columns::FEATURE_VERSION,
+            columns::UPDATED_AT,
+            columns::DELETED_AT,
+        ];
+        let scan = Scan {
+            table: feature.clone(),
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        };
+        let relation = Relation::scan(scan, schema).count(by.map(str::to_owned).to_vec())?;
+        let rows = self.inner.backend.query(Plan::from(relation)).await;
+        let rows = rows.map_err(|e| self.about(e, feature))?.collect().await?;
+        let mut times = BTreeSet::new();
+        for batch in rows.batches() {
+            let versions = text(batch.column(0))?;
+            let versions = versions.as_string::<i32>();
+            let [written, deleted] = [1, 2].map(|at| {
+                let array = batch.column(at);
+                array.as_primitive_opt::<TimestampMicrosecondType>()
+            });
+            let (Some(written), Some(deleted)) = (written, deleted) else {
+                return Err(broken());
+            };
+            for (row, (written, deleted)) in written.iter().zip(deleted).enumerate() {
+                let version = versions
+                    .is_valid(row)
+                    .then(|| versions.value(row).to_owned());
+                times.extend(deleted.or(written).map(|at| (at, version)));
+            }
+        }
+        Ok(times.into_iter().collect())
     }
 
     /// How many rows of each feature version this store's table has, superseded and deleted ones included; ordered by version.
@@ -109,7 +159,6 @@ impl MetadataStore {
 }
 
 fn groups(rows: &Rows) -> Result<Vec<(Option<String>, u64)>> {
-    let broken = || Error::new(ErrorKind::Internal, "a count came back with other columns");
     let mut groups = Vec::new();
     for batch in rows.batches() {
         let numbers = batch.column_by_name("count").ok_or_else(broken)?;
@@ -124,4 +173,8 @@ fn groups(rows: &Rows) -> Result<Vec<(Option<String>, u64)>> {
         }
     }
     Ok(groups)
+}
+
+fn broken() -> Error {
+    Error::new(ErrorKind::Internal, "a count came back with other columns")
 }

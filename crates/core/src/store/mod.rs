@@ -32,7 +32,7 @@ pub use copy::{CopyOptions, CopyReport, RowWatcher};
 pub use delete::DeleteOptions;
 pub use increment::{Counts, Increment, LazyIncrement};
 pub use maintain::{MaintainOptions, MaintainReport};
-pub use rebase::RebaseOptions;
+pub use rebase::{RebaseCounts, RebaseOptions, Rebased};
 pub use resolve::ResolveOptions;
 pub use status::{FeatureStatus, StatusCategory, StatusOptions};
 pub use write::WriteOptions;

@@ -2,9 +2,9 @@
 
 use indexmap::IndexMap;
 
-use super::MetadataStore;
 use super::increment::{Increment, LazyIncrement};
-use super::versions::{GivenProvenance, with_versions};
+use super::versions::{Checks, GivenProvenance, with_versions};
+use super::{MetadataStore, support};
 use crate::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
@@ -195,6 +195,7 @@ impl MetadataStore {
             plan.spec(),
             self.hash(),
             GivenProvenance::Recompute,
+            Checks::default(),
         )
     }
 
@@ -205,18 +206,30 @@ impl MetadataStore {
         filters: &[Expr],
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
+        let scope = ReadScope::current(self.graph.feature_version(feature)?);
+        self.upstream_in(feature, filters, &scope, frames).await
+    }
+
+    /// As [`upstream`](Self::upstream), of another version or time.
+    pub(super) async fn upstream_in(
+        &self,
+        feature: &FeatureKey,
+        filters: &[Expr],
+        scope: &ReadScope,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Upstream> {
         // Without another store there is nothing to look for.
         if self.fallbacks().next().is_none() {
-            return self.local_upstream(feature, filters).await;
+            return self.local_upstream(feature, filters, scope).await;
         }
         let Some(owner) = self.find_store(feature).await? else {
             // A table that exists without a row is an upstream without samples.
-            return self.local_upstream(feature, filters).await;
+            return self.local_upstream(feature, filters, scope).await;
         };
         if std::ptr::eq(&*owner.inner, &*self.inner) {
-            return self.local_upstream(feature, filters).await;
+            return self.local_upstream(feature, filters, scope).await;
         }
-        let Some(relation) = owner.local_upstream(feature, filters).await? else {
+        let Some(relation) = owner.local_upstream(feature, filters, scope).await? else {
             return Ok(None);
         };
         let schema = relation.schema().clone();
@@ -224,14 +237,21 @@ impl MetadataStore {
         Ok(Some(Relation::frame(frames.len() - 1, schema)))
     }
 
-    async fn local_upstream(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<Upstream> {
+    async fn local_upstream(
+        &self,
+        feature: &FeatureKey,
+        filters: &[Expr],
+        scope: &ReadScope,
+    ) -> Result<Upstream> {
         let about = |e| self.about(e, feature);
+        if scope.as_of.is_some() {
+            support::as_of(&self.inner).map_err(about)?;
+        }
         let Some(schema) = self.inner.backend.schema(feature).await.map_err(about)? else {
             return Ok(None);
         };
         let ids = self.graph.require(feature)?.spec.id_columns();
-        let version = self.graph.feature_version(feature)?;
-        let relation = read_current(feature, &schema, ids, &ReadScope::current(version), filters);
+        let relation = read_current(feature, &schema, ids, scope, filters);
         Ok(Some(relation.map_err(about)?))
     }
 }

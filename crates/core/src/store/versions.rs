@@ -27,6 +27,15 @@ pub(super) enum GivenProvenance {
     Recompute,
 }
 
+/// What is looked at in the versions of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Checks {
+    /// Members that are no fields of the feature have no values.
+    pub(super) members: bool,
+    /// Every field has a version.
+    pub(super) nulls: bool,
+}
+
 /// The frame with all four version columns, for the feature of `spec`.
 ///
 /// # Errors
@@ -36,8 +45,9 @@ pub(super) fn with_versions(
     spec: &FeatureSpec,
     hash: HashSpec,
     given: GivenProvenance,
+    checks: Checks,
 ) -> Result<Frame> {
-    let versions = Versions::new(frame.schema(), spec, hash, given)?;
+    let mut versions = Versions::new(frame.schema(), spec, hash, given, checks)?;
     let schema = versions.schema.clone();
     Ok(frame.map(schema, move |batch| versions.apply(&batch)))
 }
@@ -48,6 +58,9 @@ struct Versions {
     fields: Vec<String>,
     hash: HashSpec,
     given: GivenProvenance,
+    checks: Checks,
+    /// The rows that came before.
+    rows: u64,
     schema: SchemaRef,
 }
 
@@ -57,6 +70,7 @@ impl Versions {
         spec: &FeatureSpec,
         hash: HashSpec,
         given: GivenProvenance,
+        checks: Checks,
     ) -> Result<Self> {
         let feature = spec.key().clone();
         let mut fields: Vec<String> = spec.fields().iter().map(|f| f.key.struct_key()).collect();
@@ -65,6 +79,11 @@ impl Versions {
         let by_field = |name: &str| {
             match input.field_with_name(name) {
             Err(_) => Ok(None),
+            // A column of a frame without rows may have no type; nulls are no structs of nulls.
+            Ok(field) if field.data_type() == &DataType::Null => {
+                let text = |name: &String| Field::new(name, DataType::Utf8, true);
+                Ok(Some(fields.iter().map(text).collect()))
+            }
             Ok(field) => match by_field_members(field.data_type(), &fields) {
                 Some(members) => Ok(Some(members)),
                 None => Err(refuse(format!(
@@ -143,14 +162,24 @@ impl Versions {
             fields,
             hash,
             given,
+            checks,
+            rows: 0,
             schema: Arc::new(Schema::new(output)),
         })
     }
 
-    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    fn apply(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if self.checks.members {
+            for name in [columns::PROVENANCE_BY_FIELD, columns::DATA_VERSION_BY_FIELD] {
+                if let Some(given) = batch.column_by_name(name) {
+                    self.require_own_members(name, given)?;
+                }
+            }
+        }
         let by_field = self
             .by_field(batch, columns::PROVENANCE_BY_FIELD)?
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a batch without provenance"))?;
+        self.require_versions(columns::PROVENANCE_BY_FIELD, &by_field)?;
         let provenance = match batch.column_by_name(columns::PROVENANCE) {
             Some(given) if self.given == GivenProvenance::Keep => text(given)?,
             _ => self.hash(&by_field)?,
@@ -160,6 +189,7 @@ impl Versions {
                 None => (by_field.clone(), provenance.clone()),
                 Some(given) => {
                     let filled = self.fill(&given, &by_field)?;
+                    self.require_versions(columns::DATA_VERSION_BY_FIELD, &filled)?;
                     let hashed = self.hash(&filled)?;
                     let data = match batch.column_by_name(columns::DATA_VERSION) {
                         None => hashed,
@@ -187,7 +217,85 @@ impl Versions {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
+        self.rows += batch.num_rows() as u64;
         Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
+    }
+
+    /// Refuses a version of what is no field of the feature: it would be stored, and never looked at.
+    fn require_own_members(&self, column: &str, given: &ArrayRef) -> Result<()> {
+        let own = |name: &str| self.fields.iter().any(|field| field == name);
+        let mut found: Option<(String, usize)> = None;
+        if let Some(rows) = given.as_struct_opt() {
+            for (member, values) in rows.fields().iter().zip(rows.columns()) {
+                let there = |row: &usize| rows.is_valid(*row) && values.is_valid(*row);
+                if !own(member.name())
+                    && let Some(row) = (0..rows.len()).find(there)
+                {
+                    found = Some((member.name().clone(), row));
+                }
+            }
+        } else if let Some(maps) = given.as_map_opt() {
+            let (keys, values) = (text(maps.keys())?, maps.values());
+            let keys = keys.as_string::<i32>();
+            for (row, range) in maps.offsets().windows(2).enumerate() {
+                let foreign = |at: &usize| {
+                    keys.is_valid(*at) && values.is_valid(*at) && !own(keys.value(*at))
+                };
+                let mut entries = range[0] as usize..range[1] as usize;
+                if maps.is_valid(row)
+                    && let Some(at) = entries.find(foreign)
+                {
+                    found = Some((keys.value(at).to_owned(), row));
+                    break;
+                }
+            }
+        }
+        let Some((member, row)) = found else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::InvalidFrame,
+            format!(
+                "column {column:?} has a version of {member:?} in row {}, which is no field of feature {}",
+                self.rows + row as u64 + 1,
+                self.feature
+            ),
+        )
+        .with_hint(format!(
+            "its fields are {}: are these rows of another feature? Nothing was written",
+            self.fields.join(", ")
+        )))
+    }
+
+    /// Refuses a field without a version, where every field has to have one.
+    fn require_versions(&self, column: &str, by_field: &StructArray) -> Result<()> {
+        if !self.checks.nulls {
+            return Ok(());
+        }
+        for field in &self.fields {
+            let Some(member) = by_field.column_by_name(field) else {
+                // The fields that data versions lack have those of the provenance.
+                continue;
+            };
+            let Some(nulls) = NullBuffer::union(member.nulls(), by_field.nulls()) else {
+                continue;
+            };
+            let Some(row) = (0..nulls.len()).find(|row| nulls.is_null(*row)) else {
+                continue;
+            };
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "column {column:?} of feature {} has no version of field {field:?} in row {}",
+                    self.feature,
+                    self.rows + row as u64 + 1
+                ),
+            )
+            .with_hint(
+                "give the version or a hash of what the field holds: without one a change is never seen. Nothing was written",
+            ));
+        }
+        Ok(())
     }
 
     /// A by-field column as the struct that the schema has.
@@ -195,6 +303,20 @@ impl Versions {
         let Some(array) = batch.column_by_name(name) else {
             return Ok(None);
         };
+        if array.data_type() == &DataType::Null
+            && !array.is_empty()
+            && name == columns::PROVENANCE_BY_FIELD
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidFrame,
+                format!(
+                    "column {name:?} of feature {} is null in every row",
+                    self.feature
+                ),
+            )
+            .with_hint(format!("its members are {}", self.fields.join(", "))));
+        }
+        let nulls = array.logical_nulls();
         let DataType::Struct(members) = self.schema.field_with_name(name)?.data_type() else {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -207,16 +329,9 @@ impl Versions {
             .collect::<Result<Vec<_>>>()
             .map_err(|e| e.with_context("feature", &self.feature))?;
         if members.is_empty() {
-            return Ok(Some(StructArray::new_empty_fields(
-                batch.num_rows(),
-                array.nulls().cloned(),
-            )));
+            return Ok(Some(StructArray::new_empty_fields(batch.num_rows(), nulls)));
         }
-        Ok(Some(StructArray::try_new(
-            members.clone(),
-            values,
-            array.nulls().cloned(),
-        )?))
+        Ok(Some(StructArray::try_new(members.clone(), values, nulls)?))
     }
 
     /// Rows that are null in `given` are taken from `default`.

@@ -1,5 +1,6 @@
 //! Writing samples (`semantics.md` §5).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,13 +10,14 @@ use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
-use super::versions::{GivenProvenance, with_versions};
+use super::versions::{Checks, GivenProvenance, with_versions};
 use crate::append::{Append, Stamp, Times, as_stamps, stamp_type};
 use crate::backend::Appended;
 use crate::clock::Micros;
 use crate::columns;
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
 use crate::options::setters;
@@ -37,6 +39,8 @@ pub struct WriteOptions {
     pub preserve_times: bool,
     /// Stamp the rows with exactly this time, in UTC microseconds, even if the table has seen a later one: a replay.
     pub at: Option<Micros>,
+    /// Refuse rows in which a field has no version. Without, null is a version: one that stays the same until there is another.
+    pub require_versions: bool,
 }
 
 impl WriteOptions {
@@ -57,6 +61,10 @@ impl WriteOptions {
         with_at(at: Micros) {
             options.at = Some(at);
         }
+        /// Whether every field has to have a version.
+        with_require_versions(require: bool) {
+            options.require_versions = require;
+        }
     }
 }
 
@@ -72,7 +80,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if a column is missing, has a
-    /// misfitting type, an ID is null, or an ID column can never match that of an upstream, such as text and numbers; and whatever the backend fails with. Nothing is written then.
+    /// misfitting type, an ID is null, a by-field column has a version of what is no field of the feature, or an ID column can never match that of an upstream, such as text and numbers; and whatever the backend fails with. Nothing is written then.
     pub async fn write(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<Appended> {
         self.write_with(feature, rows, WriteOptions::default())
             .await
@@ -106,6 +114,50 @@ impl MetadataStore {
             .map_err(|e| self.about(e, feature))?;
         self.warn_of_weak_hash(appended, feature.as_str());
         Ok(appended)
+    }
+
+    /// The columns that others pass on, rename or filter by and that rows with these columns do not have, each with the features that
+    /// would miss it; in order of their names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FeatureNotFound`] if the feature is not in the graph.
+    pub fn missed_columns(
+        &self,
+        feature: &FeatureKey,
+        given: &Schema,
+    ) -> Result<BTreeMap<String, Vec<FeatureKey>>> {
+        self.graph.require(feature)?;
+        let mut missed: BTreeMap<String, Vec<FeatureKey>> = BTreeMap::new();
+        for dependent in self.graph.dependents(feature.as_str()) {
+            let spec = &self.graph.require(&dependent)?.spec;
+            for dep in spec.deps().iter().filter(|dep| dep.feature == *feature) {
+                let renamed = dep.rename.iter().flatten();
+                let stored = |name: &String| -> String {
+                    let old = renamed.clone().find(|(_, new)| *new == name);
+                    old.map_or_else(|| name.clone(), |(old, _)| old.clone())
+                };
+                let mut needed: BTreeSet<String> =
+                    renamed.clone().map(|(old, _)| old.clone()).collect();
+                needed.extend(dep.select.iter().flatten().map(&stored));
+                for filter in dep.filters.iter().flatten() {
+                    let filter = Expr::parse(filter)?;
+                    needed.extend(
+                        filter
+                            .columns()
+                            .iter()
+                            .map(|name| stored(&name.to_string())),
+                    );
+                }
+                for name in needed {
+                    if !name.starts_with(columns::SYSTEM_PREFIX)
+                        && given.field_with_name(&name).is_err()
+                    {
+                        missed.entry(name).or_default().push(dependent.clone());
+                    }
+                }
+            }
+        }
+        Ok(missed)
     }
 
     /// The rows as a backend takes them.
@@ -145,7 +197,12 @@ impl MetadataStore {
                 .filter(|id| !id.is_empty())
                 .or_else(|| self.inner.materialization_id.clone()),
         };
-        let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?;
+        // Rows of other versions have fields of other definitions.
+        let checks = Checks {
+            members: !keep,
+            nulls: options.require_versions && !keep,
+        };
+        let rows = with_versions(rows, spec, self.hash(), GivenProvenance::Keep, checks)?;
         let rows = stamps.apply(rows);
         let (rows, times) = match options.preserve_times {
             true => (with_times(rows, feature)?, Times::Keep),

@@ -16,7 +16,7 @@ use crate::read::FrameReader;
 use crate::scalar::read::Misfit;
 use crate::shape::{Growth, entry};
 use crate::source::{Source, Text, TextFile};
-use crate::{BATCH_BYTES, BATCH_ROWS, invalid, io_error};
+use crate::{BATCH_BYTES, BATCH_ROWS, END, invalid, io_error};
 
 /// How the rows of a text follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +37,23 @@ pub(crate) fn open(source: Source, layout: Layout, hints: &Hints) -> Result<Fram
         columns.add(&file.name, place, &members)?;
         number += 1;
     }
+    let ended = rows.ended || layout == Layout::Array;
     if number == 0 {
-        let schema = match (hints.schema(), layout) {
+        let schema = match (hints.schema(), ended) {
             (Some(schema), _) => schema.clone(),
-            (None, Layout::Array) => SchemaRef::new(Schema::empty()),
-            (None, Layout::Lines) => {
+            (None, true) => SchemaRef::new(Schema::empty()),
+            (None, false) => {
                 return Err(invalid(&file.name, "the file has no rows").with_hint(
                     "without a row and without a known table there are no columns to read",
                 ));
             }
         };
-        return Ok(FrameReader::empty(schema));
+        return Ok(FrameReader::empty(schema).with_end(ended));
     }
     let schema = columns.schema(&file.name)?;
     let batches = Batches::new(&file, layout, schema.clone())?;
-    Ok(FrameReader::new(schema, batches).with_total_rows(Some(number)))
+    let reader = FrameReader::new(schema, batches).with_end(ended);
+    Ok(reader.with_total_rows(Some(number)))
 }
 
 /// What is known of the columns of a text.
@@ -213,6 +215,8 @@ struct Rows {
     line: u64,
     item: u64,
     state: State,
+    /// Whether an object said that the rows are all.
+    ended: bool,
     /// The text of the row that was read last.
     bytes: Vec<u8>,
 }
@@ -236,6 +240,7 @@ impl Rows {
             line: 0,
             item: 0,
             state: State::Before,
+            ended: false,
             bytes: Vec::new(),
         }
     }
@@ -246,12 +251,24 @@ impl Rows {
     }
 
     fn next(&mut self) -> Result<Option<(Place, Members<'_>)>> {
-        let place = match self.layout {
-            Layout::Lines => self.next_line()?,
-            Layout::Array => self.next_item()?,
-        };
-        let Some(place) = place else {
-            return Ok(None);
+        let place = loop {
+            let place = match self.layout {
+                Layout::Lines => self.next_line()?,
+                Layout::Array => self.next_item()?,
+            };
+            let Some(place) = place else {
+                return Ok(None);
+            };
+            if self.is_end() {
+                self.ended = true;
+                continue;
+            }
+            if self.ended {
+                let about = format!("{place} is a row after the end that {END:?} says");
+                return Err(invalid(&self.file, about)
+                    .with_hint("a step passes that object on as the last of its output"));
+            }
+            break place;
         };
         let text = std::str::from_utf8(&self.bytes).map_err(|_| {
             invalid(&self.file, format!("{place} is no UTF-8 text"))
@@ -271,6 +288,15 @@ impl Rows {
                 Err(self.no_object(place, &about, hint))
             }
         }
+    }
+
+    /// Whether the object that was read ends the rows.
+    fn is_end(&self) -> bool {
+        let Ok(text) = std::str::from_utf8(&self.bytes) else {
+            return false;
+        };
+        text.contains(END)
+            && matches!(parse(text), Ok(Value::Object(members)) if members.iter().any(|(name, _)| name == END))
     }
 
     fn no_object(&self, place: Place, about: &str, hint: Option<&'static str>) -> Error {
