@@ -25,6 +25,11 @@ pub(crate) fn may_match(filter: &Expr, file: &DataFile) -> bool {
         } => list
             .iter()
             .any(|value| may_compare(file, name, CompareOp::Eq, value)),
+        Expr::Like {
+            operand: Operand::Column(name),
+            pattern,
+            negated: false,
+        } => may_begin(file, name, &pattern.prefix()),
         Expr::IsNull {
             operand: Operand::Column(name),
             negated,
@@ -38,6 +43,22 @@ pub(crate) fn may_match(filter: &Expr, file: &DataFile) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a row of the file may have a text in the column that begins so.
+fn may_begin(file: &DataFile, column: &str, prefix: &str) -> bool {
+    let stat = file.stat(column);
+    let bound = |bound: Option<Value>| match bound {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let Some((min, max)) = stat.map(|stat| (bound(stat.min), bound(stat.max))) else {
+        return true;
+    };
+    // Texts that begin so are at or above it, and below all greater ones that do not.
+    let above = min.is_some_and(|min| min.as_str() > prefix && !min.starts_with(prefix));
+    let below = max.is_some_and(|max| max.as_str() < prefix);
+    !above && !below
 }
 
 /// Whether a row of the file may have a value in the column that compares so.

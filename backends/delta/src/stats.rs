@@ -92,7 +92,9 @@ fn bound(value: &Json, data_type: &DataType, end: End) -> Option<Value> {
             integer(value).map(Value::Int)
         }
         // NaN is greater than every number, and statistics leave it out.
-        T::Float16 | T::Float32 | T::Float64 if end == End::Min => value.as_f64().map(Value::Float),
+        T::Float64 if end == End::Min => value.as_f64().map(Value::Float),
+        // Writers give the shortest digits that mean the number among those of 32 bits; among those of 64 they may mean a greater one.
+        T::Float32 if end == End::Min => value.as_f64().map(|x| Value::Float((x as f32).into())),
         T::Utf8 | T::LargeUtf8 | T::Utf8View => {
             let text = value.as_str()?;
             let whole = end == End::Min || text.chars().count() < WHOLE_TEXT;
@@ -367,6 +369,16 @@ mod tests {
         let found = stat(&text, DataType::Utf8).unwrap();
         assert_eq!(found.max, None);
         assert_eq!(found.min, Some(Value::Text(long)));
+    }
+
+    #[test]
+    fn digits_of_small_floats_are_those_of_small_floats() {
+        let least = |text: &str| stat(text, DataType::Float32).unwrap().min;
+        // The nearest of 32 bits is less than 0.7, and greater than 0.1.
+        for float in [0.7_f32, 0.1] {
+            let text = format!(r#"{{"minValues":{{"x":{float}}}}}"#);
+            assert_eq!(least(&text), Some(Value::Float(float.into())));
+        }
     }
 
     #[test]

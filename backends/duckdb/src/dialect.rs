@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::DateTime;
-use metaxy_core::expr::Value;
+use metaxy_core::expr::{CompareOp, Value};
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Replacing, literal_text, no_literal, quote};
+use metaxy_core::sql::{Dialect, HashArg, Replacing, Side, literal_text, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::catalog::qualified;
+use crate::compare;
 use crate::functions::hash_sql;
 use crate::once::Written;
 use crate::types;
@@ -98,7 +99,7 @@ impl Dialect for DuckDbDialect {
             (Value::Null, _) => "NULL".into(),
             (Value::Bool(value), _) => self.boolean(*value).into(),
             (Value::Int(value), _) => value.to_string(),
-            (Value::Decimal(value), _) => value.to_string(),
+            (Value::Decimal(value), _) => compare::decimal(*value),
             (Value::Float(value), _) if value.is_finite() => format!("{value:e}"),
             (Value::Text(text), _) => self.text(text),
             (Value::Date(days), _) => {
@@ -109,14 +110,15 @@ impl Dialect for DuckDbDialect {
                 }
             }
             (Value::Timestamp(micros), data_type) => {
+                if let Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) = data_type {
+                    // As text those of the last second would be refused.
+                    return Ok(format!("make_timestamp_ns({})", i128::from(*micros) * 1_000));
+                }
                 let Some(time) = DateTime::from_timestamp_micros(*micros) else {
                     return Err(out_of_range(value));
                 };
                 let time = time.format("%Y-%m-%d %H:%M:%S%.6f");
                 match data_type {
-                    Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
-                        format!("TIMESTAMP_NS '{time}'")
-                    }
                     Some(DataType::Timestamp(_, Some(_))) => format!("TIMESTAMPTZ '{time}+00'"),
                     _ => format!("TIMESTAMP '{time}'"),
                 }
@@ -125,19 +127,33 @@ impl Dialect for DuckDbDialect {
         })
     }
 
-    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+    fn operand(
+        &self,
+        column: &str,
+        data_type: &DataType,
+        compared_with: Option<&DataType>,
+    ) -> Result<String> {
         match data_type {
             // An ENUM is compared as the text that it stands for; a column kept as text is one.
             DataType::Dictionary(_, value) if value.as_ref() == &DataType::Utf8 => {
                 Ok(format!("CAST({column} AS VARCHAR)"))
             }
-            DataType::Dictionary(_, value) => self.operand(column, value),
+            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("a filter cannot compare a column of type {data_type}"),
             )),
             _ => Ok(column.into()),
         }
+    }
+
+    /// DuckDB casts the two sides of a comparison to one type, which may round, and fails where a value does not fit.
+    fn compare(&self, left: &Side<'_>, op: CompareOp, right: &Side<'_>) -> Result<String> {
+        let (l, r) = (left.beside(right, self)?, right.beside(left, self)?);
+        Ok(match (left.data_type(), right.data_type()) {
+            (Some(a), Some(b)) => compare::columns((&l, a), op, (&r, b)),
+            _ => format!("({l} {} {r})", op.as_sql()),
+        })
     }
 
     fn text(&self, value: &str) -> String {

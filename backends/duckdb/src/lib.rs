@@ -49,6 +49,7 @@
 
 mod backend;
 mod catalog;
+mod compare;
 mod config;
 mod cross;
 mod dialect;

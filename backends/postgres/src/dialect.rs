@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::DateTime;
-use metaxy_core::expr::Value;
+use metaxy_core::expr::{CompareOp, Pattern, Value};
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::{Fold, HashSpec, Nulls};
-use metaxy_core::sql::{Dialect, HashArg, literal_text, no_literal, quote};
+use metaxy_core::sql::{Dialect, HashArg, Side, literal_text, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
+use crate::compare;
 use crate::names::{self, Names};
 use crate::types::Kept;
 
@@ -99,10 +100,17 @@ impl Dialect for PostgresDialect {
         })
     }
 
-    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+    fn operand(
+        &self,
+        column: &str,
+        data_type: &DataType,
+        compared_with: Option<&DataType>,
+    ) -> Result<String> {
         match data_type {
-            DataType::Dictionary(_, value) => self.operand(column, value),
-            DataType::Utf8 => Ok(format!("({column} COLLATE \"C\")")),
+            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Ok(format!("({column} COLLATE \"C\")"))
+            }
             DataType::Float16 | DataType::Float32 => Ok(format!("({column}::double precision)")),
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
@@ -110,6 +118,36 @@ impl Dialect for PostgresDialect {
             )),
             _ => Ok(column.into()),
         }
+    }
+
+    /// PostgreSQL rounds integers beside floating-point numbers, and has no nanoseconds.
+    fn compare(&self, left: &Side<'_>, op: CompareOp, right: &Side<'_>) -> Result<String> {
+        let (l, r) = (left.beside(right, self)?, right.beside(left, self)?);
+        Ok(match (left, right) {
+            (Side::Column { data_type: a, .. }, Side::Column { data_type: b, .. }) => {
+                compare::columns((&l, a), op, (&r, b))
+            }
+            (Side::Column { .. }, Side::Literal(Value::Text(text))) if text.contains('\0') => {
+                let before = text.split('\0').next().unwrap_or_default();
+                compare::with_zero(&l, op, &self.text(before))
+            }
+            _ => format!("({l} {} {r})", op.as_sql()),
+        })
+    }
+
+    fn like(&self, column: &str, data_type: &DataType, pattern: &Pattern) -> Result<String> {
+        let column = self.operand(column, data_type, None)?;
+        let text = pattern.escaped();
+        // No text of the server is like a pattern with the character zero.
+        if text.contains('\0') {
+            return Ok(compare::with_zero(&column, CompareOp::Eq, "''"));
+        }
+        // In this collation lower case is that of A to Z.
+        let column = match pattern.ignores_case() {
+            true => format!("lower({column})"),
+            false => column,
+        };
+        Ok(format!("({column} LIKE {} ESCAPE '!')", self.text(&text)))
     }
 
     fn text(&self, text: &str) -> String {
@@ -170,7 +208,10 @@ impl Dialect for PostgresDialect {
 
     fn ordering(&self, column: &str, data_type: &DataType) -> String {
         match data_type {
-            DataType::Utf8 => format!("{column} COLLATE \"C\""),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                format!("{column} COLLATE \"C\"")
+            }
+            DataType::Dictionary(_, value) => self.ordering(column, value),
             _ => column.into(),
         }
     }

@@ -52,6 +52,7 @@ mod backend;
 mod canonical;
 mod catalog;
 mod commit;
+mod compare;
 mod config;
 mod decode;
 mod dialect;

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use metaxy_core::expr::Value;
+use metaxy_core::expr::{CompareOp, Pattern, Value};
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, no_literal, quote};
+use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, Side, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
+use crate::compare::{Form, ordered_by};
 use crate::functions::{fold_sql, hash_sql};
 
 /// The dialect for one query: it knows which scans have nothing to replace.
@@ -68,41 +69,62 @@ impl Dialect for SqliteDialect {
             (Value::Null, _) => "NULL".into(),
             (Value::Bool(value), _) => self.boolean(*value).into(),
             (Value::Int(value), _) => integer(*value),
-            (Value::Decimal(value), Some(DataType::Decimal128(..))) => integer(value.unscaled()),
-            (Value::Decimal(value), _) => format!("{:e}", value.to_f64()),
+            (Value::Decimal(value), Some(column)) => match Form::of(column) {
+                Some(Form::Digits(_)) => format!("'{}'", value.unscaled()),
+                _ => integer(value.unscaled()),
+            },
+            (Value::Decimal(value), None) => format!("{:e}", value.to_f64()),
             (Value::Float(value), _) if value.is_finite() => format!("{value:e}"),
             (Value::Text(text), _) => self.text(text),
-            (Value::Date(days), Some(DataType::Date64)) => {
-                (i64::from(*days) * 86_400_000).to_string()
-            }
             (Value::Date(days), _) => days.to_string(),
-            (Value::Timestamp(micros), Some(DataType::Timestamp(TimeUnit::Nanosecond, _))) => {
-                integer(i128::from(*micros) * 1_000)
+            // A bound one is a whole number of the column's units.
+            (Value::Timestamp(micros), Some(column)) => {
+                let nanos = i128::from(*micros) * 1_000;
+                integer(match Form::of(column) {
+                    Some(Form::Count(unit)) => nanos.div_euclid(unit.into()),
+                    _ => nanos,
+                })
             }
-            (Value::Timestamp(micros), _) => micros.to_string(),
+            (Value::Timestamp(micros), None) => micros.to_string(),
             (other, _) => return Err(no_literal("SQLite", other)),
         })
     }
 
-    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+    fn operand(
+        &self,
+        column: &str,
+        data_type: &DataType,
+        compared_with: Option<&DataType>,
+    ) -> Result<String> {
         match data_type {
-            DataType::Timestamp(unit, _) if micros_per(*unit) > 1 => {
-                Ok(format!("({column} * {})", micros_per(*unit)))
-            }
-            DataType::Dictionary(_, value) => self.operand(column, value),
-            DataType::Decimal128(digits, _) if *digits > crate::codec::INTEGER_DIGITS => {
-                Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("SQLite cannot compare {data_type} in a filter: more than 18 digits"),
-                )
-                .with_hint("compare another column, or store the value with fewer digits"))
-            }
+            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("a filter cannot compare a column of type {data_type}"),
             )),
             _ => Ok(column.into()),
         }
+    }
+
+    /// Numbers and times whose counts mean different things are compared by a function: to multiply them could overflow.
+    fn compare(&self, left: &Side<'_>, op: CompareOp, right: &Side<'_>) -> Result<String> {
+        let (l, r) = (left.beside(right, self)?, right.beside(left, self)?);
+        let op = op.as_sql();
+        Ok(match ordered_by(left, right) {
+            None => format!("({l} {op} {r})"),
+            Some((a, b)) => format!("(metaxy_order({l}, {a}, {r}, {b}) {op} 0)"),
+        })
+    }
+
+    /// SQLite's own LIKE takes A for a.
+    fn like(&self, column: &str, data_type: &DataType, pattern: &Pattern) -> Result<String> {
+        let function = match pattern.ignores_case() {
+            true => "metaxy_ilike",
+            false => "metaxy_like",
+        };
+        let column = self.operand(column, data_type, None)?;
+        let pattern = self.text(&pattern.escaped());
+        Ok(format!("{function}({column}, {pattern})"))
     }
 
     fn text(&self, text: &str) -> String {
@@ -205,8 +227,13 @@ mod tests {
         fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String> {
             self.0.literal(value, compared_with)
         }
-        fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
-            self.0.operand(column, data_type)
+        fn operand(
+            &self,
+            column: &str,
+            data_type: &DataType,
+            compared_with: Option<&DataType>,
+        ) -> Result<String> {
+            self.0.operand(column, data_type, compared_with)
         }
         fn member(&self, column: &str, data_type: &DataType, member: &str) -> String {
             self.0.member(column, data_type, member)

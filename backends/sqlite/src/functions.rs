@@ -54,6 +54,7 @@ pub(crate) fn register(connection: &Connection, marks: &Marks) -> Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("metaxy_hash", -1, pure, hash)?;
     connection.create_window_function("metaxy_fold", 2, pure, FoldFunction)?;
+    crate::compare::register(connection)?;
 
     let set = marks.clone();
     let impure = FunctionFlags::SQLITE_UTF8;

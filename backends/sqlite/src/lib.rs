@@ -43,6 +43,7 @@
 mod backend;
 mod catalog;
 mod codec;
+mod compare;
 mod config;
 mod dialect;
 mod error;

@@ -1,5 +1,8 @@
 //! Filters: of reads, of increments and of dependencies (`semantics.md` §2, §5, §6, §10).
 
+mod pairs;
+mod patterns;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int32Array};
@@ -17,6 +20,16 @@ use crate::bed::graphs::{feature, graph, key, pair, video};
 use crate::bed::increments::{Parts, compute, resolve, resolve_with};
 use crate::outcome::{Outcome, check_eq, names, refused};
 
+pub use pairs::{
+    compare_columns_of_any_two_types_of_numbers, compare_columns_of_any_two_types_of_times,
+    compare_numbers_of_any_type_with_literals, compare_texts_and_truth_values_of_any_layout,
+    compare_times_of_any_type_with_literals, compare_times_of_different_units,
+};
+pub use patterns::{
+    like_patterns_as_defined, like_patterns_of_text, like_patterns_of_text_without_regard_to_case,
+    patterns_of_other_columns_are_refused,
+};
+
 cases! {
     "filters":
     see_what_a_feature_has_of_its_own,
@@ -31,6 +44,16 @@ cases! {
     treat_null_as_sql_does,
     compare_numbers_of_different_types,
     compare_dates_and_times,
+    compare_times_of_different_units,
+    compare_columns_of_any_two_types_of_numbers,
+    compare_numbers_of_any_type_with_literals,
+    compare_columns_of_any_two_types_of_times,
+    compare_times_of_any_type_with_literals,
+    compare_texts_and_truth_values_of_any_layout,
+    like_patterns_of_text,
+    like_patterns_of_text_without_regard_to_case,
+    like_patterns_as_defined,
+    patterns_of_other_columns_are_refused,
     take_text_as_it_is,
     take_names_as_they_are,
     mean_the_same_parsed_and_built,
@@ -476,7 +499,7 @@ pub async fn on_ids_commute_with_resolving(bed: &TestBed) -> Outcome {
 pub async fn outside_the_language_are_refused(bed: &TestBed) -> Outcome {
     let store = scored(bed).await?;
     for text in [
-        "name LIKE 'a%'",
+        "name SIMILAR TO 'a%'",
         "id BETWEEN 1 AND 3",
         "id + 1 = 2",
         "lower(name) = 'a'",
@@ -553,7 +576,7 @@ pub async fn of_a_dependency_that_do_not_fit_are_refused(bed: &TestBed) -> Outco
             feature("b", &["default"], &[])?.with_dep(dep),
         ])
     };
-    let bad = with(FeatureDep::new("a")?.with_filter("size LIKE 'x'"));
+    let bad = with(FeatureDep::new("a")?.with_filter("size SIMILAR TO 'x'"));
     let error = refused(bad, ErrorKind::InvalidDefinition)?;
     names(&error, &["feature `b`", "dependency on `a`"])?;
     for dep in [

@@ -67,6 +67,9 @@ async fn judge(table: &Table, case: &Json, filter: &str) -> Outcome<Judged> {
             Ok(_) if numbers_in_numbers(case, parsed.as_ref().ok(), &table.schema) => {
                 Ok(Judged::OnPurpose(&on_purpose::NUMBERS_IN_NUMBERS))
             }
+            Ok(_) if has_patterns(case, parsed.as_ref().ok()) => {
+                Ok(Judged::OnPurpose(&on_purpose::PATTERNS))
+            }
             Ok(ids) => Err(format!(
                 "gives {ids:?} where the reference fails at stage {}",
                 stage(case)
@@ -178,6 +181,12 @@ fn numbers_in_numbers(case: &Json, filter: Option<&Expr>, schema: &Schema) -> bo
         _ => false,
     };
     stage(case) == "apply" && filter.is_some_and(|filter| filter.any(&mut |node| looks(node)))
+}
+
+/// Whether the reference failed to parse a pattern.
+fn has_patterns(case: &Json, filter: Option<&Expr>) -> bool {
+    let is_pattern = |node: &Expr| matches!(node, Expr::Like { .. });
+    stage(case) == "parse" && filter.is_some_and(|filter| filter.any(&mut |node| is_pattern(node)))
 }
 
 /// The table of the file, as a feature of a store.

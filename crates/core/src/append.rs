@@ -318,14 +318,14 @@ fn merge(table: &FeatureKey, stored: Option<&Schema>, incoming: &Schema) -> Resu
             ));
         }
         if field.name().starts_with(INTERNAL) {
-            return Err(Error::new(
+            return Err(Error::as_written(
                 ErrorKind::InvalidFrame,
                 format!(
                     "column {:?} of feature {table} has a name that is reserved",
                     field.name()
                 ),
             )
-            .with_hint(format!("names of columns do not start with {INTERNAL:?}")));
+            .with_hint("names of columns do not start with `__mx` and a dot"));
         }
         let data_type = storable(field.data_type());
         match fields.iter_mut().find(|f| f.name() == field.name()) {

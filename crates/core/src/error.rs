@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::plan::INTERNAL;
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -92,7 +94,15 @@ struct Inner {
 
 impl Error {
     /// An error of `kind`. The message names the feature, store or column it is about.
+    ///
+    /// Names that plans give to their own columns are taken out of it, as out of [hints](Self::with_hint) and
+    /// [causes](Self::with_source): engines put into their messages whatever a statement holds.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::as_written(kind, outer(message.into()))
+    }
+
+    /// An error of `kind` whose message stays as it is: about a name that a user gave, and that plans use.
+    pub(crate) fn as_written(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -115,7 +125,7 @@ impl Error {
     /// Says what to do next. The first hint wins.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint.get_or_insert_with(|| hint.into());
+        self.0.hint.get_or_insert_with(|| outer(hint.into()));
         self
     }
 
@@ -125,7 +135,11 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        let source = source.into();
+        self.0.source = Some(match has_inner_names(source.as_ref()) {
+            true => outer(source.to_string()).into(),
+            false => source,
+        });
         self
     }
 
@@ -183,6 +197,41 @@ impl std::error::Error for Error {
     }
 }
 
+/// A text without the names that plans give to their own columns: those that hold a column of a user become that column's name.
+fn outer(text: String) -> String {
+    if !text.contains(INTERNAL) {
+        return text;
+    }
+    let mut parts = text.split(INTERNAL);
+    let mut outer = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.strip_prefix("stored.").or_else(|| of_a_table(part)) {
+            Some(rest) => outer.push_str(rest),
+            None => {
+                let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '/');
+                outer.push_str("inner column");
+                outer.push_str(part.trim_start_matches(is_name));
+            }
+        }
+    }
+    outer
+}
+
+/// What follows `t0.`, `t1.` …
+fn of_a_table(part: &str) -> Option<&str> {
+    let (number, rest) = part.strip_prefix('t')?.split_once('.')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then_some(rest)
+}
+
+/// Whether an error of an engine, or a cause of it, shows such names. Our own have been looked at.
+fn has_inner_names(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .take_while(|error| !error.is::<Error>())
+        .any(|error| error.to_string().contains(INTERNAL))
+}
+
 /// Arrow fails where this library breaks one of its own rules; frames of callers are checked before.
 impl From<arrow::error::ArrowError> for Error {
     fn from(source: arrow::error::ArrowError) -> Self {
@@ -208,4 +257,60 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An engine's error, whose cause shows more.
+    #[derive(Debug)]
+    struct Engine(Option<Box<Engine>>);
+
+    impl fmt::Display for Engine {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self.0 {
+                Some(_) => "the engine failed",
+                None => "no column \"__mx.f0.default\" in [id, __mx.d0, __mx.stored.path]",
+            })
+        }
+    }
+
+    impl std::error::Error for Engine {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.0.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    fn all(error: &Error) -> String {
+        let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
+        let causes: Vec<String> = causes.map(ToString::to_string).collect();
+        format!("{} / {}", causes.join(" / "), error.hint().unwrap_or_default())
+    }
+
+    #[test]
+    fn names_of_plans_reach_no_message() {
+        let text = Engine(None).to_string();
+        let told = "no column \"inner column\" in [id, inner column, path]";
+        let error = Error::new(ErrorKind::Storage, &text)
+            .with_hint("is it __mx.t12.size?")
+            .with_source(Engine(None));
+        assert_eq!(all(&error), format!("{told} / {told} / is it size?"));
+        let deep = Error::new(ErrorKind::Storage, "x").with_source(Engine(Some(Engine(None).into())));
+        assert!(!all(&deep).contains("__mx"), "{}", all(&deep));
+        let arrow = arrow::error::ArrowError::SchemaError(text);
+        let arrow = Error::from(arrow).with_context("feature", "a");
+        assert!(!all(&arrow).contains("__mx"), "{}", all(&arrow));
+        let ours = Error::new(ErrorKind::Io, "x").with_source(Engine(Some(Engine(None).into())));
+        let ours = Error::new(ErrorKind::Io, "y").with_source(ours);
+        assert!(!all(&ours).contains("__mx"), "{}", all(&ours));
+    }
+
+    #[test]
+    fn other_errors_keep_their_causes_as_they_are() {
+        let error = Error::from(std::io::Error::other("no __mx here"));
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(source.is::<std::io::Error>());
+        assert_eq!(error.message(), "no __mx here");
+    }
 }

@@ -7,23 +7,26 @@ use arrow::datatypes::{DataType, Schema};
 use super::parse::no_column;
 use super::schema::{Class, Fit, Kind, Misfit, class_of, described, described_value};
 use super::value::compare_numbers;
-use super::{CompareOp, Expr, Operand, Value};
+use super::{CompareOp, Expr, Operand, Pattern, Value};
 use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::plan::is_internal;
 
 impl Expr {
     /// Checks the filter against the columns that it will be applied to, and gives every literal the type of its column.
     ///
     /// Literals adapt to columns: a number becomes what the column holds, and text beside a date or timestamp becomes one
     /// (`'2024-01-31'`, `'2024-01-31 12:00:00+02:00'`; without a zone it is UTC, and so are columns without one). An
-    /// integer or decimal that the column cannot hold exactly is moved to the nearest value below it and the comparison
-    /// adjusted, so that the meaning stays exact: `i > 1.5` becomes `i > 1`. Beside floating-point columns, decimals become
+    /// integer, decimal or moment that the column cannot hold exactly is moved to the nearest value below it and the comparison
+    /// adjusted, so that the meaning stays exact: `i > 1.5` becomes `i > 1`, and `s > '2024-01-31 12:00:00.5'` becomes
+    /// `s > '2024-01-31 12:00:00'` where `s` has seconds. Beside floating-point columns, decimals become
     /// the nearest floating-point number. Nothing else is converted.
     ///
     /// In the filter that comes back,
     /// - the left side of a comparison is a column; the right side is another column that it can be compared with, the same
     ///   column (`x = x` is true unless null, `x <> x` false unless null), or a literal of the column's type: `Bool`, `Int`
-    ///   within its range, finite `Float`, `Decimal` of its scale, `Text`, `Date` or `Timestamp`; never null;
+    ///   within its range, finite `Float`, `Decimal` of its scale, `Text`, `Date`, or `Timestamp` of its unit (also for `Date64`); never null;
     /// - so are the values of lists, which are not empty; one of them may be null;
+    /// - patterns have a column of text;
     /// - `IS NULL`, `IS TRUE` and their like have a column, and the latter a boolean one;
     /// - conditions that look at no column are `TRUE`, `FALSE` or `NULL`.
     ///
@@ -78,6 +81,9 @@ impl Binder<'_> {
                 list,
                 negated,
             } => self.is_in(operand, list, *negated)?,
+            Expr::Like {
+                operand, pattern, ..
+            } => self.like(expr, operand, pattern)?,
             Expr::Not(inner) => !self.condition(inner)?,
             Expr::And(list) if list.is_empty() => constant(true),
             Expr::Or(list) if list.is_empty() => constant(false),
@@ -99,7 +105,9 @@ impl Binder<'_> {
             format!("the filter names the column {name:?}, which does not exist"),
         )
         .with_context("column", name);
-        let mut known: Vec<&str> = self.columns.keys().copied().collect();
+        // Plans filter rows that have columns of theirs as well.
+        let known = self.columns.keys().copied();
+        let mut known: Vec<&str> = known.filter(|name| !is_internal(name)).collect();
         known.sort_unstable();
         let other_case = known.iter().find(|known| known.eq_ignore_ascii_case(name));
         let near = other_case
@@ -270,6 +278,37 @@ impl Binder<'_> {
             list: bound,
             negated,
         })
+    }
+
+    fn like(&self, whole: &Expr, operand: &Operand, pattern: &Pattern) -> Result<Expr> {
+        let Operand::Column(name) = operand else {
+            return Err(Error::new(
+                ErrorKind::InvalidFilter,
+                format!("LIKE asks whether a column is like a pattern, and {operand} is a literal"),
+            )
+            .with_hint("put the column on the left of LIKE"));
+        };
+        let data_type = self.column(name)?;
+        match Kind::of(data_type).class() {
+            Class::Text => Ok(whole.clone()),
+            Class::Null => Ok(null()),
+            class => Err(Error::new(
+                ErrorKind::InvalidFilter,
+                format!(
+                    "the filter compares the column {name:?}, which holds {}, with the pattern {pattern}",
+                    described(data_type)
+                ),
+            )
+            .with_hint(match class {
+                Class::Number => "patterns are for text: compare numbers with `<` and `>`",
+                Class::Time => {
+                    "patterns are for text: compare dates and times with `>=` and `<`, as in `day >= '2024-01-01' AND day < '2024-02-01'`"
+                }
+                Class::Bool => "patterns are for text: compare it with TRUE or FALSE",
+                _ => "such a column can only be asked for IS NULL or IS NOT NULL",
+            })
+            .with_context("column", name)),
+        }
     }
 
     fn misfit(&self, name: &str, data_type: &DataType, value: &Value, misfit: &Misfit) -> Error {

@@ -1,6 +1,6 @@
 //! Filters built in Rust.
 
-use super::{CompareOp, Expr, Operand, Value};
+use super::{CompareOp, Expr, Operand, Pattern, Value};
 
 /// The column `name`. The name is taken whole: dots and quotes have no meaning here.
 ///
@@ -118,6 +118,46 @@ impl Operand {
             list: values.into_iter().map(Into::into).collect(),
             negated: true,
         }
+    }
+
+    /// `self LIKE pattern`.
+    ///
+    /// ```
+    /// use metaxy_core::expr::{Pattern, col};
+    /// assert_eq!(col("path").like("%.mp4").to_string(), "path LIKE '%.mp4'");
+    /// let pattern = Pattern::new("100!%").with_escape('!')?.ignoring_case();
+    /// assert_eq!(col("path").not_like(pattern).to_string(), "path NOT ILIKE '100!%' ESCAPE '!'");
+    /// # Ok::<(), metaxy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn like(self, pattern: impl Into<Pattern>) -> Expr {
+        Expr::Like {
+            operand: self,
+            pattern: pattern.into(),
+            negated: false,
+        }
+    }
+
+    /// `self NOT LIKE pattern`.
+    #[must_use]
+    pub fn not_like(self, pattern: impl Into<Pattern>) -> Expr {
+        Expr::Like {
+            operand: self,
+            pattern: pattern.into(),
+            negated: true,
+        }
+    }
+
+    /// `self ILIKE pattern`: the letters A to Z are a to z.
+    #[must_use]
+    pub fn ilike(self, pattern: impl Into<Pattern>) -> Expr {
+        self.like(pattern.into().ignoring_case())
+    }
+
+    /// `self NOT ILIKE pattern`: the letters A to Z are a to z.
+    #[must_use]
+    pub fn not_ilike(self, pattern: impl Into<Pattern>) -> Expr {
+        self.not_like(pattern.into().ignoring_case())
     }
 
     /// A boolean column and another condition.

@@ -31,6 +31,18 @@ impl fmt::Display for Expr {
                 }
                 f.write_str(")")
             }
+            Self::Like {
+                operand,
+                pattern,
+                negated,
+            } => {
+                let word = if pattern.ignores_case() {
+                    "ILIKE"
+                } else {
+                    "LIKE"
+                };
+                write!(f, "{operand} {}{word} {pattern}", not(*negated))
+            }
             Self::Not(inner) => match **inner {
                 Self::Operand(_) | Self::Not(_) => write!(f, "NOT {inner}"),
                 _ => write!(f, "NOT ({inner})"),

@@ -84,6 +84,18 @@ impl Rows<'_> {
                 }
                 Ok(found.map(|found| found != *negated))
             }),
+            Expr::Like {
+                operand,
+                pattern,
+                negated,
+            } => {
+                let places = pattern.places();
+                self.each(|row| match self.cell(operand, row) {
+                    Cell::Null => Ok(None),
+                    Cell::Text(text) => Ok(Some(places.matches(text) != *negated)),
+                    _ => Err(not_bound(expr)),
+                })
+            }
             Expr::Not(inner) => Ok(not(&self.condition(inner)?)?),
             Expr::And(list) => self.combine(list, true, |a, b| Ok(and_kleene(a, b)?)),
             Expr::Or(list) => self.combine(list, false, |a, b| Ok(or_kleene(a, b)?)),
@@ -142,6 +154,15 @@ enum Cell<'a> {
     Moment(i128),
     /// Something that cannot be compared.
     Other,
+}
+
+impl Value {
+    /// How two values order as filters compare them: see [`CompareOp`](super::CompareOp). `None` if they are of different kinds, or one is
+    /// null.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
+        Cell::of(self).compare(&Cell::of(other)).flatten()
+    }
 }
 
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
@@ -219,7 +240,7 @@ impl Column {
                 scale,
             ),
             Kind::Text => Values::Text(to(&DataType::LargeUtf8)?.as_string::<i64>().clone()),
-            Kind::Date | Kind::Timestamp => {
+            Kind::Date | Kind::Timestamp { .. } => {
                 let unit = match plain {
                     DataType::Date32 => NANOS_PER_DAY,
                     DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000_000,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The language is that of `golden/FORMAT.md`, filters.json, with SQL's meaning or an error where the reference surprises
-//! (`semantics.md` §10): comparisons, `AND OR NOT`, `IS [NOT] NULL/TRUE/FALSE`, `[NOT] IN (literals)`, over columns and
-//! literals only. Logic is three-valued, and a row passes only if the result is true.
+//! (`semantics.md` §10): comparisons, `AND OR NOT`, `IS [NOT] NULL/TRUE/FALSE`, `[NOT] IN (literals)`, and beyond the
+//! reference `[NOT] LIKE` and `ILIKE` with a [`Pattern`], over columns and literals only. Logic is three-valued, and a row passes only if the result is true.
 //!
 //! A filter takes three steps: [`Expr::parse`] knows no columns; [`Expr::bind`] checks it against a schema and gives every
 //! literal the type of its column; a backend renders the bound filter. [`Expr::evaluate`] says what it means.
@@ -22,12 +22,14 @@ mod display;
 mod evaluate;
 mod moment;
 mod parse;
+mod pattern;
 mod schema;
 mod value;
 
 use std::collections::{BTreeSet, HashMap};
 
 pub use build::{col, lit};
+pub use pattern::Pattern;
 pub use value::{Decimal, Value};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -75,6 +77,15 @@ pub enum Expr {
         /// `NOT IN`.
         negated: bool,
     },
+    /// `operand LIKE pattern`, or `NOT LIKE` when negated; `ILIKE` if the pattern ignores case. Null for null.
+    Like {
+        /// A column of text.
+        operand: Operand,
+        /// What its texts are compared with.
+        pattern: Pattern,
+        /// `NOT LIKE`.
+        negated: bool,
+    },
     /// True where the condition is false; null stays null.
     Not(Box<Expr>),
     /// Every condition holds. Parsing and building give at least two.
@@ -94,8 +105,9 @@ pub enum Operand {
 
 /// How two operands are compared.
 ///
-/// Numbers compare exactly whatever their types, and NaN is equal to itself and greater than every other number. Text
-/// compares by code points. False is less than true.
+/// Numbers compare exactly whatever their types, and NaN is equal to itself and greater than every other number; only a decimal beside a
+/// floating-point number becomes the nearest of those. Text compares by code points. False is less than true. Dates and times compare as
+/// moments, whatever their units and zones: a date is its midnight in UTC, and so are times without a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CompareOp {
     /// `=`
@@ -220,7 +232,8 @@ impl Expr {
             Self::Operand(operand)
             | Self::IsNull { operand, .. }
             | Self::IsBool { operand, .. }
-            | Self::In { operand, .. } => vec![operand],
+            | Self::In { operand, .. }
+            | Self::Like { operand, .. } => vec![operand],
             Self::Compare { left, right, .. } => vec![left, right],
             Self::Not(_) | Self::And(_) | Self::Or(_) => Vec::new(),
         }
@@ -241,7 +254,8 @@ impl Expr {
             Self::Operand(operand)
             | Self::IsNull { operand, .. }
             | Self::IsBool { operand, .. }
-            | Self::In { operand, .. } => vec![operand],
+            | Self::In { operand, .. }
+            | Self::Like { operand, .. } => vec![operand],
             Self::Compare { left, right, .. } => vec![left, right],
             Self::Not(_) | Self::And(_) | Self::Or(_) => Vec::new(),
         }

@@ -6,7 +6,7 @@
 use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use super::{CompareOp, Decimal, Expr, Operand, Value};
+use super::{CompareOp, Decimal, Expr, Operand, Pattern, Value};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deeply parentheses and NOT may be nested.
@@ -18,7 +18,7 @@ impl Expr {
     /// Parses a filter of the language described at [the module](super).
     ///
     /// Names are case-sensitive, and double quotes quote them; `a.b` and `"a"."b"` are the column `a.b`. Text stands in
-    /// single quotes, where `''` is a quote and a backslash nothing special. `!` is NOT, `==` is `=`, and `x ISNULL`,
+    /// single quotes, where `''` is a quote and a backslash nothing special; a [`Pattern`] after LIKE and ILIKE as well. `!` is NOT, `==` is `=`, and `x ISNULL`,
     /// `x NOTNULL` and `x NOT NULL` are accepted. One `;` may end the filter. Numbers with an exponent are floating-point.
     ///
     /// ```
@@ -196,6 +196,14 @@ impl<'a> Parser<'a> {
         } else if self.is_word("NOT") && self.is_word_at(self.at + 1, "IN") {
             self.at += 2;
             self.is_in(operand, true)?
+        } else if let Some(word) = self.like_word(self.at) {
+            self.at += 1;
+            self.like(operand, word, false)?
+        } else if self.is_word("NOT")
+            && let Some(word) = self.like_word(self.at + 1)
+        {
+            self.at += 2;
+            self.like(operand, word, true)?
         } else if self.is_word("NOT") && self.is_word_at(self.at + 1, "NULL") {
             self.at += 2;
             operand.is_not_null()
@@ -266,6 +274,59 @@ impl<'a> Parser<'a> {
             list,
             negated,
         })
+    }
+
+    /// LIKE or ILIKE, if it is the token there.
+    fn like_word(&self, at: usize) -> Option<&'static str> {
+        ["LIKE", "ILIKE"]
+            .into_iter()
+            .find(|word| self.is_word_at(at, word))
+    }
+
+    /// What follows LIKE or ILIKE.
+    fn like(&mut self, operand: Operand, word: &str, negated: bool) -> Result<Expr> {
+        if operand.column().is_none() {
+            return Err(self
+                .error(&format!(
+                    "{word} asks whether a column is like a pattern, and {operand} is a literal"
+                ))
+                .with_hint("put the column on the left"));
+        }
+        let mut pattern = Pattern::new(self.text_after(word, "path LIKE '%.mp4'")?);
+        if word == "ILIKE" {
+            pattern = pattern.ignoring_case();
+        }
+        if self.take_word("ESCAPE") {
+            let text = self.text_after("ESCAPE", "note LIKE '100!%' ESCAPE '!'")?;
+            let mut characters = text.chars();
+            let (Some(escape), None) = (characters.next(), characters.next()) else {
+                return Err(self
+                    .error(&format!(
+                        "ESCAPE takes one character, and {} is not one",
+                        Value::Text(text)
+                    ))
+                    .with_hint("write it as in `note LIKE '100!%' ESCAPE '!'`"));
+            };
+            pattern = pattern
+                .with_escape(escape)
+                .map_err(|error| error.with_context("filter", shortened(self.text)))?;
+        }
+        Ok(Expr::Like {
+            operand,
+            pattern,
+            negated,
+        })
+    }
+
+    fn text_after(&mut self, word: &str, example: &str) -> Result<String> {
+        let Token::SingleQuotedString(text) = self.peek() else {
+            return Err(self
+                .unexpected(&format!("text in single quotes after {word}"))
+                .with_hint(format!("write it as in `{example}`")));
+        };
+        let text = text.clone();
+        self.at += 1;
+        Ok(text)
     }
 
     /// A column or a literal, perhaps in parentheses.
@@ -415,15 +476,19 @@ impl<'a> Parser<'a> {
                 "filters do not cast: a literal takes the type of the column beside it"
             }
             Token::Overlap => "write AND",
-            _ if comparison(next).is_some() || self.is_word("IS") || self.is_word("IN") => {
+            _ if comparison(next).is_some()
+                || ["IS", "IN", "LIKE", "ILIKE"]
+                    .iter()
+                    .any(|word| self.is_word(word)) =>
+            {
                 "a condition cannot be compared: join conditions with AND or OR"
             }
             _ if self.is_word("NOT") && !self.is_word_at(self.at + 1, "BETWEEN") => {
-                "filters know NOT IN and IS NOT, and NOT before a condition; text has no patterns"
+                "filters know NOT IN, NOT LIKE and IS NOT, and NOT before a condition"
             }
             _ if self.is_word("BETWEEN") || self.is_word("NOT") => "write `x >= low AND x <= high`",
             _ if PATTERNS.iter().any(|word| self.is_word(word)) => {
-                "filters have no text patterns: use `=` or IN"
+                "filters have no regular expressions: use LIKE or ILIKE, where % stands for any characters and _ for one"
             }
             _ => "join conditions with AND or OR; names with spaces stand in double quotes",
         };
@@ -573,7 +638,7 @@ impl Dialect for FilterLanguage {
 }
 
 /// The hint where there is no better one.
-const LANGUAGE: &str = "a filter is made of comparisons, IS NULL, IS TRUE and IN, joined with AND, OR, NOT and parentheses";
+const LANGUAGE: &str = "a filter is made of comparisons, IS NULL, IS TRUE, IN and LIKE, joined with AND, OR, NOT and parentheses";
 const QUOTE_IT: &str = "if it is a column's name, write \"{}\" in double quotes";
 const NO_CLOCK: &str =
     "filters have no functions: write the date or time as text, as in '2024-01-31'";
@@ -596,6 +661,5 @@ const REFUSED: &[(&str, &str)] = &[
     ("LOCALTIMESTAMP", NO_CLOCK),
 ];
 
-const PATTERNS: &[&str] = &[
-    "LIKE", "ILIKE", "SIMILAR", "REGEXP", "RLIKE", "GLOB", "MATCH",
-];
+/// Words of other languages for patterns of text.
+const PATTERNS: &[&str] = &["SIMILAR", "REGEXP", "RLIKE", "GLOB", "MATCH"];

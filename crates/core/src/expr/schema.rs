@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 
 use super::moment::{self, MICROS_PER_DAY, Moment};
 use super::parse::number;
@@ -30,7 +30,10 @@ pub(super) enum Kind {
     },
     Text,
     Date,
-    Timestamp,
+    /// Moments that are counts of so many nanoseconds.
+    Timestamp {
+        per: i128,
+    },
     /// Structs, lists, binary …: can only be asked for null.
     Other,
 }
@@ -95,8 +98,17 @@ impl Kind {
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale) => decimal(*precision, *scale),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
-            DataType::Date32 | DataType::Date64 => Self::Date,
-            DataType::Timestamp(..) => Self::Timestamp,
+            DataType::Date32 => Self::Date,
+            // Nothing keeps one from being a part of a day.
+            DataType::Date64 => Self::Timestamp { per: 1_000_000 },
+            DataType::Timestamp(unit, _) => Self::Timestamp {
+                per: match unit {
+                    TimeUnit::Second => 1_000_000_000,
+                    TimeUnit::Millisecond => 1_000_000,
+                    TimeUnit::Microsecond => 1_000,
+                    TimeUnit::Nanosecond => 1,
+                },
+            },
             DataType::Dictionary(_, values) => Self::of(values),
             _ => Self::Other,
         }
@@ -110,7 +122,7 @@ impl Kind {
                 Class::Number
             }
             Self::Text => Class::Text,
-            Self::Date | Self::Timestamp => Class::Time,
+            Self::Date | Self::Timestamp { .. } => Class::Time,
             Self::Other => Class::Other,
         }
     }
@@ -157,13 +169,26 @@ impl Kind {
                     }
                 }
             }),
-            (Self::Timestamp, _) => match time(value)? {
-                Moment::Date(days) => i64::from(days)
-                    .checked_mul(MICROS_PER_DAY)
-                    .map(|micros| Fit::On(Value::Timestamp(micros)))
-                    .ok_or(Misfit::Value("use a date of the calendar")),
-                Moment::Timestamp(micros) => Ok(Fit::On(Value::Timestamp(micros))),
-            },
+            (Self::Timestamp { per }, _) => {
+                let micros = match time(value)? {
+                    Moment::Date(days) => i128::from(days) * i128::from(MICROS_PER_DAY),
+                    Moment::Timestamp(micros) => micros.into(),
+                };
+                let nanos = micros * 1_000;
+                let count = nanos.div_euclid(per);
+                if count < i64::MIN.into() {
+                    return Ok(Fit::Below);
+                }
+                if count > i64::MAX.into() {
+                    return Ok(Fit::Above);
+                }
+                let floor = i64::try_from((count * per).div_euclid(1_000))
+                    .map_err(|_| Misfit::Value("use a date of the calendar"))?;
+                Ok(match count * per == nanos {
+                    true => Fit::On(Value::Timestamp(floor)),
+                    false => Fit::After(Value::Timestamp(floor)),
+                })
+            }
             _ => Err(Misfit::Type),
         }
     }
@@ -179,7 +204,8 @@ pub(super) fn described(data_type: &DataType) -> String {
         Kind::Decimal { .. } => "decimals",
         Kind::Text => "text",
         Kind::Date => "dates",
-        Kind::Timestamp => "timestamps",
+        Kind::Timestamp { .. } if *data_type == DataType::Date64 => "dates",
+        Kind::Timestamp { .. } => "timestamps",
         Kind::Other => return format!("values of type {data_type}"),
     };
     format!("{words} ({data_type})")

@@ -466,6 +466,7 @@ impl Inner {
                     self.across(&entry.definition.spec)?;
                 }
             }
+            self.passed_on_below(key)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The rules that a definition can break together with others of its graph (`semantics.md` §1, §2 and §10, rows 14, 43, 45).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::feature_plan::{input_id_columns, renamed_id_columns};
@@ -39,22 +39,141 @@ impl Inner {
 
     /// Checks a spec against those of its upstreams that are in the graph.
     pub(super) fn across(&self, spec: &FeatureSpec) -> Result<()> {
-        let mut known = Vec::with_capacity(spec.deps().len());
         for dep in spec.deps() {
             filters(spec, dep)?;
             if let Some(entry) = self.entries.get(&dep.feature) {
-                let upstream = &entry.definition.spec;
-                renames(spec, dep, upstream)?;
-                known.push(Upstream {
-                    dep,
-                    ids: renamed_id_columns(dep, upstream),
-                    input: input_id_columns(spec, dep, upstream),
-                });
+                renames(spec, dep, &entry.definition.spec)?;
             }
         }
+        let known = self.known(spec);
         common_ids(spec, &known)?;
-        collisions(spec, &known)
+        collisions(spec, &known)?;
+        // A program that recorded its definitions may have left out what its features were to pass on.
+        match self.recorded {
+            true => Ok(()),
+            false => self.passed_on_twice(spec, &known),
+        }
     }
+
+    /// The upstreams that are in the graph.
+    fn known<'a>(&self, spec: &'a FeatureSpec) -> Vec<Upstream<'a>> {
+        let known = spec.deps().iter().filter_map(|dep| {
+            let upstream = &self.entries.get(&dep.feature)?.definition.spec;
+            Some(Upstream {
+                dep,
+                ids: renamed_id_columns(dep, upstream),
+                input: input_id_columns(spec, dep, upstream),
+            })
+        });
+        known.collect()
+    }
+
+    /// Checks the features that get a column through others that pass on all they have, as far as `key` passes one on.
+    pub(super) fn passed_on_below(&self, key: &FeatureKey) -> Result<()> {
+        let mut passed_on = HashMap::new();
+        self.follow(key, &mut passed_on);
+        if passed_on.get(key).is_none_or(BTreeSet::is_empty) {
+            return Ok(());
+        }
+        let (mut seen, mut pending) = (HashSet::new(), vec![key]);
+        while let Some(above) = pending.pop() {
+            for position in self.dependents(above.as_str()) {
+                let Some((below, entry)) = self.entries.get_index(position) else {
+                    continue;
+                };
+                let spec = &entry.definition.spec;
+                let whole = |dep: &FeatureDep| dep.feature == *above && dep.select.is_none();
+                if !spec.deps().iter().any(whole) || !seen.insert(below) {
+                    continue;
+                }
+                self.passed_on_twice(spec, &self.known(spec))?;
+                pending.push(below);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether two upstreams pass on columns of one name: those that a definition names, however far up. A feature that selects no columns
+    /// of an upstream gets them all.
+    fn passed_on_twice(&self, spec: &FeatureSpec, known: &[Upstream<'_>]) -> Result<()> {
+        // One upstream that passes on all it has can collide with what another is asked for.
+        if known.len() < 2 || known.iter().all(|upstream| upstream.dep.select.is_some()) {
+            return Ok(());
+        }
+        let mut passed_on = HashMap::new();
+        let mut owners: HashMap<String, &FeatureKey> = HashMap::new();
+        for upstream in known {
+            let dep = upstream.dep;
+            let mut columns: BTreeSet<String> = named(dep).cloned().collect();
+            if dep.select.is_none() {
+                self.follow(&dep.feature, &mut passed_on);
+                columns.extend(renamed(dep, passed_on.get(&dep.feature)));
+            }
+            let is_id = |name: &String| upstream.ids.contains(name) || upstream.input.contains(name);
+            for name in columns.into_iter().filter(|name| !is_id(name)) {
+                match owners.get(&name) {
+                    Some(other) => {
+                        return Err(invalid(format!(
+                            "feature `{}`: its upstreams `{other}` and `{}` both pass on a column `{name}`",
+                            spec.key(),
+                            dep.feature
+                        ))
+                        .with_hint(format!("rename `{name}` in one of the two dependencies, or leave it out with `select`")));
+                    }
+                    None => {
+                        owners.insert(name, &dep.feature);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds which columns a feature passes on, apart from its ID columns, and of those above it whose columns it gets all. Does not
+    /// recurse: chains may be long.
+    fn follow<'a>(
+        &'a self,
+        feature: &'a FeatureKey,
+        found: &mut HashMap<&'a FeatureKey, BTreeSet<String>>,
+    ) {
+        // A cycle ends at what is being looked at.
+        let mut open = HashSet::new();
+        let mut pending = vec![feature];
+        while let Some(key) = pending.pop() {
+            let Some(entry) = self.entries.get(key) else {
+                continue;
+            };
+            if found.contains_key(key) {
+                continue;
+            }
+            let spec = &entry.definition.spec;
+            if open.insert(key) {
+                pending.push(key);
+                let whole = spec.deps().iter().filter(|dep| dep.select.is_none());
+                let above = whole.map(|dep| &dep.feature);
+                pending.extend(above.filter(|above| !open.contains(above)));
+                continue;
+            }
+            let mut columns = BTreeSet::new();
+            for dep in spec.deps() {
+                columns.extend(named(dep).cloned());
+                if dep.select.is_none() {
+                    columns.extend(renamed(dep, found.get(&dep.feature)));
+                }
+            }
+            columns.retain(|name| !spec.id_columns().contains(name));
+            found.insert(key, columns);
+        }
+    }
+}
+
+/// The columns of an upstream, by the names that they have for a feature that depends on it.
+fn renamed(dep: &FeatureDep, columns: Option<&BTreeSet<String>>) -> Vec<String> {
+    let new = |name: &String| match dep.rename.as_ref().and_then(|names| names.get(name)) {
+        Some(new) => new.clone(),
+        None => name.clone(),
+    };
+    columns.into_iter().flatten().map(new).collect()
 }
 
 /// A dependency whose upstream is in the graph.
@@ -133,7 +252,8 @@ fn common_ids(spec: &FeatureSpec, known: &[Upstream<'_>]) -> Result<()> {
     .with_hint("rename ID columns so that they agree, or aggregate on a common one"))
 }
 
-/// Only ID columns may be common to two upstreams. Columns that no spec names are compared when rows are read.
+/// Only ID columns may be common to two upstreams, of the columns that the dependencies name. Columns that no spec names are compared when
+/// rows are read.
 fn collisions(spec: &FeatureSpec, known: &[Upstream<'_>]) -> Result<()> {
     let mut owners: HashMap<&str, (&Upstream<'_>, bool)> = HashMap::new();
     for upstream in known {

@@ -1,10 +1,11 @@
 //! Bound filters as SQL.
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 
-use super::Dialect;
+use super::{Dialect, Side};
 use crate::error::Result;
 use crate::expr::{Expr, Operand, Value};
+use crate::plan::internal;
 
 /// A bound filter over columns of `schema`; `column` gives the SQL of a column.
 ///
@@ -33,15 +34,10 @@ struct Condition<'a> {
 impl Condition<'_> {
     fn render(&self, filter: &Expr) -> Result<String> {
         Ok(match filter {
-            Expr::Operand(operand) => self.operand(operand, None)?,
+            Expr::Operand(operand) => self.operand(operand)?,
             Expr::Compare { left, op, right } => {
-                let (left_type, right_type) = (self.type_of(left)?, self.type_of(right)?);
-                format!(
-                    "({} {} {})",
-                    self.operand(left, right_type.as_ref())?,
-                    op.as_sql(),
-                    self.operand(right, left_type.as_ref())?
-                )
+                self.dialect
+                    .compare(&self.side(left)?, *op, &self.side(right)?)?
             }
             Expr::IsNull { operand, negated } => {
                 // Any type can be asked for null, also one that the engine cannot compare.
@@ -57,7 +53,7 @@ impl Condition<'_> {
                 negated,
             } => format!(
                 "({} IS {}{})",
-                self.operand(operand, None)?,
+                self.operand(operand)?,
                 not(*negated),
                 self.dialect.boolean(*value)
             ),
@@ -66,6 +62,22 @@ impl Condition<'_> {
                 list,
                 negated,
             } => self.render_in(operand, list, *negated)?,
+            Expr::Like {
+                operand,
+                pattern,
+                negated,
+            } => {
+                let like = match self.side(operand)? {
+                    Side::Column { sql, data_type } => {
+                        self.dialect.like(&sql, data_type, pattern)?
+                    }
+                    Side::Literal(_) => return Err(internal("a literal beside a pattern".into())),
+                };
+                match negated {
+                    true => format!("(NOT {like})"),
+                    false => like,
+                }
+            }
             Expr::Not(inner) => format!("(NOT {})", self.render(inner)?),
             Expr::And(all) => self.join(all, " AND ", true)?,
             Expr::Or(any) => self.join(any, " OR ", false)?,
@@ -76,14 +88,17 @@ impl Condition<'_> {
         if list.is_empty() {
             return Ok(self.dialect.boolean(negated).into());
         }
-        let data_type = self.type_of(operand)?;
+        let data_type = match operand {
+            Operand::Column(name) => Some(self.schema.field_with_name(name)?.data_type()),
+            Operand::Literal(_) => None,
+        };
         let values = list
             .iter()
-            .map(|value| self.dialect.literal(value, data_type.as_ref()))
+            .map(|value| self.dialect.literal(value, data_type))
             .collect::<Result<Vec<_>>>()?;
         Ok(format!(
             "({} {}IN ({}))",
-            self.operand(operand, None)?,
+            self.operand(operand)?,
             not(negated),
             values.join(", ")
         ))
@@ -100,24 +115,22 @@ impl Condition<'_> {
         Ok(balanced(&list, word))
     }
 
-    fn operand(&self, operand: &Operand, compared_with: Option<&DataType>) -> Result<String> {
-        match operand {
-            Operand::Column(name) => {
-                let field = self.schema.field_with_name(name)?;
-                self.dialect
-                    .operand(&(self.column)(name)?, field.data_type())
-            }
-            Operand::Literal(value) => self.dialect.literal(value, compared_with),
+    /// An operand that is compared with nothing, or with literals of its own type.
+    fn operand(&self, operand: &Operand) -> Result<String> {
+        match self.side(operand)? {
+            Side::Column { sql, data_type } => self.dialect.operand(&sql, data_type, None),
+            Side::Literal(value) => self.dialect.literal(value, None),
         }
     }
 
-    fn type_of(&self, operand: &Operand) -> Result<Option<DataType>> {
-        match operand {
-            Operand::Column(name) => {
-                Ok(Some(self.schema.field_with_name(name)?.data_type().clone()))
-            }
-            Operand::Literal(_) => Ok(None),
-        }
+    fn side<'b>(&'b self, operand: &'b Operand) -> Result<Side<'b>> {
+        Ok(match operand {
+            Operand::Column(name) => Side::Column {
+                sql: (self.column)(name)?,
+                data_type: self.schema.field_with_name(name)?.data_type(),
+            },
+            Operand::Literal(value) => Side::Literal(value),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::Value;
+use crate::expr::{CompareOp, Pattern, Value};
 use crate::key::FeatureKey;
 use crate::plan::{Fold, HashSpec, Nulls, Scan};
 
@@ -58,6 +58,42 @@ pub enum Matching {
     Marks,
 }
 
+/// One side of a comparison of a bound filter.
+#[derive(Debug, Clone)]
+pub enum Side<'a> {
+    /// A column.
+    Column {
+        /// Its SQL.
+        sql: String,
+        /// Its type.
+        data_type: &'a DataType,
+    },
+    /// A value, of the type of the column on the other side.
+    Literal(&'a Value),
+}
+
+impl Side<'_> {
+    /// The type of a column.
+    #[must_use]
+    pub const fn data_type(&self) -> Option<&DataType> {
+        match self {
+            Self::Column { data_type, .. } => Some(data_type),
+            Self::Literal(_) => None,
+        }
+    }
+
+    /// The side as an operand beside another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
+    pub fn beside(&self, other: &Self, dialect: &(impl Dialect + ?Sized)) -> Result<String> {
+        match self {
+            Self::Column { sql, data_type } => dialect.operand(sql, data_type, other.data_type()),
+            Self::Literal(value) => dialect.literal(value, other.data_type()),
+        }
+    }
+}
+
 /// How one SQL engine writes what [`render`](super::render) asks for. Methods take and give SQL text.
 pub trait Dialect: Send + Sync {
     /// The quoted name of a feature's table.
@@ -73,11 +109,43 @@ pub trait Dialect: Send + Sync {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
     fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String>;
 
-    /// A column as an operand of a comparison.
+    /// A column as an operand beside a column of type `compared_with`, or beside literals of its own type (`None`).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare this type.
-    fn operand(&self, column: &str, data_type: &DataType) -> Result<String>;
+    fn operand(
+        &self,
+        column: &str,
+        data_type: &DataType,
+        compared_with: Option<&DataType>,
+    ) -> Result<String>;
+
+    /// A comparison of a bound filter, in parentheses: for every two types what
+    /// [`Expr::evaluate`](crate::expr::Expr::evaluate) gives. By default what the engine makes of the two
+    /// [operands](Self::operand); others have to be written where it would round, overflow or compare counts of different units.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
+    fn compare(&self, left: &Side<'_>, op: CompareOp, right: &Side<'_>) -> Result<String> {
+        let (l, r) = (left.beside(right, self)?, right.beside(left, self)?);
+        Ok(format!("({l} {} {r})", op.as_sql()))
+    }
+
+    /// Whether a column of text is like a pattern, in parentheses; null for null. By default with `LIKE`, which has to tell case apart, and
+    /// `translate`, as PostgreSQL has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare this type.
+    fn like(&self, column: &str, data_type: &DataType, pattern: &Pattern) -> Result<String> {
+        let mut column = self.operand(column, data_type, None)?;
+        if pattern.ignores_case() {
+            column = format!(
+                "translate({column}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')"
+            );
+        }
+        let pattern = self.text(&pattern.escaped());
+        Ok(format!("({column} LIKE {pattern} ESCAPE '!')"))
+    }
 
     /// A text as a literal.
     fn text(&self, text: &str) -> String {

@@ -9,6 +9,6 @@ mod render;
 
 pub use block::column_at;
 pub use condition::condition;
-pub use dialect::{Dialect, HashArg, Matching, Replacing, literal_text, no_literal, quote};
+pub use dialect::{Dialect, HashArg, Matching, Replacing, Side, literal_text, no_literal, quote};
 pub use prune::{PruneSql, prune};
 pub use render::render;

@@ -1,7 +1,7 @@
 //! Binding, and what filters mean.
 
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_core::expr::{CompareOp, Decimal, Expr, Value, col, lit};
+use metaxy_core::expr::{CompareOp, Decimal, Expr, Pattern, Value, col, lit};
 
 use crate::table::{NOON, batch, marks, refused, values};
 
@@ -217,6 +217,111 @@ fn types_that_do_not_fit_are_named() {
     }
     let not_a_number = col("f").gt(f64::NAN).bind(&batch().schema()).unwrap_err();
     assert!(not_a_number.hint().unwrap().contains("finite"));
+}
+
+#[test]
+fn patterns_are_text_with_wildcards() {
+    for column in ["s", "view", "dict"] {
+        for (test, expected) in [
+            ("LIKE 'a'", "TFFFF-"),
+            ("LIKE '%'", "TTTTT-"),
+            ("LIKE '_'", "TTTFF-"),
+            ("LIKE 'b'", "FFFFF-"),
+            ("ILIKE 'b'", "FTFFF-"),
+            ("ILIKE 'É'", "FFFFF-"),
+            ("LIKE 'it''%'", "FFFFT-"),
+            ("NOT LIKE '%t%'", "TTTTF-"),
+            ("LIKE ''", "FFFTF-"),
+            ("LIKE 'it_s'", "FFFFT-"),
+            ("LIKE 'it!_s' ESCAPE '!'", "FFFFF-"),
+        ] {
+            let filter = format!("{column} {test}");
+            assert_eq!(values(&filter), expected, "{filter}");
+        }
+    }
+    assert_eq!(values("nothing LIKE '%' OR b"), "T-T-T-");
+    for (filter, word) in [
+        ("i LIKE '1%'", "integers (Int64)"),
+        ("at LIKE '2024%'", "timestamps"),
+        ("b ILIKE 't%'", "booleans"),
+        ("by_field LIKE 'x'", "Struct"),
+    ] {
+        let message = refused(filter);
+        assert!(message.contains(word) && message.contains("pattern"), "{message}");
+    }
+}
+
+/// Against the meaning of patterns as it is told: every way to share out the text.
+#[test]
+fn patterns_match_as_they_are_told() {
+    fn told(pattern: &[char], text: &[char]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            ['%', rest @ ..] => (0..=text.len()).any(|end| told(rest, &text[end..])),
+            [place, rest @ ..] => match text {
+                [c, after @ ..] => (*place == '_' || place == c) && told(rest, after),
+                [] => false,
+            },
+        }
+    }
+    let words = |letters: &[char], length: u32| -> Vec<Vec<char>> {
+        let all = (0..=length).flat_map(|n| {
+            (0..letters.len().pow(n)).map(move |mut word| {
+                (0..n)
+                    .map(|_| {
+                        let letter = word % letters.len();
+                        word /= letters.len();
+                        letter
+                    })
+                    .collect::<Vec<_>>()
+            })
+        });
+        all.map(|word| word.into_iter().map(|at| letters[at]).collect())
+            .collect()
+    };
+    let texts = words(&['a', 'é', '日'], 4);
+    for pattern in words(&['a', 'é', '%', '_'], 4) {
+        let written = Pattern::new(pattern.iter().collect::<String>());
+        let escaped = Pattern::new(written.escaped()).with_escape('!').unwrap();
+        for text in &texts {
+            let expected = told(&pattern, text);
+            let text: String = text.iter().collect();
+            assert_eq!(written.matches(&text), expected, "{written} and {text}");
+            assert_eq!(escaped.matches(&text), expected, "{escaped} and {text}");
+            assert!(!expected || text.starts_with(&written.prefix()), "{written}");
+        }
+    }
+    // Long ones take their time once for each `%`, not for every way to share it out.
+    let text = "a".repeat(2_000);
+    assert!(!Pattern::new(format!("{}b", "%a".repeat(200))).matches(&text));
+}
+
+/// Moments between two values of a column, or beyond all of them.
+#[test]
+fn literals_are_moved_to_the_units_of_times() {
+    use arrow::datatypes::TimeUnit;
+    let fields = [
+        ("s", DataType::Timestamp(TimeUnit::Second, None)),
+        ("ms", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+        ("ns", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        ("d64", DataType::Date64),
+    ];
+    let fields = fields.map(|(name, data_type)| Field::new(name, data_type, true));
+    let schema = Schema::new(fields.to_vec());
+    for (filter, bound) in [
+        ("s > '2024-01-31 12:00:00.5'", "s > '2024-01-31 12:00:00.000000'"),
+        ("s < '1969-12-31 23:59:59.5'", "s <= '1969-12-31 23:59:59.000000'"),
+        ("s = '2024-01-31 12:00:00.5'", "s <> s"),
+        ("ms <> '2024-01-31 12:00:00.0005'", "ms = ms"),
+        ("ms >= '2024-01-31 12:00:00.5'", "ms >= '2024-01-31 12:00:00.500000'"),
+        ("ns < '9999-12-31'", "ns = ns"),
+        ("ns > '9999-12-31'", "ns <> ns"),
+        ("ns > '0001-01-01'", "ns = ns"),
+        ("d64 < '2024-01-31 12:00:00'", "d64 < '2024-01-31 12:00:00.000000'"),
+    ] {
+        let found = Expr::parse(filter).unwrap().bind(&schema).unwrap();
+        assert_eq!(found.to_string(), bound, "{filter}");
+    }
 }
 
 /// Binding moves literals to the column's grid; the meaning must stay that of the exact numbers.

@@ -1,6 +1,6 @@
 //! Random filters and damaged texts.
 
-use metaxy_core::expr::{Decimal, Expr, Operand, Value, col, lit};
+use metaxy_core::expr::{Decimal, Expr, Operand, Pattern, Value, col, lit};
 
 use crate::table::batch;
 
@@ -116,6 +116,14 @@ impl Random {
                     _ => left.ge(right),
                 }
             }
+            3 if self.flip() => {
+                let pattern = self.pattern();
+                Expr::Like {
+                    operand: self.column(),
+                    pattern,
+                    negated,
+                }
+            }
             2 if self.flip() => Expr::IsNull {
                 operand: self.operand(),
                 negated,
@@ -161,6 +169,19 @@ impl Random {
             "'", "/*",
         ];
         col(names[self.below(names.len())])
+    }
+
+    fn pattern(&mut self) -> Pattern {
+        let texts = ["", "%", "a_%", "it's", "\\%", "!%!!", "a\nb", "日%", "--", "ESCAPE"];
+        let pattern = Pattern::new(texts[self.below(texts.len())]);
+        let pattern = match pattern.clone().with_escape(['!', '\'', '日'][self.below(3)]) {
+            Ok(escaped) if self.flip() => escaped,
+            _ => pattern,
+        };
+        match self.flip() {
+            true => pattern.ignoring_case(),
+            false => pattern,
+        }
     }
 
     fn value(&mut self) -> Value {
