@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::{LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
@@ -56,6 +57,10 @@ impl Backend for SecondOpinion {
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         self.first.delete(table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.first.delete_samples(table, samples).await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

@@ -9,9 +9,10 @@ use metaxy_conformance::mutants::{Fault, Mutant};
 use metaxy_conformance::{Embedded, Suite};
 use metaxy_store::append::{Append, Times};
 use metaxy_store::backend::{Appended, Backend};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
-use metaxy_store::{Frame, Result};
+use metaxy_store::{Expr, FeatureKey, Frame, Result};
 
 #[test]
 fn a_forgotten_deletion_is_shrunk_to_two_operations() {
@@ -78,6 +79,12 @@ fn writes_of_which_the_first_wins_are_noticed() {
 }
 
 #[test]
+fn a_row_that_a_delete_uncovers_is_noticed() {
+    let text = broken("laws::deletes_uncover_nothing", || Box::new(DeletesRows));
+    assert!(text.contains("a delete of "), "{text}");
+}
+
+#[test]
 fn without_a_fault_they_hold() {
     let report = suite("laws::model_agrees", || Box::new(Plans(Ok))).run();
     assert!(report.is_success(), "{report}");
@@ -107,6 +114,23 @@ fn suite(law: &'static str, fault: fn() -> Box<dyn Fault>) -> Suite {
 fn is_operation(line: &str) -> bool {
     let number = line.trim_start().split(". ").next().unwrap_or_default();
     line.starts_with("  ") && number.parse::<usize>().is_ok()
+}
+
+/// Removes rows that match, whatever the sample they are of.
+struct DeletesRows;
+
+#[async_trait]
+impl Fault for DeletesRows {
+    async fn delete_samples(
+        &self,
+        inner: &dyn Backend,
+        table: &FeatureKey,
+        samples: &DeleteSamples,
+    ) -> Result<u64> {
+        let among = samples.among.iter().cloned();
+        let rows = Expr::and_all(among.chain([samples.condition.clone()]));
+        inner.delete(table, rows.as_ref()).await
+    }
 }
 
 /// Stores no tombstones.

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use metaxy_conformance::{Embedded, Suite, SuiteReport};
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::{HashPart, Node, Plan, Relation, Scalar};
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig, Synchronous};
@@ -258,6 +259,13 @@ impl Backend for Limited {
             return Err(self.refuse("remove rows"));
         }
         self.inner.delete(table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        if !self.does.hard_delete {
+            return Err(self.refuse("remove rows"));
+        }
+        self.inner.delete_samples(table, samples).await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

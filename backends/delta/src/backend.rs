@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -17,7 +18,7 @@ use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::DeltaConfig;
 use crate::table::DeltaInner;
-use crate::{delete, file, maintain, prune, root, scan, tables, write};
+use crate::{delete, file, maintain, prune, root, samples, scan, tables, write};
 
 /// Clients of object stores and the Delta kernel need several threads.
 pub(crate) static THREADS: Threads = Threads::new("Delta", "metaxy-delta");
@@ -133,6 +134,13 @@ impl Backend for DeltaBackend {
         self.require_write()?;
         let (table, condition) = (table.clone(), condition.cloned());
         self.run(|inner| async move { delete::delete(&inner, &table, condition.as_ref()).await })
+            .await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.require_write()?;
+        let (table, samples) = (table.clone(), samples.clone());
+        self.run(|inner| async move { samples::delete(&inner, &table, &samples).await })
             .await
     }
 

@@ -43,6 +43,7 @@ mod maintain;
 mod prune;
 mod retry;
 mod root;
+mod samples;
 mod scan;
 mod skip;
 mod snapshot;

@@ -19,7 +19,7 @@ use crate::table::{DeltaInner, Table};
 use crate::types::StoredColumn;
 
 /// The stamp of a row, and where it is: the number of its file, and its own in the file. The later of two rows is the greater.
-type Place = (i64, u32, u32);
+pub(crate) type Place = (i64, u32, u32);
 
 /// Removes superseded rows of a table; returns how many, or how many it would remove.
 pub(crate) async fn prune(inner: &DeltaInner, feature: &FeatureKey, prune: &Prune) -> Result<u64> {
@@ -163,7 +163,7 @@ fn note(
     Ok(())
 }
 
-async fn changes(
+pub(crate) async fn changes(
     inner: &DeltaInner,
     table: &Arc<Table>,
     feature: &FeatureKey,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::blocking;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -196,6 +197,15 @@ impl Backend for DuckDbBackend {
         self.change("delete rows", move |shared, lease| {
             let dialect = shared.dialect(lease);
             write::delete(&dialect, lease.session(), &table, condition.as_ref())
+        })
+        .await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        let (table, samples) = (table.clone(), samples.clone());
+        self.change("delete samples", move |shared, lease| {
+            let dialect = shared.dialect(lease);
+            maintain::delete_samples(&dialect, lease.session(), &table, &samples)
         })
         .await
     }

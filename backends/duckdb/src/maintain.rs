@@ -1,13 +1,14 @@
-//! Superseded rows, and the file itself: its statistics, its log, its unused blocks.
+//! Superseded rows and samples that go, and the file itself: its statistics, its log, its unused blocks.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
-use metaxy_core::FeatureKey;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
-use metaxy_core::sql::{PruneSql, prune as prune_sql, quote};
+use metaxy_core::sql::{PruneSql, delete_samples as samples_sql, prune as prune_sql, quote};
+use metaxy_core::{Expr, FeatureKey};
 
 use crate::catalog::Session;
 use crate::dialect::{DuckDbDialect, ROWID, hides_rowid};
@@ -31,10 +32,53 @@ pub(crate) fn prune(
     }
     let removed = match hides_rowid(&schema) {
         false => remove(dialect, session, table, &schema, prune)?,
-        true => remove_beside_rowid(dialect, session, table, &schema, prune)?,
+        true => beside_rowid(dialect, session, table, &schema, |schema, called| {
+            let ids = prune.id_columns.iter().map(|id| called(id));
+            let prune = prune.clone().with_id_columns(ids);
+            remove(dialect, session, table, schema, &prune)
+        })?,
     };
     connection.execute_batch("COMMIT")?;
     Ok(removed)
+}
+
+/// Removes samples of a table with all their rows. A connection that is dropped before its commit undoes everything.
+pub(crate) fn delete_samples(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    samples: &DeleteSamples,
+) -> Result<u64, Failure> {
+    let connection = session.connection;
+    let name = dialect.table_name(table);
+    let Some(schema) = begun_on(session, &name, table)? else {
+        return Ok(0);
+    };
+    let removed = match hides_rowid(&schema) {
+        false => remove_samples(dialect, session, table, &schema, samples)?,
+        true => beside_rowid(dialect, session, table, &schema, |schema, called| {
+            let mut samples = samples.clone();
+            let renamed = |filter: Expr| filter.map_columns(|name| called(&name));
+            samples.id_columns = samples.id_columns.iter().map(|id| called(id)).collect();
+            samples.among = samples.among.map(renamed);
+            samples.condition = renamed(samples.condition);
+            remove_samples(dialect, session, table, schema, &samples)
+        })?,
+    };
+    connection.execute_batch("COMMIT")?;
+    Ok(removed)
+}
+
+fn remove_samples(
+    dialect: &DuckDbDialect,
+    session: Session<'_>,
+    table: &FeatureKey,
+    schema: &Schema,
+    samples: &DeleteSamples,
+) -> Result<u64, Failure> {
+    let sql_of = |column: &str| Ok(format!("a.{}", quote(column)));
+    let sql = samples_sql(table, schema, samples, &sql_of, &for_names(dialect))?;
+    Ok(session.connection.execute(&sql, [])? as u64)
 }
 
 fn count(
@@ -71,13 +115,14 @@ fn remove(
 /// What a column `rowid` is called while rows are removed: it hides DuckDB's own number of a row.
 const HIDING: &str = "metaxy.rowid";
 
-/// As [`remove`], of a table with a column that hides the number by which a row is named.
-fn remove_beside_rowid(
+/// Does `work` on a table with a column that hides the number by which a row is named, while that column is called otherwise. `work` is
+/// given the columns of the table, and what each of them is called meanwhile.
+fn beside_rowid(
     dialect: &DuckDbDialect,
     session: Session<'_>,
     table: &FeatureKey,
     schema: &Schema,
-    prune: &Prune,
+    work: impl FnOnce(&Schema, &dyn Fn(&str) -> String) -> Result<u64, Failure>,
 ) -> Result<u64, Failure> {
     let is_hiding = |name: &str| name.eq_ignore_ascii_case(ROWID);
     let mut names = schema.fields().iter().map(|field| field.name());
@@ -96,13 +141,12 @@ fn remove_beside_rowid(
             false => field.as_ref().clone(),
         });
     let renamed = Schema::new(renamed.collect::<Vec<_>>());
-    let ids = prune.id_columns.iter().map(|id| match id == own {
-        true => HIDING,
-        false => id,
-    });
-    let prune = prune.clone().with_id_columns(ids);
+    let called = |name: &str| match name == own {
+        true => HIDING.to_owned(),
+        false => name.to_owned(),
+    };
     rename(own, HIDING)?;
-    let removed = remove(dialect, session, table, &renamed, &prune)?;
+    let removed = work(&renamed, &called)?;
     rename(HIDING, own)?;
     Ok(removed)
 }

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -179,6 +180,15 @@ impl Backend for PostgresBackend {
         let (table, condition) = (table.clone(), condition.cloned());
         self.run("delete rows", |shared| async move {
             write::delete(&shared, &table, condition.as_ref()).await
+        })
+        .await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.shared.require_write()?;
+        let (table, samples) = (table.clone(), samples.clone());
+        self.run("delete samples", |shared| async move {
+            write::delete_samples(&shared, &table, &samples).await
         })
         .await
     }

@@ -7,8 +7,9 @@ use arrow::datatypes::SchemaRef;
 use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
 use metaxy_core::backend::Appended;
 use metaxy_core::clock::Micros;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::sql::{condition, literal_text, quote};
+use metaxy_core::sql::{condition, delete_samples as samples_sql, literal_text, quote};
 use metaxy_core::{FeatureKey, Result, columns};
 
 use crate::backend::Shared;
@@ -388,18 +389,43 @@ pub(crate) async fn delete(
     let mut sql = format!("DELETE FROM {}", names.qualified(&name));
     if let Some(filter) = filter {
         let dialect = PostgresDialect::new(names.clone());
-        let sql_of = |column: &str| -> Result<String> {
-            let at = table.schema.index_of(column)?;
-            let cast = cast_of(table.schema.field(at), &table.declared[at]);
-            Ok(match cast {
-                Some(target) => format!("{}::{target}", quote(column)),
-                None => quote(column),
-            })
-        };
+        let sql_of = |column: &str| compared(&table, column, &quote(column));
         let condition = condition(filter, &table.schema, &sql_of, &dialect)?;
         sql.push_str(&format!(" WHERE {condition}"));
     }
     removed(session, &names, &name, &sql).await
+}
+
+/// Removes samples of a table with all their rows.
+pub(crate) async fn delete_samples(
+    shared: &Shared,
+    feature: &FeatureKey,
+    samples: &DeleteSamples,
+) -> Result<u64, Failure> {
+    let mut session = shared.session().await?;
+    let names = shared.names(&mut session).await?;
+    let name = names.table(feature);
+    let Some(table) = found(&mut session, &names, &name, feature).await? else {
+        session.release();
+        return Ok(0);
+    };
+    rights::require_delete(&mut session, &names, &name, feature).await?;
+    let sql = {
+        let dialect = PostgresDialect::new(names.clone());
+        let sql_of = |column: &str| compared(&table, column, &format!("a.{}", quote(column)));
+        samples_sql(feature, &table.schema, samples, &sql_of, &dialect)?
+    };
+    removed(session, &names, &name, &sql).await
+}
+
+/// A column of a table as it is compared; `sql` names it.
+fn compared(table: &Table, column: &str, sql: &str) -> Result<String> {
+    let at = table.schema.index_of(column)?;
+    let cast = cast_of(table.schema.field(at), &table.declared[at]);
+    Ok(match cast {
+        Some(target) => format!("{sql}::{target}"),
+        None => sql.to_owned(),
+    })
 }
 
 /// Runs the statement that removes rows of a table, in its turn; returns how many there were.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::blocking;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -336,6 +337,17 @@ impl Backend for SqliteBackend {
             None => Ok(0),
             Some(handle) => shared.written(handle, |handle| {
                 write::delete(shared, handle, &table, condition.as_ref())
+            }),
+        })
+        .await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        let (table, samples) = (table.clone(), samples.clone());
+        self.run("delete samples", move |shared, handle| match handle {
+            None => Ok(0),
+            Some(handle) => shared.written(handle, |handle| {
+                write::delete_samples(shared, handle, &table, &samples)
             }),
         })
         .await

@@ -7,8 +7,9 @@ use arrow::datatypes::Schema;
 use futures::executor::block_on;
 use metaxy_core::append::{Append, PreparedAppend, may_not_make_table};
 use metaxy_core::backend::Appended;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::sql::{condition, quote};
+use metaxy_core::sql::{condition, delete_samples as samples_sql, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, columns};
 use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 
@@ -299,6 +300,29 @@ pub(crate) fn delete(
         let condition = condition(filter, &entry.schema, &sql_of, &dialect)?;
         sql.push_str(&format!(" WHERE {condition}"));
     }
+    let removed = transaction.execute(&sql, [])?;
+    transaction.commit()?;
+    Ok(removed as u64)
+}
+
+/// Removes samples of a table with all their rows.
+pub(crate) fn delete_samples(
+    shared: &Shared,
+    handle: &mut Handle,
+    table: &FeatureKey,
+    samples: &DeleteSamples,
+) -> Result<u64, CatalogError> {
+    let dialect = shared.dialect();
+    let name = dialect.table_name(table);
+    let transaction = handle
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some(entry) = catalog::table(&transaction, &name)? else {
+        refuse_taken(&transaction, &name, table)?;
+        return Ok(0);
+    };
+    let sql_of = |column: &str| Ok(format!("a.{}", quote(column)));
+    let sql = samples_sql(table, &entry.schema, samples, &sql_of, &dialect)?;
     let removed = transaction.execute(&sql, [])?;
     transaction.commit()?;
     Ok(removed as u64)

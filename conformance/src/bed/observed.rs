@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result};
@@ -94,6 +95,11 @@ impl Backend for Observed {
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         self.called()?;
         self.inner.delete(table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.called()?;
+        self.inner.delete_samples(table, samples).await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

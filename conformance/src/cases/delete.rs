@@ -2,6 +2,8 @@
 
 mod filters;
 mod hard;
+mod rows;
+mod share;
 
 use metaxy_store::{
     Access, DeleteOptions, ErrorKind, Expr, FeatureGraph, FieldSpec, MetadataStore, ReadOptions,
@@ -19,11 +21,20 @@ pub use filters::{
 };
 pub use hard::{
     a_dropped_feature_can_be_written_with_other_columns, a_dropped_feature_is_gone,
-    a_feature_can_be_written_after_a_hard_delete,
-    hard_by_a_value_of_the_latest_row_uncovers_the_one_before,
-    hard_of_a_feature_never_written_removes_nothing, hard_over_all_versions_removes_all,
+    a_feature_can_be_written_after_a_hard_delete, hard_beside_columns_of_any_name,
+    hard_by_a_value_of_a_superseded_row_removes_nothing,
+    hard_by_a_value_of_the_latest_row_removes_the_sample, hard_keeps_what_is_written_meanwhile,
+    hard_of_a_feature_never_written_removes_nothing, hard_of_tombstones_removes_their_samples,
+    hard_over_all_versions_looks_at_the_latest_row, hard_over_all_versions_removes_all,
     hard_removes_the_current_version_only, hard_removes_the_history_too, hard_removes_tombstones,
-    hard_twice_removes_nothing_more,
+    hard_tells_samples_apart_by_all_their_ids, hard_twice_removes_nothing_more,
+};
+pub use rows::{
+    deletes_of_samples_see_equal_stamps, deletes_of_samples_see_lone_rows,
+    deletes_of_samples_without_columns,
+};
+pub use share::{
+    a_share_counts_what_a_read_gives, refuses_more_than_a_share, refuses_what_is_no_share,
 };
 
 cases! { "delete":
@@ -37,6 +48,7 @@ cases! { "delete":
     soft_over_all_versions_keeps_each_rows_version,
     soft_of_an_old_version_spares_the_current_one,
     soft_with_history_marks_every_row,
+    soft_with_history_looks_at_the_current_row,
     soft_twice_marks_nothing_more,
     soft_of_a_feature_never_written_is_refused,
     soft_of_what_only_a_fallback_has_is_refused,
@@ -47,7 +59,19 @@ cases! { "delete":
     hard_removes_the_history_too,
     hard_removes_the_current_version_only,
     hard_over_all_versions_removes_all,
-    hard_by_a_value_of_the_latest_row_uncovers_the_one_before,
+    hard_over_all_versions_looks_at_the_latest_row,
+    hard_by_a_value_of_the_latest_row_removes_the_sample,
+    hard_by_a_value_of_a_superseded_row_removes_nothing,
+    hard_of_tombstones_removes_their_samples,
+    hard_tells_samples_apart_by_all_their_ids,
+    hard_beside_columns_of_any_name,
+    hard_keeps_what_is_written_meanwhile,
+    deletes_of_samples_see_equal_stamps,
+    deletes_of_samples_see_lone_rows,
+    deletes_of_samples_without_columns,
+    a_share_counts_what_a_read_gives,
+    refuses_more_than_a_share,
+    refuses_what_is_no_share,
     hard_removes_tombstones,
     hard_of_a_feature_never_written_removes_nothing,
     hard_twice_removes_nothing_more,
@@ -195,7 +219,7 @@ pub async fn soft_over_all_versions_keeps_each_rows_version(bed: &TestBed) -> Ou
     Ok(())
 }
 
-/// Deleting the rows of an old version, its history included, leaves the current samples (§5).
+/// A filter sees the latest row over all versions; what only an old version has is deleted under the graph of that version (§15).
 pub async fn soft_of_an_old_version_spares_the_current_one(bed: &TestBed) -> Outcome {
     let [v1, v2] = versions(bed).await?;
     let a = key("a")?;
@@ -210,7 +234,10 @@ pub async fn soft_of_an_old_version_spares_the_current_one(bed: &TestBed) -> Out
     check_eq(current(&v1).await?, ["1 one"], "of the old version")?;
     check_eq(current(&v2).await?, ["1 two"], "of the new version")?;
     let marked = v2.delete(&a, latest.with_sample_history(true)).await?;
-    check(marked >= 1, "no row of the history was marked")?;
+    check_eq(marked, 0, "rows of samples whose latest row is another")?;
+    check_eq(current(&v1).await?, ["1 one"], "of the old version still")?;
+    let marked = v1.delete(&a, DeleteOptions::soft()).await?;
+    check_eq(marked, 1, "under the old graph")?;
     check(
         current(&v1).await?.is_empty(),
         "the old version has samples",
@@ -231,6 +258,32 @@ pub async fn soft_with_history_marks_every_row(bed: &TestBed) -> Outcome {
     let rows = read(&store, "a", everything()).await?;
     let expected = ["1 v1", "1 v1", "1 v2", "1 v2", "1 v3", "1 v3"];
     check_eq(rows.lines(&SEEN)?, expected, "all rows")
+}
+
+/// With sample history, too, a sample is chosen by its current row: a value that only an older row had chooses none (§15).
+pub async fn soft_with_history_looks_at_the_current_row(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    let a = key("a")?;
+    for size in [5, 50] {
+        let rows = with_column(&samples(&[(1, "x"), (2, "x")])?, "size", ints([size, 7]))?;
+        store.write(&a, rows).await?;
+    }
+    let all =
+        |filter: &str| -> Result<DeleteOptions> { Ok(soft(filter)?.with_sample_history(true)) };
+    check_eq(
+        store.delete(&a, all("size = 5")?).await?,
+        0,
+        "by the old value",
+    )?;
+    check_eq(current(&store).await?, ["1 x", "2 x"], "the living")?;
+    check_eq(
+        store.delete(&a, all("size = 50")?).await?,
+        2,
+        "by the new one",
+    )?;
+    check_eq(current(&store).await?, ["2 x"], "the living")?;
+    // What is marked already is not marked again.
+    check_eq(store.delete(&a, all("id = 1")?).await?, 0, "once more")
 }
 
 /// What is deleted is not deleted again (§5).

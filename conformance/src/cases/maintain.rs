@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metaxy_store::append::{Append, Times};
 use metaxy_store::maintain::{Maintenance, Prune, Superseded};
-use metaxy_store::store::MaintainReport;
+use metaxy_store::store::{MaintainReport, VersionsLeft};
 use metaxy_store::{
     Access, DeleteOptions, ErrorKind, Expr, MaintainOptions, MetadataStore, ReadOptions, Result,
     WriteOptions, col,
@@ -34,6 +34,9 @@ cases! { "maintain":
     prunes_nothing_of_a_feature_never_written,
     prunes_nothing_of_tables_that_lack_columns,
     a_row_with_a_null_supersedes_nothing,
+    removes_versions_that_no_recent_push_has,
+    keeps_versions_that_may_be_needed,
+    refuses_old_versions_before_a_push,
     refuses_what_makes_no_sense,
     refuses_to_prune_without_hard_deletes,
     refuses_when_opened_for_reading,
@@ -337,6 +340,119 @@ pub async fn a_row_with_a_null_supersedes_nothing(bed: &TestBed) -> Outcome {
         check_eq(left.lines(&["id", "note"])?, expected, "what is left")?;
     }
     Ok(())
+}
+
+/// Rows of feature versions that none of the last so many pushed graphs has go, tombstones and history too; those of the version at hand
+/// stay, pushed or not, and every read of a version that stays gives what it gave (§15).
+pub async fn removes_versions_that_no_recent_push_has(bed: &TestBed) -> Outcome {
+    let store = removing(bed).await?;
+    let a = key("a")?;
+    let mut stores = Vec::new();
+    for code in ["1", "2", "3", "4"] {
+        let version = store.with_graph(pair_of(code, "1")?);
+        let rows = samples(&[(1, code), (2, code)])?;
+        version.write(&a, rows.clone()).await?;
+        version.write(&a, rows).await?;
+        let one = DeleteOptions::soft().with_filters([col("id").eq(2)]);
+        version.delete(&a, one).await?;
+        // The last version is never pushed.
+        if code != "4" {
+            version.push_graph(None, &indexmap::IndexMap::new()).await?;
+        }
+        stores.push(version);
+    }
+    let now = &stores[3];
+    let mut before = Vec::new();
+    for version in &stores[1..] {
+        before.push(version_of(version).await?);
+    }
+    let old = |pushes: u64| -> Outcome<MaintainOptions> {
+        let pushes = NonZeroU64::new(pushes).ok_or_else(|| Stop::failed("no pushes"))?;
+        Ok(MaintainOptions::default().with_old_versions(pushes))
+    };
+    let gone = |report: &MaintainReport| -> Vec<(String, u64)> {
+        let old = report.old_versions.iter();
+        old.map(|old| (old.version.clone(), old.rows)).collect()
+    };
+    let version = |at: usize| stores[at].graph().feature_version("a").map(str::to_owned);
+    let all = stored(now, "a").await?;
+    check_eq(gone(&now.maintain(old(3)?).await?), [], "of three pushes")?;
+    let dry = now.maintain(old(2)?.with_dry_run(true)).await?;
+    check_eq(gone(&dry), [(version(0)?, 5)], "what would go")?;
+    check_eq(stored(now, "a").await?, all, "after a dry run")?;
+    let report = now.maintain(old(2)?).await?;
+    check_eq(gone(&report), [(version(0)?, 5)], "of two pushes")?;
+    check_eq(report.rows_of_old_versions(), 5, "rows")?;
+    let mut after = Vec::new();
+    for version in &stores[1..] {
+        after.push(version_of(version).await?);
+    }
+    check_eq(&after, &before, "versions that stay")?;
+    let report = now.maintain(old(1)?).await?;
+    check_eq(gone(&report), [(version(1)?, 5)], "of one push")?;
+    check_eq(version_of(&stores[2]).await?, before[1].clone(), "pushed")?;
+    check_eq(version_of(now).await?, before[2].clone(), "the one at hand")?;
+    check(
+        version_of(&stores[0]).await?.is_empty(),
+        "rows of the first",
+    )
+}
+
+/// A feature that no pushed graph has keeps all its versions; so does one that has no row of its current version, for which what depends
+/// on it waits (§15).
+pub async fn keeps_versions_that_may_be_needed(bed: &TestBed) -> Outcome {
+    let store = removing(bed).await?;
+    let (first, second) = (store.clone(), store.with_graph(pair_of("2", "2")?));
+    for feature in ["a", "b"] {
+        first.write(&key(feature)?, samples(&[(1, "x")])?).await?;
+    }
+    second.write(&key("b")?, samples(&[(1, "y")])?).await?;
+    // Only a is pushed, as it is now.
+    let none = indexmap::IndexMap::new();
+    let one = MaintainOptions::default().with_old_versions(NonZeroU64::MIN);
+    let lone = |store: &MetadataStore| -> Result<MetadataStore> {
+        let spec = store.graph().require("a")?.spec.clone();
+        Ok(store.with_graph(graph([spec])?))
+    };
+    lone(&second)?.push_graph(None, &none).await?;
+    let report = second.maintain(one.clone()).await?;
+    check_eq(report.old_versions.len(), 0, "versions that went")?;
+    let left = [
+        (key("a")?, VersionsLeft::NotComputed),
+        (key("b")?, VersionsLeft::NeverPushed),
+    ];
+    check_eq(report.versions_left, left, "features that keep theirs")?;
+    second.push_graph(None, &none).await?;
+    second.write(&key("a")?, samples(&[(1, "y")])?).await?;
+    let report = second.maintain(one).await?;
+    check_eq(report.rows_of_old_versions(), 2, "rows that went")?;
+    check_eq(report.versions_left, [], "features that keep theirs")
+}
+
+/// Where nothing was ever pushed no version is known to be old: it is refused, and nothing is done.
+pub async fn refuses_old_versions_before_a_push(bed: &TestBed) -> Outcome {
+    let store = removing(bed).await?;
+    let old = store.with_graph(pair_of("2", "1")?);
+    old.write(&key("a")?, samples(&[(1, "x")])?).await?;
+    store.write(&key("a")?, samples(&[(1, "y")])?).await?;
+    let before = stored(&store, "a").await?;
+    let options = MaintainOptions::default().with_old_versions(NonZeroU64::MIN);
+    for options in [options.clone(), options.with_dry_run(true)] {
+        let result = store.maintain(options).await;
+        let error = refused(result, ErrorKind::InvalidArgument)?;
+        names(&error, &["main", "pushed", "metaxy push"])?;
+    }
+    check_eq(stored(&store, "a").await?, before, "what is stored")
+}
+
+/// Every row of the version of `a` that the store's graph has, as a read shows it.
+async fn version_of(store: &MetadataStore) -> Outcome<Vec<String>> {
+    let all = ReadOptions::default()
+        .with_sample_history(true)
+        .with_soft_deleted(true);
+    let mut lines = current(store).await?;
+    lines.extend(read(store, "a", all).await?.lines(&SEEN)?);
+    Ok(lines)
 }
 
 /// Both limits at once, and a feature that is not in the graph, are refused before anything is done.

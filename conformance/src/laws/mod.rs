@@ -39,8 +39,25 @@ use world::World;
 cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
     id_filters_commute, unused_fields_change_nothing, row_order_batches_and_writes_do_not_matter,
-    counts_are_the_sizes_of_the_parts, tables_survive_or_are_refused,
+    counts_are_the_sizes_of_the_parts, deletes_uncover_nothing, tables_survive_or_are_refused,
     rebases_hide_nothing,
+}
+
+/// A delete, soft or hard, by whatever a row of the history says, makes no row visible that was not: what is read afterwards of any
+/// feature version was read before, and of the version that it is about just what its condition chose is gone (§15).
+pub async fn deletes_uncover_nothing(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(async move {
+            let world = World::after(bed, name, history).await?;
+            for feature in 0..history.graph.features.len() {
+                if world.model.has_table(feature) {
+                    world.delete_by_values(feature, history.pick).await?;
+                }
+            }
+            Ok(())
+        })
+    })
+    .await
 }
 
 /// After each operation, the rows of each feature and each increment are those of the model: IDs, label, provenance, data

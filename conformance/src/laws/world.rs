@@ -1,5 +1,7 @@
 //! A store and the model beside it: what is done to one is done to the other.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::array::RecordBatch;
 use metaxy_store::{
     Access, DeleteOptions, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Increment,
@@ -11,9 +13,9 @@ use super::model::{Feature, Graph, Id, Model, Sample};
 use super::seen::{Seen, SeenParts, same, sorted};
 use super::translate::{INTEGERS, TEXTS, by_field, definitions, in_batches, versions};
 use crate::bed::TestBed;
-use crate::bed::frames::{Table, frame, ints, texts};
+use crate::bed::frames::{Table, everything, frame, ints, read, texts};
 use crate::bed::graphs::key;
-use crate::outcome::{Outcome, Stop, refused};
+use crate::outcome::{Outcome, Stop, check_eq, refused};
 
 /// A store, and what it should be like.
 pub(super) struct World<'a> {
@@ -257,6 +259,96 @@ impl<'a> World<'a> {
             refused(deleted, ErrorKind::FeatureNotFound)?;
         }
         Ok(())
+    }
+
+    /// Deletes by values that rows of the history have, one after the other, in each way; fails if a row is seen that was not.
+    pub(super) async fn delete_by_values(&self, feature: usize, pick: usize) -> Outcome {
+        let key = self.key(feature)?;
+        let name = self.model.graph.features[feature].name;
+        let history = read(&self.store, name, everything()).await?;
+        let mut filters = vec![col("metaxy_deleted_at").is_not_null()];
+        for column in ["metaxy_provenance", "metaxy_feature_version"] {
+            let values: BTreeSet<String> = history.words(column)?.into_iter().collect();
+            filters.extend(values.into_iter().map(|value| col(column).eq(value)));
+        }
+        let mut kinds = vec![
+            DeleteOptions::soft(),
+            DeleteOptions::soft().with_sample_history(true),
+        ];
+        if self.store.capabilities().hard_delete {
+            kinds.extend([DeleteOptions::hard(), DeleteOptions::hard()]);
+        }
+        let turn = pick % filters.len();
+        filters.rotate_left(turn);
+        for (i, filter) in filters.into_iter().take(4).enumerate() {
+            let kind = kinds[(pick / 7 + i) % kinds.len()].clone();
+            let all = (pick / 3 + i) % 3 == 0;
+            let options = kind
+                .with_feature_history(all)
+                .with_filters([filter.clone()]);
+            let what = format!("a delete of {name} with {options:?}");
+            let before = self.visible(feature).await?;
+            let chosen = ReadOptions::default()
+                .with_local_only(true)
+                .with_feature_history(all)
+                .with_filters([filter]);
+            let chosen = read(&self.store, name, chosen).await?;
+            let chosen = chosen.lines(&self.shown(feature))?;
+            self.store.delete(&key, options).await?;
+            let after = self.visible(feature).await?;
+            // After a delete in one version the latest row over all may be one of another version.
+            for (seen, rows) in after.iter().filter(|(seen, _)| all || seen.is_some()) {
+                let were = before.get(seen).map(Vec::as_slice).unwrap_or_default();
+                if let Some(row) = rows.iter().find(|row| !were.contains(row)) {
+                    return Err(Stop::failed(format!(
+                        "after {what} {seen:?} shows {row:?}, and before it showed {were:?}"
+                    )));
+                }
+            }
+            let seen = match all {
+                true => None,
+                false => Some(self.store.graph().feature_version(name)?.to_owned()),
+            };
+            let mut expected = before.get(&seen).cloned().unwrap_or_default();
+            expected.retain(|row| !chosen.contains(row));
+            let found = after.get(&seen).cloned().unwrap_or_default();
+            check_eq(found, expected, format!("what is left after {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// The columns that tell rows of a feature apart.
+    fn shown(&self, feature: usize) -> Vec<&'static str> {
+        let own = [
+            "metaxy_feature_version",
+            "metaxy_provenance",
+            "metaxy_updated_at",
+        ];
+        let ids = match self.model.graph.features[feature].parts {
+            true => &["x", "y"][..],
+            false => &["x"],
+        };
+        ids.iter().copied().chain(own).collect()
+    }
+
+    /// What a read shows of a feature, of each feature version that is stored, and under `None` the latest over all.
+    async fn visible(&self, feature: usize) -> Outcome<BTreeMap<Option<String>, Vec<String>>> {
+        let name = self.model.graph.features[feature].name;
+        let versions = self.store.rows_by_version(&self.key(feature)?).await?;
+        let mut visible = BTreeMap::new();
+        for (version, _) in versions {
+            let options = ReadOptions::default().with_feature_history(true);
+            let options = match &version {
+                Some(version) => options.with_feature_version(version),
+                None => options,
+            };
+            let rows = read(&self.store, name, options).await?;
+            visible.insert(version, rows.lines(&self.shown(feature))?);
+        }
+        let over_all = ReadOptions::default().with_feature_history(true);
+        let rows = read(&self.store, name, over_all).await?;
+        visible.insert(None, rows.lines(&self.shown(feature))?);
+        Ok(visible)
     }
 
     /// Fails unless the current rows of every feature and the increment of every one that has upstreams are those of the model.

@@ -1,7 +1,11 @@
 //! Faults of removing rows.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use async_trait::async_trait;
 use metaxy_store::backend::Backend;
+use metaxy_store::delete::DeleteSamples;
+use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
 use metaxy_store::{Expr, FeatureKey, Result, col};
 
 use super::{Fault, mutants};
@@ -10,6 +14,11 @@ mutants! {
     Condition(everything) => "deletes_everything": "removes all rows, whatever the condition";
     Condition(nulls_too) => "deletes_null_rows": "removes rows for which the condition is null";
     Condition(all_versions) => "deletes_across_versions": "removes rows of other feature versions";
+    Samples(rows) => "deletes_rows_instead_of_samples": "lets a condition see every row of a sample, and removes those that match";
+    Samples(of_all_versions) => "deletes_samples_across_versions": "removes rows of samples of other feature versions";
+    Samples(living) => "spares_tombstones": "removes no sample that is marked as deleted";
+    Samples(null_samples_too) => "deletes_null_samples": "removes samples for which the condition is null";
+    AnyRow => "deletes_samples_by_any_row": "removes a sample if any row of it meets the condition";
     Pretend => "deletes_nothing": "says that rows are removed, and leaves them";
     Miscount => "miscounts_deletes": "says that no rows were removed";
     KeepTables => "keeps_dropped_tables": "says that a table is dropped, and leaves it";
@@ -32,6 +41,92 @@ impl Fault for Condition {
             _ => None,
         };
         inner.delete(table, condition.as_ref()).await
+    }
+}
+
+/// Changes which samples are meant, then removes them as it should.
+struct Samples(fn(DeleteSamples) -> DeleteSamples);
+
+#[async_trait]
+impl Fault for Samples {
+    async fn delete_samples(
+        &self,
+        inner: &dyn Backend,
+        table: &FeatureKey,
+        samples: &DeleteSamples,
+    ) -> Result<u64> {
+        let mut samples = self.0(samples.clone());
+        if let Some(schema) = inner.schema(table).await? {
+            samples.condition = samples.condition.bind(&schema)?;
+        }
+        inner.delete_samples(table, &samples).await
+    }
+}
+
+/// Looks only at rows that match: of these the latest matches, always.
+fn rows(samples: DeleteSamples) -> DeleteSamples {
+    let condition = samples.condition.clone();
+    let among = match samples.among.clone() {
+        Some(among) => among.and(condition),
+        None => condition,
+    };
+    samples.with_among(among)
+}
+
+fn of_all_versions(mut samples: DeleteSamples) -> DeleteSamples {
+    samples.among = None;
+    samples
+}
+
+fn living(mut samples: DeleteSamples) -> DeleteSamples {
+    let alive = col("metaxy_deleted_at").is_null();
+    samples.condition = samples.condition.and(alive);
+    samples
+}
+
+fn null_samples_too(mut samples: DeleteSamples) -> DeleteSamples {
+    if let Some(condition) = nulls_too(&samples.condition) {
+        samples.condition = condition;
+    }
+    samples
+}
+
+/// Removes what has the ID of a row that matches.
+struct AnyRow;
+
+#[async_trait]
+impl Fault for AnyRow {
+    async fn delete_samples(
+        &self,
+        inner: &dyn Backend,
+        table: &FeatureKey,
+        samples: &DeleteSamples,
+    ) -> Result<u64> {
+        let (Some(schema), [id]) = (inner.schema(table).await?, samples.id_columns.as_slice())
+        else {
+            return inner.delete_samples(table, samples).await;
+        };
+        let scan = Scan {
+            table: table.clone(),
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        };
+        let matching = Relation::scan(scan, schema.clone());
+        let matching = matching.filter(Scalar::Test(samples.condition.clone()))?;
+        let matching = inner.query(Plan::from(matching)).await?.collect().await?;
+        let mut ids = Vec::new();
+        for batch in matching.batches() {
+            let found = batch.column_by_name(id);
+            let found = found.and_then(|ids| ids.as_primitive_opt::<Int64Type>());
+            ids.extend(found.into_iter().flatten().flatten());
+        }
+        let rows = col(id.as_str()).is_in(ids).bind(&schema)?;
+        let rows = match samples.among.clone() {
+            Some(among) => among.and(rows),
+            None => rows,
+        };
+        inner.delete(table, Some(&rows)).await
     }
 }
 
@@ -61,6 +156,15 @@ struct Pretend;
 #[async_trait]
 impl Fault for Pretend {
     async fn delete(&self, _: &dyn Backend, _: &FeatureKey, _: Option<&Expr>) -> Result<u64> {
+        Ok(1)
+    }
+
+    async fn delete_samples(
+        &self,
+        _: &dyn Backend,
+        _: &FeatureKey,
+        _: &DeleteSamples,
+    ) -> Result<u64> {
         Ok(1)
     }
 }

@@ -22,6 +22,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Access, Expr, FeatureKey, Frame, Result};
@@ -146,6 +147,16 @@ pub trait Fault: Send + Sync {
         inner.delete(table, condition).await
     }
 
+    /// Instead of [`Backend::delete_samples`].
+    async fn delete_samples(
+        &self,
+        inner: &dyn Backend,
+        table: &FeatureKey,
+        samples: &DeleteSamples,
+    ) -> Result<u64> {
+        inner.delete_samples(table, samples).await
+    }
+
     /// Instead of [`Backend::drop_table`].
     async fn drop_table(&self, inner: &dyn Backend, table: &FeatureKey) -> Result<bool> {
         inner.drop_table(table).await
@@ -245,6 +256,13 @@ impl Backend for Faulty {
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         let table = self.fault.table(table);
         self.fault.delete(&*self.inner, &table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        let table = self.fault.table(table);
+        self.fault
+            .delete_samples(&*self.inner, &table, samples)
+            .await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

@@ -299,14 +299,25 @@ pub(crate) struct Delete {
     /// Every row of each sample instead of the latest: all of its history is marked.
     #[arg(long, conflicts_with_all = ["hard", "orphaned"])]
     pub(crate) with_sample_history: bool,
-    /// Remove the rows for good. Without it they are marked, and writing a sample again brings it back.
+    /// Remove samples for good, with all their rows. Without it they are marked, and writing a sample again brings it back.
     #[arg(long)]
     pub(crate) hard: bool,
+    #[command(flatten)]
+    pub(crate) limit: ShareLimit,
     /// Do not ask.
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) format: ViewFormat,
+}
+
+/// How much of a feature may be deleted.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ShareLimit {
+    /// Delete at most this share of the samples of a feature, from 0 to 1. Without it more than half needs an answer to a question, which --yes is
+    /// none to.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) max_share: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -320,6 +331,9 @@ pub(crate) struct Maintain {
     /// Remove rows that later ones replaced and that are older than this, such as 30d, 12h or 90m.
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) older_than: Option<Duration>,
+    /// Remove the rows of feature versions that none of the last N pushed graphs has. The current version stays.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) old_versions: Option<NonZeroU64>,
     /// Keep files that are no longer part of a table for so long, for reads that need them still. [default: the store's]
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) retention: Option<Duration>,
@@ -391,6 +405,14 @@ fn whole(text: &str) -> Result<u64, String> {
 fn positive(text: &str) -> Result<NonZeroU64, String> {
     let number = text.parse();
     number.map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    number.ok_or_else(|| "write a number from 0 to 1, such as 0.8".to_owned())
 }
 
 fn tag(text: &str) -> Result<(String, String), String> {

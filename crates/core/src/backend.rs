@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use crate::append::Append;
+use crate::delete::DeleteSamples;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::frame::Frame;
@@ -160,6 +161,13 @@ pub trait Backend: Send + Sync + 'static {
     /// Removes the rows for which `condition` (bound to the table's columns) is true, or all; returns how many. Removes
     /// nothing where there is no table.
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64>;
+
+    /// Removes samples of a table with all their rows, all in one step; returns how many rows. See [`DeleteSamples`] for which are
+    /// meant. Of a table that does not exist it removes none.
+    ///
+    /// What goes is found and removed in one transaction, or the whole is tried again. A row that is written meanwhile stays, whatever
+    /// the condition says of it. Where [`Capabilities::hard_delete`] is not set it is refused.
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64>;
 
     /// Removes a table and all its rows; returns whether it existed.
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool>;

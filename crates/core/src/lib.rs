@@ -7,7 +7,7 @@
 //! | [`toml_features`], [`json`] | definitions as text |
 //! | [`hash`], [`expr`] | hash kernels; filters |
 //! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
-//! | [`backend`], [`append`], [`maintain`], [`frame`], [`pump`], [`cast`](mod@cast) | what a backend implements |
+//! | [`backend`], [`append`], [`delete`], [`maintain`], [`frame`], [`pump`], [`cast`](mod@cast) | what a backend implements |
 //! | [`registry`], [`config`] | type paths, `metaxy.toml` |
 //! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
 //! | `typed` (Cargo feature) | structs as features and rows |
@@ -26,6 +26,7 @@ pub mod clock;
 pub mod columns;
 pub mod config;
 pub mod definition;
+pub mod delete;
 pub mod engine;
 pub mod error;
 pub mod expr;

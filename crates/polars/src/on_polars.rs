@@ -12,6 +12,7 @@ use metaxy_core::backend::{
     Appended, Backend, Capabilities, Description, Explanation, SharedBackend,
 };
 use metaxy_core::blocking;
+use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::maintain::{Maintained, Maintenance, Prune};
@@ -68,6 +69,10 @@ impl Backend for OnPolars {
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         self.0.delete(table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.0.delete_samples(table, samples).await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

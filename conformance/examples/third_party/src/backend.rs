@@ -12,6 +12,7 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use metaxy_store::append::{Append, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::pump::Pump;
@@ -124,6 +125,15 @@ impl Backend for FolderStore {
         let (table, condition) = (table.clone(), condition.cloned());
         self.run(move |folder| {
             folder.write(|manifest| folder.delete(manifest, &table, condition.as_ref()))
+        })
+        .await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.require_write()?;
+        let (table, samples) = (table.clone(), samples.clone());
+        self.run(move |folder| {
+            folder.write(|manifest| folder.delete_samples(manifest, &table, &samples))
         })
         .await
     }
@@ -316,18 +326,52 @@ impl Folder {
 
     fn prune(&self, manifest: &mut Manifest, feature: &FeatureKey, prune: &Prune) -> Result<u64> {
         let (left, removed) = self.pruned(manifest, feature, prune)?;
+        self.leave(manifest, feature, left, removed)
+    }
+
+    fn delete_samples(
+        &self,
+        manifest: &mut Manifest,
+        feature: &FeatureKey,
+        samples: &DeleteSamples,
+    ) -> Result<u64> {
+        let remove = |engine: &SqliteBackend| block_on(engine.delete_samples(feature, samples));
+        let (left, removed) = self.without(manifest, feature, remove)?;
+        self.leave(manifest, feature, left, removed)
+    }
+
+    /// The rows of a table without superseded ones, and how many those are.
+    fn pruned(
+        &self,
+        manifest: &Manifest,
+        feature: &FeatureKey,
+        prune: &Prune,
+    ) -> Result<(Option<Rows>, u64)> {
+        self.without(manifest, feature, |engine| {
+            block_on(engine.prune(feature, prune))
+        })
+    }
+
+    /// Makes the rows that are left those of a table, unless nothing was removed; returns how many were.
+    fn leave(
+        &self,
+        manifest: &mut Manifest,
+        feature: &FeatureKey,
+        left: Option<Rows>,
+        removed: u64,
+    ) -> Result<u64> {
         if let Some(left) = left.filter(|_| removed > 0) {
             self.replace(manifest, &feature.table_name(), &left)?;
         }
         Ok(removed)
     }
 
-    /// The rows of a table without superseded ones, and how many those are. The engine knows which they are.
-    fn pruned(
+    /// The rows of a table without those that are removed, and how many these are. The engine knows which they are.
+    fn without(
         &self,
         manifest: &Manifest,
         feature: &FeatureKey,
-        prune: &Prune,
+        remove: impl FnOnce(&SqliteBackend) -> Result<u64>,
     ) -> Result<(Option<Rows>, u64)> {
         let Some(table) = manifest.tables.get(&feature.table_name()) else {
             return Ok((None, 0));
@@ -342,13 +386,11 @@ impl Folder {
             latest_per: None,
         };
         let all = Relation::scan(scan, rows.schema().clone());
-        block_on(async {
-            let engine = engine();
-            engine.append(vec![as_is(feature.clone(), rows)]).await?;
-            let removed = engine.prune(feature, prune).await?;
-            let left = engine.query(Plan::from(all)).await?.collect().await?;
-            Ok((Some(left), removed))
-        })
+        let engine = engine();
+        block_on(engine.append(vec![as_is(feature.clone(), rows)]))?;
+        let removed = remove(&engine)?;
+        let left = block_on(async { engine.query(Plan::from(all)).await?.collect().await })?;
+        Ok((Some(left), removed))
     }
 
     /// Makes one file of those of a table, for each table that has several.

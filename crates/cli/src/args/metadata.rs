@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Status, ViewFormat};
+use super::{ShareLimit, Status, ViewFormat};
 
 #[derive(Debug, Args)]
 pub(crate) struct Metadata {
@@ -87,12 +87,14 @@ pub(crate) struct DeleteMany {
     /// Mark the samples as deleted, which is the default: writing one again brings it back.
     #[arg(long, overrides_with = "hard")]
     pub(crate) soft: bool,
-    /// Remove the rows for good.
+    /// Remove the samples for good, with all their rows.
     #[arg(long)]
     pub(crate) hard: bool,
-    /// Rows of every version of a feature, not only of the current one.
+    /// Samples of every version of a feature, not only of the current one.
     #[arg(long)]
     pub(crate) with_feature_history: bool,
+    #[command(flatten)]
+    pub(crate) limit: ShareLimit,
     #[command(flatten)]
     pub(crate) consent: Consent,
     #[command(flatten)]

@@ -2,13 +2,15 @@
 
 mod orphans;
 
-use metaxy_core::{
-    Access, DeleteOptions, ErrorKind, FeatureKey, MetadataStore, ReadOptions, Result, Rows, col,
-};
+use std::io::{IsTerminal, stdin};
 
+use metaxy_core::store::Reach;
+use metaxy_core::{
+    Access, DeleteOptions, Error, ErrorKind, FeatureKey, MetadataStore, Result, Rows,
+};
 use serde_json::json;
 
-use crate::args::{Delete, View};
+use crate::args::{Delete, ShareLimit, View};
 use crate::progress::{Progress, Total};
 use crate::project::{Project, feature, filters};
 use crate::screen::{Screen, confirmed, count};
@@ -29,52 +31,95 @@ pub(super) async fn run(project: &Project, args: Delete, screen: &Screen) -> Res
             .with_filters(filters(&args.filters)?)
             .with_sample_history(args.with_sample_history);
         Work {
-            samples: affected(&store, &feature, &options).await?,
+            reach: store.reach(&feature, &options).await?,
             target: Target::Matching(vec![options]),
         }
     };
-    let rows = match args.hard {
-        true => count(work.samples, "row"),
-        false => count(work.samples, "sample"),
-    };
+    let reach = work.reach;
+    let samples = count(reach.samples, "sample");
     let told = |deleted: u64, words: String| match args.format.view {
         View::Plain => screen.line(words),
         View::Json => screen.document(&json!({
             "feature": feature.as_str(),
             "store": store.name(),
             "hard": args.hard,
-            "matched": work.samples,
+            "matched": reach.samples,
+            "share": reach.share(),
             "deleted": deleted,
         })),
     };
-    if work.samples == 0 {
-        return told(0, format!("{feature}: {rows} match; nothing was deleted"));
+    if reach.samples == 0 {
+        return told(
+            0,
+            format!("{feature}: {samples} match; nothing was deleted"),
+        );
     }
-    if !args.yes {
-        let name = store.name();
-        let what = match args.hard {
-            true => format!("remove {rows} of {feature} from store {name} for good"),
-            false => format!("mark {rows} of {feature} in store {name} as deleted"),
-        };
-        if !confirmed(&what).await? {
-            return told(0, "Nothing was deleted.".to_owned());
-        }
+    let name = store.name();
+    let what = match args.hard {
+        true => format!("remove {samples} of {feature} from store {name} for good"),
+        false => format!("mark {samples} of {feature} in store {name} as deleted"),
+    };
+    if !agreed(&what, &[(&feature, reach)], args.limit, args.yes).await? {
+        return told(0, "Nothing was deleted.".to_owned());
     }
     let progress = Progress::new(format!("deleting of {feature}"), Total::Unknown);
     let deleted = work.target.delete(&store, &feature).await?;
     drop(progress);
     told(
         deleted,
-        match args.hard {
-            true => format!("{feature}: {} removed for good", count(deleted, "row")),
-            false => format!("{feature}: {} deleted", count(deleted, "sample")),
+        match (args.hard, args.with_sample_history) {
+            (true, _) => format!("{feature}: {} removed for good", count(deleted, "row")),
+            (false, true) => format!("{feature}: {} deleted", count(deleted, "row")),
+            (false, false) => format!("{feature}: {} deleted", count(deleted, "sample")),
         },
     )
 }
 
+/// How much of a feature is deleted without being asked for.
+const HALF: f64 = 0.5;
+
+/// Whether to do `what`, a delete that reaches so far into each of these features.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] if it takes more of a feature than was asked for, or if nobody can be asked.
+pub(super) async fn agreed(
+    what: &str,
+    reaches: &[(&FeatureKey, Reach)],
+    limit: ShareLimit,
+    yes: bool,
+) -> Result<bool> {
+    let far = too_far(reaches, limit);
+    if far.is_empty() {
+        return Ok(yes || confirmed(what).await?);
+    }
+    let far = far.join(", ");
+    if limit.max_share.is_none() && stdin().is_terminal() {
+        return confirmed(&format!("{what}, which is {far}")).await;
+    }
+    let most = match limit.max_share {
+        Some(share) => format!("the share {share}"),
+        None => "half".to_owned(),
+    };
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!("this would {what}, which is {far}: more than {most}; nothing was deleted"),
+    )
+    .with_hint("look at what was compared or filtered; if it is meant, add --max-share 1"))
+}
+
+/// What a delete takes of the features of which it takes too much.
+pub(super) fn too_far(reaches: &[(&FeatureKey, Reach)], limit: ShareLimit) -> Vec<String> {
+    let most = limit.max_share.unwrap_or(HALF);
+    let far = reaches.iter().filter(|(_, reach)| reach.share() > most);
+    far.map(|(feature, Reach { living, of, .. })| {
+        format!("{living} of {} of {feature}", count(*of, "sample"))
+    })
+    .collect()
+}
+
 /// What is to be deleted.
 struct Work {
-    samples: u64,
+    reach: Reach,
     target: Target,
 }
 
@@ -97,32 +142,5 @@ impl Target {
             deleted += store.delete(feature, options).await?;
         }
         Ok(deleted)
-    }
-}
-
-/// How many rows a delete meets.
-pub(super) async fn affected(
-    store: &MetadataStore,
-    feature: &FeatureKey,
-    delete: &DeleteOptions,
-) -> Result<u64> {
-    let options = ReadOptions::default()
-        .with_local_only(true)
-        .with_filters(delete.filters.iter().cloned())
-        .with_feature_history(delete.with_feature_history)
-        .with_sample_history(delete.hard || delete.with_sample_history)
-        .with_soft_deleted(delete.hard);
-    match store.count(feature, options).await {
-        Err(error) if error.kind() == ErrorKind::FeatureNotFound && delete.hard => Ok(0),
-        // A delete knows best what to say, such as which other store has the feature. This one can meet no sample.
-        Err(error)
-            if error.kind() == ErrorKind::FeatureNotFound && store.access() == Access::Write =>
-        {
-            let ids = store.graph().require(feature)?.spec.id_columns();
-            let nothing = ids.iter().map(|id| col(id).is_null());
-            let options = DeleteOptions::soft().with_filters(nothing);
-            Err(store.delete(feature, options).await.err().unwrap_or(error))
-        }
-        counted => counted,
     }
 }

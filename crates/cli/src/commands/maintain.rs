@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, stdin};
 
 use metaxy_core::maintain::{Footprint, MaintainAction};
-use metaxy_core::{Access, MaintainOptions, MaintainReport, Result};
+use metaxy_core::store::{OldVersion, VersionsLeft};
+use metaxy_core::{Access, FeatureKey, MaintainOptions, MaintainReport, Result};
 
 use crate::args::Maintain;
 use crate::listing::Listing;
@@ -24,6 +25,7 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
     }
     options.keep = args.keep;
     options.older_than = args.older_than;
+    options.old_versions = args.old_versions;
     options.retention = args.retention;
     let format = args.format.frame();
     let show = |report: &MaintainReport, tense: Tense| match format {
@@ -39,10 +41,14 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
         if format.is_none() && stdin().is_terminal() {
             tell(&expected, Tense::Would, screen)?;
         }
-        let rows = match expected.rows_pruned() {
-            0 => String::new(),
-            rows => format!("remove {} and ", count(rows, "superseded row")),
-        };
+        let rows = [
+            (expected.rows_pruned(), "superseded row", ""),
+            (expected.rows_of_old_versions(), "row", " of old versions"),
+        ];
+        let rows = rows.into_iter().filter(|(rows, ..)| *rows > 0);
+        let rows: String = rows
+            .map(|(rows, what, more)| format!("remove {}{more} and ", count(rows, what)))
+            .collect();
         if !confirmed(&format!("{rows}put store {} in order", store.name())).await? {
             return screen.line("Nothing was done.");
         }
@@ -68,6 +74,26 @@ fn tell(report: &MaintainReport, tense: Tense, screen: &Screen) -> Result<()> {
         Tense::Would => "would be removed",
         Tense::Did => "removed",
     };
+    for OldVersion {
+        feature,
+        version,
+        rows,
+        ..
+    } in &report.old_versions
+    {
+        let rows = count(*rows, "row");
+        screen.line(format_args!(
+            "prune {feature}: {rows} of version {version} {removed}"
+        ))?;
+    }
+    for (feature, why) in &report.versions_left {
+        let why = match why {
+            VersionsLeft::NeverPushed => "no pushed graph has the feature",
+            VersionsLeft::NotComputed => "the current one has no rows yet",
+            _ => "they may be needed",
+        };
+        screen.line(format_args!("keep {feature}: all versions, as {why}"))?;
+    }
     for (feature, rows) in &report.pruned {
         let rows = count(*rows, "superseded row");
         screen.line(format_args!("prune {feature}: {rows} {removed}"))?;
@@ -82,7 +108,8 @@ fn tell(report: &MaintainReport, tense: Tense, screen: &Screen) -> Result<()> {
             false => screen.line(action)?,
         }
     }
-    match report.pruned.is_empty() && report.actions.is_empty() {
+    let told = report.old_versions.len() + report.versions_left.len() + report.pruned.len();
+    match told == 0 && report.actions.is_empty() {
         true => screen.line("There is nothing to do."),
         false => Ok(()),
     }
@@ -96,26 +123,55 @@ fn named(action: &MaintainAction) -> String {
     }
 }
 
-/// One row for each feature that was searched, and for each action.
+/// One row for each old version, for each feature that keeps all of them or was searched for superseded rows, and for each action.
 fn listing(report: &MaintainReport) -> Listing {
-    let pruned = || report.pruned.iter();
-    let actions = || report.actions.iter();
-    let names = pruned().map(|_| "prune");
-    let tables = pruned().map(|(feature, _)| Some(feature.as_str()));
-    let rows = pruned().map(|(_, rows)| Some(*rows));
-    let number = |of: fn(&MaintainAction) -> Option<u64>| {
-        let pruned = pruned().map(|_| None);
-        pruned.chain(actions().map(of)).collect::<Vec<_>>()
-    };
+    struct Row<'a> {
+        action: &'a str,
+        table: Option<&'a str>,
+        version: Option<&'a str>,
+        rows: Option<u64>,
+        before: Footprint,
+        after: Footprint,
+    }
+    fn about<'a>(action: &'a str, feature: &'a FeatureKey) -> Row<'a> {
+        Row {
+            action,
+            table: Some(feature.as_str()),
+            version: None,
+            rows: None,
+            before: Footprint::default(),
+            after: Footprint::default(),
+        }
+    }
+    let old = report.old_versions.iter();
+    let old = old.map(|old| Row {
+        version: Some(&old.version),
+        rows: Some(old.rows),
+        ..about("prune", &old.feature)
+    });
+    let kept = report.versions_left.iter();
+    let kept = kept.map(|(feature, _)| about("keep", feature));
+    let pruned = report.pruned.iter().map(|(feature, rows)| Row {
+        rows: Some(*rows),
+        ..about("prune", feature)
+    });
+    let actions = report.actions.iter().map(|action| Row {
+        action: action.name,
+        table: action.table.as_deref(),
+        version: None,
+        rows: None,
+        before: action.before,
+        after: action.after,
+    });
+    let rows: Vec<Row<'_>> = old.chain(kept).chain(pruned).chain(actions).collect();
+    let number = |of: fn(&Row<'_>) -> Option<u64>| rows.iter().map(of).collect::<Vec<_>>();
     Listing::default()
-        .text("action", names.chain(actions().map(|action| action.name)))
-        .maybe_text(
-            "table",
-            tables.chain(actions().map(|action| action.table.as_deref())),
-        )
-        .number("rows removed", rows.chain(actions().map(|_| None)))
-        .number("files before", number(|action| action.before.files))
-        .number("files after", number(|action| action.after.files))
-        .number("bytes before", number(|action| action.before.bytes))
-        .number("bytes after", number(|action| action.after.bytes))
+        .text("action", rows.iter().map(|row| row.action))
+        .maybe_text("table", rows.iter().map(|row| row.table))
+        .maybe_text("version", rows.iter().map(|row| row.version))
+        .number("rows removed", number(|row| row.rows))
+        .number("files before", number(|row| row.before.files))
+        .number("files after", number(|row| row.after.files))
+        .number("bytes before", number(|row| row.before.bytes))
+        .number("bytes after", number(|row| row.after.bytes))
 }

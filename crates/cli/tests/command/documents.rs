@@ -48,12 +48,14 @@ fn of_write_and_delete() {
     let said = documented(&folder, "metaxy delete", &one, "");
     assert_eq!(
         said,
-        json!({"feature": "video/raw", "store": "dev", "hard": false, "matched": 1, "deleted": 1})
+        json!({"feature": "video/raw", "store": "dev", "hard": false, "matched": 1, "share": 0.5, "deleted": 1})
     );
     let said = document(&folder, &one, "");
     assert_eq!((&said["matched"], &said["deleted"]), (&json!(0), &json!(0)));
     let all = ["delete", "video/raw", "--all", "--hard", "--yes"];
-    let said = document(&folder, &all, "");
+    let said = document(&folder, &[&all[..], &["--max-share", "1"]].concat(), "");
+    // The marked one is chosen too, and is no part of what is read.
+    assert_eq!((&said["matched"], &said["share"]), (&json!(2), &json!(1.0)));
     assert_eq!((&said["hard"], &said["deleted"]), (&json!(true), &json!(3)));
 }
 

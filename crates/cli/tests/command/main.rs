@@ -10,6 +10,7 @@
 mod bad_inputs;
 mod browser;
 mod config;
+mod deletes;
 mod demo;
 mod describe;
 mod documented;

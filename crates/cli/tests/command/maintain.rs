@@ -69,6 +69,71 @@ fn scripts_get_a_frame() {
     assert_eq!(done[0]["rows_removed"], 4);
 }
 
+/// A project with three versions of its root feature, all written and the last two pushed.
+fn of_three_versions() -> Folder {
+    let folder = Folder::with_raw();
+    for code in ["2", "3"] {
+        let before = folder.text("features/example.toml");
+        let (head, tail) = before.split_once("code_version = \"").unwrap();
+        let changed = format!("{head}code_version = \"{code}{}", &tail[1..]);
+        folder.write("features/example.toml", &changed);
+        folder.ok_with(&["write", "video/raw", "-"], RAW);
+        folder.ok(&["push"]);
+    }
+    folder
+}
+
+#[test]
+fn old_versions_go_that_no_recent_push_has() {
+    let folder = of_three_versions();
+    let rows = |folder: &Folder| {
+        let all = [
+            "read",
+            "video/raw",
+            "--with-feature-history",
+            "--with-sample-history",
+        ];
+        folder.rows(&all).len()
+    };
+    assert_eq!(rows(&folder), 6);
+    let before = folder.ok(&["read", "video/raw", "--format", "ndjson"]);
+    let old = ["maintain", "--old-versions", "2"];
+    let said = folder.ok(&[&old[..], &["--dry-run"]].concat());
+    assert!(
+        said.contains("prune video/raw: 2 rows of version ") && said.contains(" would be removed"),
+        "{said}"
+    );
+    let error = folder.fails(&old, 1);
+    assert!(
+        error.contains("remove 2 rows of old versions and put store dev"),
+        "{error}"
+    );
+    assert_eq!(rows(&folder), 6);
+    let done = folder.rows(&[&old[..], &["--yes", "--format", "ndjson"]].concat());
+    assert_eq!(done[0]["action"], "prune");
+    assert_eq!(done[0]["rows_removed"], 2);
+    assert!(done[0]["version"].is_string(), "{}", done[0]);
+    assert_eq!(rows(&folder), 4);
+    let said = folder.ok(&["maintain", "--old-versions", "1", "--yes"]);
+    assert!(said.contains("2 rows of version "), "{said}");
+    assert_eq!(rows(&folder), 2);
+    assert_eq!(
+        folder.ok(&["read", "video/raw", "--format", "ndjson"]),
+        before
+    );
+    folder.fails(&["maintain", "--old-versions", "0"], 2);
+}
+
+#[test]
+fn versions_are_not_old_before_a_push() {
+    let folder = written_thrice();
+    let error = folder.fails(&["maintain", "--old-versions", "1", "--yes"], 1);
+    assert!(
+        error.contains("no graph was ever pushed") && error.contains("hint: run `metaxy push`"),
+        "{error}"
+    );
+}
+
 #[test]
 fn nothing_is_done_that_nobody_agreed_to() {
     let folder = written_thrice();

@@ -137,6 +137,19 @@ fn several_features_are_deleted_together() {
     assert_eq!(rows(&folder, &read), 1);
 
     let hard = with(&[TRANSCRIPT, "video/raw", "--hard", "--yes"]);
+    let error = folder.fails(&hard, 1);
+    assert!(
+        error.contains("1 of 1 sample of video/raw") && error.contains("hint:"),
+        "{error}"
+    );
+    let dry = [&hard[..], &["--dry-run"]].concat();
+    let plain = folder.ok(&dry);
+    assert!(
+        plain.contains("1 of 1 sample of video/transcript would need --max-share"),
+        "{plain}"
+    );
+    assert_eq!(rows(&folder, &read), 1);
+    let hard = [&hard[..], &["--max-share", "1"]].concat();
     let said = document(&folder, &hard, "");
     assert_eq!((&said["hard"], &said["deleted"]), (&json!(true), &json!(6)));
     assert_eq!(
@@ -158,7 +171,11 @@ fn a_delete_over_all_versions() {
     another_version(&folder);
     let delete = ["--store", "prod", "metadata", "delete", TRANSCRIPT, "--yes"];
     assert_eq!(document(&folder, &delete, "")["deleted"], 0);
-    let all = [&delete[..], &["--with-feature-history", "--hard"]].concat();
+    let all = [
+        &delete[..],
+        &["--with-feature-history", "--hard", "--max-share", "1"],
+    ]
+    .concat();
     assert_eq!(document(&folder, &all, "")["deleted"], 2);
 }
 

@@ -190,9 +190,10 @@ fn deletes_ask_and_can_be_undone_or_not() {
         "--include-deleted",
     ];
     assert_eq!(folder.rows(&every).len(), 5);
-    let said = folder.ok(&["delete", "video/raw", "--all", "--hard", "--yes"]);
+    let all = ["delete", "video/raw", "--all", "--hard", "--yes"];
+    let said = folder.ok(&[&all[..], &["--max-share", "1"]].concat());
     assert_eq!(said, "video/raw: 5 rows removed for good\n");
-    let said = folder.ok(&["delete", "video/raw", "--all", "--hard", "--yes"]);
+    let said = folder.ok(&all);
     assert!(said.contains("nothing was deleted"), "{said}");
     folder.fails(&["delete", "video/raw", "--yes"], 2);
 }

@@ -3,12 +3,14 @@
 mod block;
 mod compare;
 mod condition;
+mod delete;
 mod dialect;
 mod prune;
 mod render;
 
 pub use block::column_at;
 pub use condition::condition;
+pub use delete::delete_samples;
 pub use dialect::{Dialect, HashArg, Matching, Replacing, Side, literal_text, no_literal, quote};
 pub use prune::{PruneSql, prune};
 pub use render::render;

@@ -78,7 +78,7 @@ pub fn prune(
 }
 
 /// The stamp of a row, as far as the table has its columns, and its type.
-fn stamp(stored: &Schema, dialect: &dyn Dialect) -> Result<Option<(String, DataType)>> {
+pub(super) fn stamp(stored: &Schema, dialect: &dyn Dialect) -> Result<Option<(String, DataType)>> {
     let mut times = Vec::new();
     let mut stamp_type = None;
     for name in [columns::DELETED_AT, columns::UPDATED_AT] {

@@ -210,7 +210,7 @@ fn recorded_by<'a>(
 }
 
 /// The graphs that a history, oldest first, is made of, newest first.
-fn snapshots_of(history: &[PushedFeature], project: Option<&str>) -> Vec<Snapshot> {
+pub(crate) fn snapshots_of(history: &[PushedFeature], project: Option<&str>) -> Vec<Snapshot> {
     let mut groups: BTreeMap<(&str, &str), (Micros, HashSet<&FeatureKey>, &str)> = BTreeMap::new();
     for feature in history {
         if project.is_some_and(|project| project != feature.project) {

@@ -15,6 +15,7 @@ mod record;
 mod sync;
 
 pub use history::Snapshot;
+pub(crate) use history::snapshots_of;
 pub use lock::{LockChange, LockFile, LockOptions, LockReport, LockUpdate, LockedFeature};
 pub use push::{PushOptions, Pushed};
 pub use record::{PushedFeature, feature_versions_key};

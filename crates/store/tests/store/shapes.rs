@@ -12,6 +12,7 @@ use metaxy_store::Backend;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Capabilities, Description};
 use metaxy_store::clock::Micros;
+use metaxy_store::delete::DeleteSamples;
 use metaxy_store::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::prelude::*;
@@ -192,6 +193,10 @@ impl Backend for Observed {
 
     async fn delete(&self, table: &FeatureKey, condition: Option<&Expr>) -> Result<u64> {
         self.inner.delete(table, condition).await
+    }
+
+    async fn delete_samples(&self, table: &FeatureKey, samples: &DeleteSamples) -> Result<u64> {
+        self.inner.delete_samples(table, samples).await
     }
 
     async fn drop_table(&self, table: &FeatureKey) -> Result<bool> {

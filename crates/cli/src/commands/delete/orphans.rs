@@ -1,6 +1,9 @@
 //! Samples that upstream no longer has.
 
-use metaxy_core::{DeleteOptions, FeatureKey, Frame, MetadataStore, ResolveOptions, Result};
+use metaxy_core::store::Reach;
+use metaxy_core::{
+    DeleteOptions, ErrorKind, FeatureKey, Frame, MetadataStore, ReadOptions, ResolveOptions, Result,
+};
 
 use super::{Target, Work};
 use crate::rows::with_ids;
@@ -15,7 +18,12 @@ pub(super) async fn find(
     let mut options = ResolveOptions::default();
     options.samples = samples;
     let orphaned = store.resolve_update(feature, options).await?.orphaned;
-    let samples = orphaned.num_rows() as u64;
+    let all = ReadOptions::default().with_local_only(true);
+    let all = match store.count(feature, all).await {
+        Err(error) if error.kind() == ErrorKind::FeatureNotFound => 0,
+        counted => counted?,
+    };
+    let reach = Reach::living(orphaned.num_rows() as u64, all);
     let target = if hard {
         // What is removed for good goes with all its history, so it is named by its IDs.
         let ids = store.graph().require(feature)?.spec.id_columns();
@@ -27,5 +35,5 @@ pub(super) async fn find(
     } else {
         Target::Rows(orphaned)
     };
-    Ok(Work { samples, target })
+    Ok(Work { reach, target })
 }
