@@ -14,7 +14,7 @@ pub(super) async fn find(
 ) -> Result<Work> {
     let mut options = ResolveOptions::default();
     options.samples = samples;
-    let orphaned = store.resolve_update(feature, options).await?.orphaned;
+    let orphaned = store.orphaned(feature, options).await?;
     let samples = orphaned.num_rows() as u64;
     let target = if hard {
         // What is removed for good goes with all its history, so it is named by its IDs.
