@@ -118,6 +118,9 @@ fn lines(relation: &Relation, rows: &Rows) -> Result<Vec<String>> {
     let batch = concat_batches(rows.schema(), rows.batches())?;
     let batch = match relation.node() {
         Node::Compare(_) => without_stored_of_stale(&batch)?,
+        Node::Filter { input, .. } if matches!(input.node(), Node::Compare(_)) => {
+            without_stored_of_stale(&batch)?
+        }
         _ => batch,
     };
     let options = FormatOptions::default().with_null("-");

@@ -51,6 +51,7 @@ pub mod sync;
 pub mod times;
 pub mod types;
 pub mod versions;
+pub mod waits;
 pub mod write;
 
 /// Every case, in the order in which they are listed.
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Case> {
         filters::CASES,
         increments::CASES,
         lineage::CASES,
+        waits::CASES,
         status::CASES,
         progress::CASES,
         provenance::CASES,

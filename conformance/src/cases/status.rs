@@ -1,15 +1,17 @@
 //! How a feature stands (`semantics.md` §6, §10).
 
 use metaxy_store::spec::Lineage;
-use metaxy_store::store::{Counts, FeatureStatus, StatusCategory, StatusOptions};
+use metaxy_store::store::{Counts, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
 use metaxy_store::{
-    DeleteOptions, ErrorKind, FeatureDep, FeatureSpec, MetadataStore, ResolveOptions, col,
+    Access, DeleteOptions, Error, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec,
+    MetadataStore, ResolveOptions, col,
 };
 
 use crate::bed::TestBed;
 use crate::bed::frames::{ints, keyed, samples, stored, videos, with_column};
-use crate::bed::graphs::{graph, key, pair, video};
-use crate::bed::increments::{compute, resolve, resolve_with};
+use crate::bed::graphs::{feature, graph, key, pair, video};
+use crate::bed::increments::{apply, compute, resolve, resolve_with};
+use crate::bed::observed::Observed;
 use crate::outcome::{Outcome, Stop, check_eq, names, refused};
 
 cases! {
@@ -19,6 +21,12 @@ cases! {
     says_what_is_missing,
     says_what_needs_an_update,
     says_what_is_up_to_date,
+    is_transitive,
+    waits_for_rows_of_the_current_version,
+    waits_for_an_optional_upstream_that_has_work,
+    looks_upstream_in_the_stores_that_answer,
+    leaves_out_filters_that_do_not_fit_upstream,
+    compares_each_feature_once,
     counts_samples_of_groups_and_parents,
     follows_filters,
     follows_predicates,
@@ -116,6 +124,188 @@ pub async fn says_what_is_up_to_date(bed: &TestBed) -> Outcome {
         status.feature_version.as_str(),
         store.graph().feature_version(&key("b")?)?,
         "the version",
+    )
+}
+
+/// A feature is up to date only once everything upstream is, however far; until then it waits for what has work, and says how much (§15).
+pub async fn is_transitive(bed: &TestBed) -> Outcome {
+    let store = bed.store(chain(3)?).await?;
+    stands(&store, "f2", FeatureState::Waits, &[("f0", 0, 0)]).await?;
+    let a = key("f0")?;
+    store.write(&a, samples(&[(1, "x"), (2, "x")])?).await?;
+    stands(&store, "f0", FeatureState::UpToDate, &[]).await?;
+    stands(&store, "f1", FeatureState::NeedsWork, &[]).await?;
+    stands(&store, "f2", FeatureState::Waits, &[("f1", 2, 0)]).await?;
+    compute(&store, "f1").await?;
+    stands(&store, "f2", FeatureState::NeedsWork, &[]).await?;
+    compute(&store, "f2").await?;
+    stands(&store, "f2", FeatureState::UpToDate, &[]).await?;
+    store.write(&a, samples(&[(1, "y"), (3, "x")])?).await?;
+    stands(&store, "f2", FeatureState::Waits, &[("f1", 2, 0)]).await?;
+    let status = of(&store, "f2").await?;
+    check_eq(status.category, StatusCategory::Waits, "the category")?;
+    counts(&status, 0, 0, 0)?;
+    apply(&store, "f1").await?;
+    stands(&store, "f2", FeatureState::NeedsWork, &[]).await?;
+    apply(&store, "f2").await?;
+    let gone = DeleteOptions::soft().with_filters([col("id").eq(1)]);
+    store.delete(&a, gone).await?;
+    stands(&store, "f1", FeatureState::NeedsWork, &[]).await?;
+    stands(&store, "f2", FeatureState::Waits, &[("f1", 0, 1)]).await?;
+    apply(&store, "f1").await?;
+    stands(&store, "f2", FeatureState::NeedsWork, &[]).await?;
+    // There is work here, and more will come from further up.
+    store.write(&a, samples(&[(2, "z")])?).await?;
+    apply(&store, "f2").await?;
+    stands(&store, "f2", FeatureState::Waits, &[("f1", 1, 0)]).await?;
+    apply(&store, "f1").await?;
+    store.write(&a, samples(&[(3, "z")])?).await?;
+    stands(&store, "f2", FeatureState::NeedsWork, &[("f1", 1, 0)]).await
+}
+
+/// Where something upstream has rows of other versions only, a feature is neither up to date nor are its samples orphaned (§15).
+pub async fn waits_for_rows_of_the_current_version(bed: &TestBed) -> Outcome {
+    let store = bed.store(video()?).await?;
+    let raw = key("video/raw")?;
+    let rows = || videos(&[(1, "a", "f"), (2, "a", "f"), (3, "a", "f")]);
+    store.write(&raw, rows()?).await?;
+    for name in ["video/transcript", "video/faces"] {
+        compute(&store, name).await?;
+    }
+    let audio = FieldSpec::new("audio")?.with_code_version("2");
+    let changed = feature("video/raw", &["frames"], &[])?.with_field(audio);
+    let mut specs = vec![changed];
+    let graph_of_old = video()?;
+    let others = graph_of_old.definitions().map(|d| d.spec.clone());
+    specs.extend(others.filter(|spec| spec.key() != &raw));
+    let newer = store.with_graph(graph(specs)?);
+    let status = of(&newer, "video/raw").await?;
+    check_eq(
+        (status.category, status.samples, status.other_versions),
+        (StatusCategory::Root, 0, Some(3)),
+        "category, samples, and samples of other versions",
+    )?;
+    check_eq(status.state, FeatureState::NeedsWork, "the root")?;
+    for (name, samples) in [("video/transcript", 0), ("video/faces", 3)] {
+        stands(&newer, name, FeatureState::Waits, &[("video/raw", 3, 0)]).await?;
+        let status = of(&newer, name).await?;
+        check_eq(status.samples, samples, "its samples")?;
+        check_eq(status.category, StatusCategory::Waits, "the category")?;
+        counts(&status, 0, 0, 0)?;
+    }
+    newer.write(&raw, rows()?).await?;
+    stands(&newer, "video/faces", FeatureState::UpToDate, &[]).await?;
+    stands(&newer, "video/transcript", FeatureState::NeedsWork, &[]).await
+}
+
+/// An optional upstream that was never written, and for which nothing can be computed, is not waited for; one with work is (§15).
+pub async fn waits_for_an_optional_upstream_that_has_work(bed: &TestBed) -> Outcome {
+    let specs = [
+        feature("a", &["default"], &[])?,
+        feature("far", &["default"], &[])?,
+        feature("extra", &["default"], &["far"])?,
+        feature("b", &["default"], &["a"])?.with_dep(FeatureDep::new("extra")?.optional()),
+    ];
+    let store = bed.store(graph(specs)?).await?;
+    store.write(&key("a")?, samples(&[(1, "x")])?).await?;
+    compute(&store, "b").await?;
+    stands(&store, "b", FeatureState::UpToDate, &[]).await?;
+    store.write(&key("far")?, samples(&[(1, "x")])?).await?;
+    stands(&store, "b", FeatureState::Waits, &[("extra", 1, 0)]).await?;
+    compute(&store, "extra").await?;
+    stands(&store, "b", FeatureState::NeedsWork, &[]).await?;
+    compute(&store, "b").await?;
+    stands(&store, "b", FeatureState::UpToDate, &[]).await
+}
+
+/// What is upstream is judged by the rows of the stores that answer for it, wherever these are (§7, §15).
+pub async fn looks_upstream_in_the_stores_that_answer(bed: &TestBed) -> Outcome {
+    let prod = bed.builder("prod").await?.with_graph(chain(3)?).build()?;
+    let dev = bed.builder("dev").await?.with_graph(chain(3)?);
+    let dev = dev.with_fallback(prod.clone()).build()?;
+    let a = key("f0")?;
+    prod.write(&a, samples(&[(1, "x"), (2, "x")])?).await?;
+    compute(&prod, "f1").await?;
+    compute(&dev, "f2").await?;
+    stands(&dev, "f2", FeatureState::UpToDate, &[]).await?;
+    // Here f1 would be computed anew, as ever.
+    let all = ["f0", "f1", "f2"].map(key);
+    let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut survey = dev.survey(all.iter().cloned(), StatusOptions::default());
+    let of_f1 = survey.status(&key("f1")?).await?;
+    counts(&of_f1, 2, 0, 0)?;
+    let of_f2 = survey.status(&key("f2")?).await?;
+    check_eq(of_f2.state, FeatureState::UpToDate, "f2 in a survey")?;
+    prod.write(&a, samples(&[(1, "y")])?).await?;
+    stands(&dev, "f2", FeatureState::Waits, &[("f1", 1, 0)]).await?;
+    apply(&prod, "f1").await?;
+    compute(&dev, "f2").await?;
+    stands(&dev, "f2", FeatureState::UpToDate, &[]).await?;
+    // The root is answered for by this store now, f1 by the other one still.
+    let rows = [(1, "z"), (2, "z"), (3, "z")];
+    dev.write(&a, samples(&rows)?).await?;
+    stands(&dev, "f2", FeatureState::Waits, &[("f1", 3, 0)]).await?;
+    stands(&prod, "f2", FeatureState::NeedsWork, &[]).await
+}
+
+/// A global filter that what is further upstream has no column for does not hold there; all of its samples count (§15).
+pub async fn leaves_out_filters_that_do_not_fit_upstream(bed: &TestBed) -> Outcome {
+    let expansion = FeatureDep::new("video")?.with_lineage(Lineage::expansion(["id"]));
+    let specs = [
+        feature("video", &["default"], &[])?,
+        FeatureSpec::new("clip", ["id", "clip"])?.with_dep(expansion),
+        FeatureSpec::new("crop", ["id", "clip"])?.with_dep(FeatureDep::new("clip")?),
+    ];
+    let store = bed.store(graph(specs)?).await?;
+    let video = key("video")?;
+    store.write(&video, samples(&[(1, "x"), (2, "x")])?).await?;
+    let parents = resolve(&store, "clip").await?;
+    let clips = with_column(parents.new.batch(), "clip", ints([1, 2]))?;
+    store.write(&key("clip")?, clips).await?;
+    compute(&store, "crop").await?;
+    let some = StatusOptions::default().with_global_filters([col("clip").le(1)]);
+    let status = store.status(&key("crop")?, some.clone()).await?;
+    check_eq(
+        (status.state, status.samples),
+        (FeatureState::UpToDate, 1),
+        "state and samples",
+    )?;
+    store.write(&video, samples(&[(2, "y")])?).await?;
+    let status = store.status(&key("crop")?, some.clone()).await?;
+    check_eq(status.state, FeatureState::Waits, "the state")?;
+    // Of what is asked for, all have to fit.
+    refused(
+        store.status(&key("clip")?, some).await,
+        ErrorKind::InvalidFilter,
+    )?;
+    Ok(())
+}
+
+/// A survey of a graph compares each feature once: what it asks of the backend grows with the features, not with the paths (§15).
+pub async fn compares_each_feature_once(bed: &TestBed) -> Outcome {
+    let mut calls = Vec::new();
+    for length in [3, 6, 12] {
+        let name = format!("of-{length}");
+        let observed = Observed::new(bed.backend(&name, Access::Write).await?);
+        let store = bed.over(observed.clone()).with_graph(chain(length)?);
+        let store = store.build()?;
+        store.write(&key("f0")?, samples(&[(1, "x")])?).await?;
+        for at in 1..length {
+            compute(&store, &format!("f{at}")).await?;
+        }
+        let before = observed.calls();
+        let features = store.graph().topological();
+        let mut survey = store.survey(features.iter().cloned(), StatusOptions::default());
+        for feature in &features {
+            let status = survey.status(feature).await?;
+            check_eq(status.state, FeatureState::UpToDate, feature)?;
+        }
+        calls.push(observed.calls() - before);
+    }
+    check_eq(
+        calls[2] - calls[1],
+        2 * (calls[1] - calls[0]),
+        "calls for six features more, and twice those for three more",
     )
 }
 
@@ -227,6 +417,36 @@ pub async fn changes_nothing(bed: &TestBed) -> Outcome {
     of(&store, "b").await?;
     check_eq(store.backend().tables().await?, tables, "the tables")?;
     check_eq(stored(&store, "a").await?, before, "what is stored")
+}
+
+/// A root `f0`, and so many features in all, each of which depends on the one before.
+fn chain(length: usize) -> Result<FeatureGraph, Error> {
+    let specs = (0..length).map(|at| match at {
+        0 => feature("f0", &["default"], &[]),
+        _ => feature(
+            &format!("f{at}"),
+            &["default"],
+            &[&format!("f{}", at - 1)],
+        ),
+    });
+    graph(specs.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Fails unless a feature stands so, and waits for these: samples to compute and to delete.
+async fn stands(
+    store: &MetadataStore,
+    feature: &str,
+    state: FeatureState,
+    waits_for: &[(&str, u64, u64)],
+) -> Outcome {
+    let status = of(store, feature).await?;
+    let found: Vec<(&str, u64, u64)> = status
+        .waits_for
+        .iter()
+        .map(|a| (a.feature.as_str(), a.to_compute, a.to_delete))
+        .collect();
+    check_eq(found, waits_for, format!("what {feature} waits for"))?;
+    check_eq(status.state, state, format!("the state of {feature}"))
 }
 
 async fn of(store: &MetadataStore, feature: &str) -> Outcome<FeatureStatus> {

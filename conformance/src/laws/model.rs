@@ -3,7 +3,7 @@
 //! Nothing here is shared with the store under test: not the order of hashing, not the joins, not the comparison, not the hash.
 //! Where the two disagree, one of them is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use md5::{Digest, Md5};
 
@@ -130,6 +130,17 @@ pub(super) struct Parts {
     pub stale: Vec<Expected>,
     /// Stored, not expected.
     pub orphaned: Vec<Row>,
+}
+
+/// How a feature stands, all that is upstream taken into account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing is to be done.
+    UpToDate,
+    /// Something upstream is to be done first.
+    Waits,
+    /// Something is to be done here.
+    NeedsWork,
 }
 
 /// A sample to be written: its provenance by field, and its data versions if they are not that.
@@ -362,7 +373,7 @@ impl Model {
         }
         let mut parts = Parts::default();
         let expected = self.expected(feature)?;
-        for (id, rows) in &stored {
+        for (id, rows) in stored.iter().filter(|_| !self.waits(feature)) {
             let wanted = expected.iter().any(|row| row.id == *id);
             let outdated = |row: &&Row| !wanted || row.provenance.whole != rows[0].provenance.whole;
             parts.orphaned.extend(rows.iter().filter(outdated).cloned());
@@ -377,6 +388,77 @@ impl Model {
             }
         }
         Some(parts)
+    }
+
+    /// Whether a direct upstream has rows, and none of its current definition: then nothing is orphaned.
+    pub(super) fn waits(&self, feature: usize) -> bool {
+        let deps = &self.graph.features[feature].deps;
+        deps.iter().any(|dep| self.is_outdated(dep.upstream))
+    }
+
+    /// How a feature stands.
+    pub(super) fn standing(&self, feature: usize) -> Standing {
+        let awaited = self.awaited(feature);
+        let todo = self.todo(feature);
+        let increment = self.increment(feature);
+        let orphans = increment.is_some_and(|parts| !parts.orphaned.is_empty());
+        let empty = |other: &usize| !self.has_rows(*other) && self.todo(*other) == Some(0);
+        if self.graph.features[feature].deps.is_empty() {
+            match self.has_rows(feature) && !self.is_outdated(feature) {
+                true => Standing::UpToDate,
+                false => Standing::NeedsWork,
+            }
+        } else if todo.is_none() || self.waits(feature) {
+            Standing::Waits
+        } else if todo > Some(0) || orphans && awaited.iter().all(empty) {
+            Standing::NeedsWork
+        } else if awaited.is_empty() {
+            Standing::UpToDate
+        } else {
+            Standing::Waits
+        }
+    }
+
+    /// The features upstream, directly or not, in which something is to be done.
+    pub(super) fn awaited(&self, feature: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        for dep in &self.graph.features[feature].deps {
+            let upstream = dep.upstream;
+            let is_root = self.graph.features[upstream].deps.is_empty();
+            let is_unknown = is_root || self.todo(upstream).is_none();
+            let is_absent = !self.has_rows(upstream) && is_unknown;
+            if dep.optional && is_absent {
+                continue;
+            }
+            let increment = self.increment(upstream).filter(|_| !is_root);
+            let has_work = increment.is_some_and(|parts| {
+                !parts.new.is_empty() || !parts.stale.is_empty() || !parts.orphaned.is_empty()
+            });
+            if has_work || self.is_outdated(upstream) || is_root && is_absent {
+                found.insert(upstream);
+            }
+            found.extend(self.awaited(upstream));
+        }
+        found
+    }
+
+    fn has_rows(&self, feature: usize) -> bool {
+        self.tables[feature].iter().flatten().next().is_some()
+    }
+
+    fn is_outdated(&self, feature: usize) -> bool {
+        let version = self.graph.feature_version(feature);
+        let mut rows = self.tables[feature].iter().flatten();
+        self.has_rows(feature) && rows.all(|row| row.feature_version != version)
+    }
+
+    /// How many samples are to be computed; `None` if an upstream that is needed was never written.
+    fn todo(&self, feature: usize) -> Option<usize> {
+        if self.graph.features[feature].deps.is_empty() {
+            return Some(0);
+        }
+        let parts = self.increment(feature)?;
+        Some(parts.new.len() + parts.stale.len())
     }
 
     /// An upstream's current rows, as a dependency sees them.

@@ -23,6 +23,8 @@ mutants! {
     Rewrite(first_id_column) => "tells_samples_apart_by_one_column": "tells samples apart by the first of their ID columns";
     Rewrite(ignore_as_of) => "ignores_as_of": "returns what was written after the time that was asked for";
     Rewrite(ignore_limits) => "ignores_limits": "returns more rows than were asked for";
+    Rewrite(any_version_will_do) => "finds_a_row_of_any_version": "finds a row of any version where one of the current version is looked for";
+    Rewrite(no_first_tombstone) => "finds_no_tombstone": "finds no row that marks a deletion where any row is looked for";
     Rewrite(drop_without_optional) => "drops_rows_without_optional_upstream": "drops samples whose optional upstream is missing";
     Rewrite(full_is_left) => "joins_optional_upstreams_one_way": "drops samples that only the second optional upstream has";
     Rewrite(fold_unordered) => "folds_in_any_order": "folds the versions of a group in whatever order they come";
@@ -161,6 +163,30 @@ fn ignore_limits(step: Relation) -> Result<Relation> {
     Ok(match step.node() {
         Node::Limit { input, .. } => input.clone(),
         _ => step,
+    })
+}
+
+/// Where any row will do, as in a search for one, other rows are found than in a read.
+fn on_search(step: Relation, change: fn(Relation) -> Result<Relation>) -> Result<Relation> {
+    let Node::Limit { input, rows: 1 } = step.node() else {
+        return Ok(step);
+    };
+    let changed = input.rewrite(&mut |step| match step.node() {
+        Node::Scan(scan) if scan.latest_per.is_none() => change(step),
+        _ => Ok(step),
+    })?;
+    Ok(changed.limit(1))
+}
+
+fn any_version_will_do(step: Relation) -> Result<Relation> {
+    on_search(step, across_versions)
+}
+
+fn no_first_tombstone(step: Relation) -> Result<Relation> {
+    on_search(step, |scan| {
+        let alive = metaxy_store::col("metaxy_deleted_at").is_null();
+        let alive = alive.bind(scan.schema())?;
+        scan.filter(Scalar::Test(alive))
     })
 }
 

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     FeatureNotFound,
     /// A table that an operation needs does not exist.
     TableNotFound,
+    /// What is upstream has no rows of its current version yet, so the answer is not known.
+    UpstreamNotReady,
     /// A filter's text does not parse, or does not fit the columns it is applied to.
     InvalidFilter,
     /// A frame handed in lacks a column, has a misfitting type, or holds a value that is not allowed.
@@ -60,6 +62,7 @@ impl fmt::Display for ErrorKind {
             Self::InvalidDefinition => "invalid definition",
             Self::FeatureNotFound => "feature not found",
             Self::TableNotFound => "table not found",
+            Self::UpstreamNotReady => "upstream not ready",
             Self::InvalidFilter => "invalid filter",
             Self::InvalidFrame => "invalid frame",
             Self::InvalidConfig => "invalid configuration",

@@ -304,9 +304,11 @@ fn tell(runs: &[(String, Run)], screen: &Screen) -> Result<()> {
 
 async fn stand(pipeline: &Pipeline, screen: &Screen) -> Result<()> {
     let store = &pipeline.store;
+    let features = store.graph().topological();
     let mut statuses = Vec::new();
-    for feature in store.graph().topological() {
-        statuses.push(store.status(&feature, StatusOptions::default()).await?);
+    let mut survey = store.survey(features.iter().cloned(), StatusOptions::default());
+    for feature in &features {
+        statuses.push(survey.status(feature).await?);
     }
     status::listing(&statuses, store.name(), false).show(screen, None)?;
     screen.blank()

@@ -76,11 +76,12 @@ async fn render(project: &Project, args: &GraphRender, screen: &Screen) -> Resul
 
 async fn add_status(view: &mut View, store: &MetadataStore) -> Result<()> {
     view.store = Some(store.name().to_owned());
+    let mut survey = store.survey([], StatusOptions::default());
     for feature in &mut view.features {
         if feature.definition.is_none() {
             continue;
         }
-        match store.status(&feature.key, StatusOptions::default()).await {
+        match survey.status(&feature.key).await {
             Ok(status) => feature.standing = Some(Standing::Status(status)),
             // The others can be drawn all the same.
             Err(error) if is_of_the_definition(&error) => {

@@ -2,7 +2,7 @@
 
 mod preview;
 
-use metaxy_core::store::{Counts, FeatureStatus, StatusCategory, StatusOptions};
+use metaxy_core::store::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
 use metaxy_core::{Access, FeatureKey, Result};
 
 use self::preview::Preview;
@@ -35,8 +35,9 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     };
     let mut statuses = Vec::with_capacity(features.len());
     let mut previews = Vec::new();
+    let mut survey = store.survey(features.iter().cloned(), options.clone());
     for feature in &features {
-        let status = store.status(feature, options.clone()).await?;
+        let status = survey.status(feature).await?;
         if let Some(most) = args.preview {
             let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
             previews.push(Preview::of(&store, &status, &options, most).await?);
@@ -84,21 +85,40 @@ fn told_in_sync(statuses: &[FeatureStatus]) -> bool {
 }
 
 fn in_sync(status: &FeatureStatus) -> bool {
-    match status.category {
-        StatusCategory::UpToDate | StatusCategory::Root => true,
-        // Nothing is upstream of what was never written: nothing is to be written.
-        _ => status.counts.is_some_and(Counts::is_empty),
-    }
+    status.state == FeatureState::UpToDate
 }
 
 fn why(status: &FeatureStatus) -> String {
     match (status.category, status.counts) {
         (StatusCategory::UpstreamMissing, _) => "its upstream was never written".to_owned(),
-        (_, Some(counts)) => format!(
+        (_, Some(counts)) if !counts.is_empty() => format!(
             "{} new, {} stale, {} orphaned",
             counts.new, counts.stale, counts.orphaned
         ),
-        (_, None) => "never written".to_owned(),
+        _ if status.state == FeatureState::Waits => waits(status),
+        _ if status.other_versions.is_some() => "written under other versions only".to_owned(),
+        _ => "never written".to_owned(),
+    }
+}
+
+/// `waits for video/raw (3 to compute)`.
+pub(crate) fn waits(status: &FeatureStatus) -> String {
+    let Some(first) = status.waits_for.first() else {
+        return "waits for what is upstream".to_owned();
+    };
+    let more = match status.waits_for.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("waits for {} ({}){more}", first.feature, work(first))
+}
+
+fn work(awaited: &Awaited) -> String {
+    match (awaited.to_compute, awaited.to_delete) {
+        (0, 0) if !awaited.is_written => "never written".to_owned(),
+        (0, 0) => "no rows of its version".to_owned(),
+        (0, delete) => format!("{delete} to delete"),
+        (compute, _) => format!("{compute} to compute"),
     }
 }
 
@@ -121,6 +141,10 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -
         false => listing.for_scripts(),
     };
     let missing = all().map(|s| s.missing_upstream.as_ref().map(FeatureKey::as_str));
+    let waits_for = all().map(|s| s.waits_for.iter().map(|a| a.feature.as_str()));
+    let upstream = |work: fn(&Awaited) -> u64| {
+        all().map(move |s| s.waits_for.iter().map(work).sum::<u64>())
+    };
     listing
         .text("category", all().map(|s| s.category.as_str()))
         .for_scripts()
@@ -128,29 +152,43 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -
         .for_scripts()
         .maybe_text("missing upstream", missing)
         .for_scripts()
+        .text("state", all().map(|s| s.state.as_str()))
+        .for_scripts()
+        .list("waits for", waits_for)
+        .for_scripts()
+        .number("upstream to compute", upstream(|a| a.to_compute))
+        .for_scripts()
+        .number("upstream to delete", upstream(|a| a.to_delete))
+        .for_scripts()
+        .number("other versions", all().map(|s| s.other_versions))
+        .for_scripts()
         .text("what to do", all().map(|s| advice(s, store)))
         .for_people()
 }
 
 fn advice(status: &FeatureStatus, store: &str) -> String {
     let counts = status.counts.unwrap_or_default();
-    let mut words = match status.category {
-        StatusCategory::Root => "root feature".to_owned(),
-        StatusCategory::Missing if status.counts.is_none() => "write the first samples".to_owned(),
-        StatusCategory::UpstreamMissing => match &status.missing_upstream {
-            Some(upstream) => format!("wait for {upstream}"),
-            None => "wait for what is upstream".to_owned(),
+    let compute = counts.new + counts.stale;
+    let mut words = match (status.state, status.category) {
+        (FeatureState::Waits, _) => waits(status),
+        (FeatureState::NeedsWork, StatusCategory::Root) => match status.other_versions {
+            Some(samples) => format!("write {samples} under this version"),
+            None => "write the samples".to_owned(),
         },
-        _ => {
-            let work = counts.new + counts.stale;
-            let compute = (work > 0).then(|| format!("compute {work}"));
-            let delete = (counts.orphaned > 0).then(|| format!("delete {}", counts.orphaned));
-            let both: Vec<String> = [compute, delete].into_iter().flatten().collect();
-            match both.is_empty() {
-                true => "up to date".to_owned(),
-                false => both.join(", "),
-            }
+        (_, StatusCategory::Root) => "root feature".to_owned(),
+        (_, StatusCategory::Missing) if status.counts.is_none() => {
+            "write the first samples".to_owned()
         }
+        (FeatureState::NeedsWork, _) => {
+            // What is orphaned for want of an upstream sample may be wanted once that is computed.
+            let deletes = counts.orphaned > 0 && status.waits_for.is_empty() || compute == 0;
+            let compute = (compute > 0).then(|| format!("compute {compute}"));
+            let delete = deletes.then(|| format!("delete {}", counts.orphaned));
+            let waits = (!status.waits_for.is_empty() && !deletes).then(|| waits(status));
+            let all: Vec<String> = [compute, delete, waits].into_iter().flatten().collect();
+            all.join(", ")
+        }
+        _ => "up to date".to_owned(),
     };
     if let Some(owner) = status.store.as_deref().filter(|owner| *owner != store) {
         words.push_str(&format!(" (in store {owner})"));
@@ -161,8 +199,14 @@ fn advice(status: &FeatureStatus, store: &str) -> String {
 /// What to type to get one step further.
 fn next(status: &FeatureStatus, metaxy: &str) -> Option<String> {
     let feature = shell_word(status.feature.as_str());
-    match (status.category, status.counts) {
-        (StatusCategory::Missing, None) => Some(format!("{metaxy} write {feature} FILE")),
+    let writes = || Some(format!("{metaxy} write {feature} FILE"));
+    match (status.state, status.counts) {
+        (FeatureState::UpToDate, _) => None,
+        (FeatureState::Waits, _) => {
+            let first = shell_word(status.waits_for.first()?.feature.as_str());
+            Some(format!("{metaxy} status {first}"))
+        }
+        (_, None) => writes(),
         (_, Some(counts)) if counts.new + counts.stale > 0 => {
             Some(format!("{metaxy} resolve {feature}"))
         }

@@ -11,7 +11,7 @@ use super::expected::{Expected, INTERNAL};
 use super::{Compare, Leader, LeaderColumns, Node, Relation, Scalar, internal, matched_as};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::Expr;
+use crate::expr::{Expr, col};
 use crate::feature_plan::FeaturePlan;
 
 /// The column of [`Compare`](super::Compare) that holds a [`Label`].
@@ -137,6 +137,19 @@ impl IncrementPlan {
             expected_schema: expected.output_schema()?,
             expected,
             stored_schema,
+        })
+    }
+
+    /// The same without orphaned rows, for when nobody can tell yet which these are (`semantics.md` §15).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`], never in practice.
+    pub fn without_orphans(self) -> Result<Self> {
+        let labels = [Label::Unchanged, Label::New, Label::Stale].map(|label| label as i64);
+        let kept = col(LABEL).is_in(labels).bind(self.relation.schema())?;
+        Ok(Self {
+            relation: self.relation.filter(Scalar::Test(kept))?,
+            ..self
         })
     }
 

@@ -22,8 +22,12 @@ pub struct Increment {
     pub new: Rows,
     /// Samples whose upstream changed since they were written.
     pub stale: Rows,
-    /// Samples that the feature has and upstream has not.
+    /// Samples that the feature has and upstream has not. None, while it [waits](Self::waits_for).
     pub orphaned: Rows,
+    /// Upstream features of the feature that have rows of other feature versions and none of their current one, not even a
+    /// deleted one. What they will have is not known yet, so no sample is orphaned for their sake (`semantics.md` §15), and new
+    /// and stale ones may be computed in vain.
+    pub waits_for: Vec<FeatureKey>,
 }
 
 impl Increment {
@@ -107,29 +111,20 @@ pub struct LazyIncrement {
     pub(super) frames: Vec<Frame>,
     /// The columns that the input is counted by; `None` for samples that were given.
     pub(super) units: Option<Vec<String>>,
+    pub(super) waits_for: Vec<FeatureKey>,
 }
 
 impl LazyIncrement {
-    pub(super) fn new(
-        store: MetadataStore,
-        feature: FeatureKey,
-        plan: IncrementPlan,
-        frames: Vec<Frame>,
-        units: Option<Vec<String>>,
-    ) -> Self {
-        Self {
-            store,
-            feature,
-            plan,
-            frames,
-            units,
-        }
-    }
-
     /// The relation that is computed.
     #[must_use]
     pub fn plan(&self) -> &IncrementPlan {
         &self.plan
+    }
+
+    /// The upstream features that it [waits for](Increment::waits_for), as they were when it was made.
+    #[must_use]
+    pub fn waits_for(&self) -> &[FeatureKey] {
+        &self.waits_for
     }
 
     /// Computes it and holds all rows.
@@ -140,6 +135,7 @@ impl LazyIncrement {
         let schemas =
             [Part::New, Part::Stale, Part::Orphaned].map(|part| self.plan.schema(part).clone());
         let mut parts: [Vec<RecordBatch>; 3] = Default::default();
+        let waits_for = self.waits_for.clone();
         let mut stream = self.stream().await?;
         while let Some(split) = stream.next().await {
             let split = split?;
@@ -158,6 +154,7 @@ impl LazyIncrement {
             new: Rows::new(new_schema, new),
             stale: Rows::new(stale_schema, stale),
             orphaned: Rows::new(orphaned_schema, orphaned),
+            waits_for,
         })
     }
 

@@ -15,8 +15,10 @@ mod provenance;
 mod read;
 mod rebase;
 mod resolve;
+mod standing;
 mod status;
 mod support;
+mod survey;
 mod versions;
 mod write;
 
@@ -34,7 +36,8 @@ pub use increment::{Counts, Increment, LazyIncrement};
 pub use maintain::{MaintainOptions, MaintainReport, OldVersion, VersionsLeft};
 pub use rebase::{RebaseCounts, RebaseOptions, Rebased};
 pub use resolve::ResolveOptions;
-pub use status::{FeatureStatus, StatusCategory, StatusOptions};
+pub use status::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
+pub use survey::Survey;
 pub use write::WriteOptions;
 
 use crate::backend::{Access, Backend, Capabilities, Description};

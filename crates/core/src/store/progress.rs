@@ -202,6 +202,8 @@ fn internal_names(
 pub(super) fn compared(increment: &Relation) -> Result<&Compare> {
     match increment.node() {
         Node::Compare(compare) => Ok(compare),
+        // Orphaned rows may be left out.
+        Node::Filter { input, .. } => compared(input),
         _ => Err(internal("an increment that compares nothing".into())),
     }
 }

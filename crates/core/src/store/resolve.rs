@@ -3,13 +3,14 @@
 use indexmap::IndexMap;
 
 use super::increment::{Increment, LazyIncrement};
+use super::standing::not_ready;
 use super::versions::{Checks, GivenProvenance, with_versions};
 use super::{MetadataStore, support};
 use crate::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::feature_plan::FeaturePlan;
-use crate::frame::Frame;
+use crate::frame::{Frame, Rows};
 use crate::key::FeatureKey;
 use crate::options::setters;
 use crate::plan::{Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current};
@@ -72,6 +73,8 @@ impl MetadataStore {
     ///
     /// Upstream features are read through the chain of fallback stores; the feature itself only from this store.
     ///
+    /// Nothing is orphaned while an upstream has rows of other feature versions only: see [`Increment::waits_for`].
+    ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written; [`ErrorKind::InvalidArgument`] for a root feature
     /// without samples; [`ErrorKind::InvalidFrame`] and [`ErrorKind::InvalidFilter`] where columns do not fit.
@@ -92,12 +95,37 @@ impl MetadataStore {
         feature: &FeatureKey,
         options: ResolveOptions,
     ) -> Result<LazyIncrement> {
-        let resolved = self.resolve(feature, options).await;
+        self.resolve_against(self, feature, options).await
+    }
+
+    /// The samples of a feature that upstream no longer has, with their stored columns: what
+    /// [`delete_rows`](Self::delete_rows) takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UpstreamNotReady`] if an upstream has rows of other feature versions only, so that nobody can tell
+    /// (`semantics.md` §15); those of [`resolve_update`](Self::resolve_update).
+    pub async fn orphaned(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<Rows> {
+        let increment = self.resolve_update(feature, options).await?;
+        match increment.waits_for.as_slice() {
+            [] => Ok(increment.orphaned),
+            upstreams => Err(self.about(not_ready(feature, upstreams), feature)),
+        }
+    }
+
+    /// As [`resolve_lazy`](Self::resolve_lazy), against the rows that `holder` has of the feature: this store, or one of its chain.
+    pub(super) async fn resolve_against(
+        &self,
+        holder: &Self,
+        feature: &FeatureKey,
+        options: ResolveOptions,
+    ) -> Result<LazyIncrement> {
+        let resolved = self.resolve(holder, feature, options).await;
         resolved.map_err(|e| self.about(e, feature))
     }
 
     async fn resolve(
         &self,
+        holder: &Self,
         feature: &FeatureKey,
         mut options: ResolveOptions,
     ) -> Result<LazyIncrement> {
@@ -112,7 +140,8 @@ impl MetadataStore {
             None => Some(plan.join_columns.clone()),
         };
         let mut frames = Vec::new();
-        let table = self.inner.backend.schema(feature).await?;
+        let mut waits_for = Vec::new();
+        let table = holder.inner.backend.schema(feature).await?;
         let expected = match options.samples.take() {
             Some(samples) => {
                 let samples = self.samples(&plan, samples)?;
@@ -130,9 +159,14 @@ impl MetadataStore {
             None => {
                 let mut upstreams = Vec::new();
                 for dep in &plan.deps {
-                    let filters = options.filters_of(&dep.dep.feature);
+                    let upstream = &dep.dep.feature;
+                    let owner = self.answering(upstream).await?;
+                    if owner.has_only_other_versions(upstream).await? {
+                        waits_for.push(upstream.clone());
+                    }
+                    let filters = options.filters_of(upstream);
                     upstreams.push(
-                        self.upstream(&dep.dep.feature, &filters, &mut frames)
+                        self.upstream(&owner, upstream, &filters, &mut frames)
                             .await?,
                     );
                 }
@@ -145,27 +179,26 @@ impl MetadataStore {
             Some(schema) => {
                 let ids = plan.spec().id_columns();
                 let scope = ReadScope::current(version);
-                Some(read_current(
-                    feature,
-                    &schema,
-                    ids,
-                    &scope,
-                    &target_filters,
-                )?)
+                let rows = read_current(feature, &schema, ids, &scope, &target_filters)?;
+                Some(self.brought(holder, rows, &mut frames).await?)
             }
         };
         let predicates: &[Expr] = match (options.skip_comparison, &stored) {
             (false, Some(_)) => &options.staleness_predicates,
             _ => &[],
         };
-        let increment = IncrementPlan::new(&plan, expected, stored, predicates)?;
-        Ok(LazyIncrement::new(
-            self.clone(),
-            feature.clone(),
-            increment,
+        let mut increment = IncrementPlan::new(&plan, expected, stored, predicates)?;
+        if !waits_for.is_empty() {
+            increment = increment.without_orphans()?;
+        }
+        Ok(LazyIncrement {
+            store: self.clone(),
+            feature: feature.clone(),
+            plan: increment,
             frames,
             units,
-        ))
+            waits_for,
+        })
     }
 
     fn samples(&self, plan: &FeaturePlan, samples: Frame) -> Result<Frame> {
@@ -199,18 +232,19 @@ impl MetadataStore {
         )
     }
 
-    /// The current rows of an upstream: of this store's own table as a scan, of a fallback store's as a frame.
+    /// The current rows of an upstream in the store that answers for it.
     async fn upstream(
         &self,
+        owner: &Self,
         feature: &FeatureKey,
         filters: &[Expr],
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
         let scope = ReadScope::current(self.graph.feature_version(feature)?);
-        self.upstream_in(feature, filters, &scope, frames).await
+        self.upstream_of(owner, feature, filters, &scope, frames).await
     }
 
-    /// As [`upstream`](Self::upstream), of another version or time.
+    /// As [`upstream`](Self::upstream), of another version or time, from the store that answers for it.
     pub(super) async fn upstream_in(
         &self,
         feature: &FeatureKey,
@@ -218,23 +252,37 @@ impl MetadataStore {
         scope: &ReadScope,
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
-        // Without another store there is nothing to look for.
-        if self.fallbacks().next().is_none() {
-            return self.local_upstream(feature, filters, scope).await;
+        let owner = self.answering(feature).await?;
+        self.upstream_of(&owner, feature, filters, scope, frames).await
+    }
+
+    async fn upstream_of(
+        &self,
+        owner: &Self,
+        feature: &FeatureKey,
+        filters: &[Expr],
+        scope: &ReadScope,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Upstream> {
+        match owner.local_upstream(feature, filters, scope).await? {
+            Some(rows) => Ok(Some(self.brought(owner, rows, frames).await?)),
+            None => Ok(None),
         }
-        let Some(owner) = self.find_store(feature).await? else {
-            // A table that exists without a row is an upstream without samples.
-            return self.local_upstream(feature, filters, scope).await;
-        };
-        if std::ptr::eq(&*owner.inner, &*self.inner) {
-            return self.local_upstream(feature, filters, scope).await;
+    }
+
+    /// Rows of a store of the chain: of this one as they are, of another one as a frame.
+    async fn brought(
+        &self,
+        owner: &Self,
+        rows: Relation,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Relation> {
+        if self.is_same(owner) {
+            return Ok(rows);
         }
-        let Some(relation) = owner.local_upstream(feature, filters, scope).await? else {
-            return Ok(None);
-        };
-        let schema = relation.schema().clone();
-        frames.push(owner.inner.backend.query(Plan::from(relation)).await?);
-        Ok(Some(Relation::frame(frames.len() - 1, schema)))
+        let schema = rows.schema().clone();
+        frames.push(owner.inner.backend.query(Plan::from(rows)).await?);
+        Ok(Relation::frame(frames.len() - 1, schema))
     }
 
     async fn local_upstream(

@@ -1,15 +1,60 @@
-//! The status of a feature: how many samples it has and how many need work.
+//! The status of a feature: how many samples it has, how many need work, and what it waits for.
 
 use super::MetadataStore;
 use super::increment::Counts;
 use super::resolve::ResolveOptions;
+use super::survey::Survey;
 use crate::error::Result;
 use crate::expr::Expr;
 use crate::key::FeatureKey;
 use crate::options::setters;
-use crate::plan::ReadOptions;
 
-/// What is to be done about a feature.
+/// How a feature stands against all that is upstream of it, directly or not (`semantics.md` §15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FeatureState {
+    /// Nothing is to be done, neither here nor upstream.
+    UpToDate,
+    /// Something upstream is to be done first: [`FeatureStatus::waits_for`].
+    Waits,
+    /// Something can be done here, now.
+    NeedsWork,
+}
+
+impl FeatureState {
+    /// The word for it, as scripts see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up_to_date",
+            Self::Waits => "waits",
+            Self::NeedsWork => "needs_work",
+        }
+    }
+}
+
+/// What is to be done about an upstream feature before those that depend on it can be up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Awaited {
+    /// The upstream, directly or not.
+    pub feature: FeatureKey,
+    /// Its new and stale samples. Of a feature without upstream, those that it has under other versions only.
+    pub to_compute: u64,
+    /// Its orphaned samples.
+    pub to_delete: u64,
+    /// Whether a store of the chain has a row of it.
+    pub is_written: bool,
+}
+
+impl Awaited {
+    /// Whether it has no row, and nothing says what it should have.
+    pub(super) fn has_nothing(&self) -> bool {
+        !self.is_written && self.to_compute == 0
+    }
+}
+
+/// What a feature's samples say beside those of its direct upstreams. [`FeatureState`] looks at all that is upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusCategory {
@@ -19,7 +64,9 @@ pub enum StatusCategory {
     UpstreamMissing,
     /// Samples are new, stale or orphaned.
     NeedsUpdate,
-    /// Nothing is to be done.
+    /// No sample is new, stale or orphaned yet, but something upstream is to be done.
+    Waits,
+    /// Nothing is to be done, here or upstream.
     UpToDate,
     /// It has no upstream: what it should hold is not known here.
     Root,
@@ -33,6 +80,7 @@ impl StatusCategory {
             Self::Missing => "missing",
             Self::UpstreamMissing => "upstream_missing",
             Self::NeedsUpdate => "needs_update",
+            Self::Waits => "waits",
             Self::UpToDate => "up_to_date",
             Self::Root => "root_feature",
         }
@@ -92,7 +140,12 @@ impl StatusOptions {
         }
     }
 
-    fn resolve(&self) -> ResolveOptions {
+    /// What is compared upstream of the features that one asks for.
+    pub(super) fn upstream(&self) -> Self {
+        Self::default().with_global_filters(self.global_filters.iter().cloned())
+    }
+
+    pub(super) fn resolve(&self) -> ResolveOptions {
         ResolveOptions::default()
             .with_global_filters(self.global_filters.iter().cloned())
             .with_target_filters(self.target_filters.iter().cloned())
@@ -108,8 +161,15 @@ pub struct FeatureStatus {
     pub feature: FeatureKey,
     /// Its current version.
     pub feature_version: String,
-    /// What is to be done.
+    /// What its samples say beside those of its direct upstreams.
     pub category: StatusCategory,
+    /// How it stands, all that is upstream taken into account.
+    pub state: FeatureState,
+    /// Upstream features, direct or not, in which something is to be done, each after its upstreams. Optional ones that were never
+    /// written, and for which nothing can be computed, are not waited for.
+    pub waits_for: Vec<Awaited>,
+    /// Where rows of other feature versions are stored and none of the current one, how many samples they make.
+    pub other_versions: Option<u64>,
     /// Current samples for which the filters hold.
     pub samples: u64,
     /// Samples per part; `None` where nothing can be compared. See [`sample_counts`](super::LazyIncrement::sample_counts).
@@ -126,7 +186,8 @@ pub struct FeatureStatus {
 impl MetadataStore {
     /// How a feature stands.
     ///
-    /// It is compared as in a [resolve](Self::resolve_update): samples that only a fallback store has are new here.
+    /// It is compared as in a [resolve](Self::resolve_update): samples that only a fallback store has are new here. So is everything
+    /// upstream of it, in the stores that answer for it. For several features, a [`survey`](Self::survey) compares each only once.
     ///
     /// # Errors
     /// If the feature is unknown, a filter does not fit, or a store of the chain cannot be read.
@@ -135,66 +196,18 @@ impl MetadataStore {
         feature: &FeatureKey,
         options: StatusOptions,
     ) -> Result<FeatureStatus> {
-        let plan = self.plan(feature)?;
-        let mut status = FeatureStatus {
-            feature: feature.clone(),
-            feature_version: self.graph.feature_version(feature)?.to_owned(),
-            category: StatusCategory::Root,
-            samples: 0,
-            counts: None,
-            progress: None,
-            store: None,
-            missing_upstream: None,
-        };
-        let owner = match options.use_fallback {
-            true => self.find_store(feature).await?,
-            false => self
-                .has_feature(feature, false)
-                .await?
-                .then(|| self.clone()),
-        };
-        if let Some(owner) = &owner {
-            let filters = [&options.global_filters[..], &options.target_filters].concat();
-            status.samples = owner.count_samples(feature, &filters).await?;
-            status.store = Some(owner.name().to_owned());
-        }
-        if plan.is_root() {
-            if owner.is_none() {
-                status.category = StatusCategory::Missing;
-            }
-            return Ok(status);
-        }
-        for dep in plan.deps.iter().filter(|dep| !dep.dep.optional) {
-            let upstream = &dep.dep.feature;
-            if self.find_store(upstream).await?.is_none()
-                && self.feature_schema(upstream).await?.is_none()
-            {
-                status.missing_upstream = Some(upstream.clone());
-                status.category = StatusCategory::UpstreamMissing;
-                return Ok(status);
-            }
-        }
-        let increment = self.resolve_lazy(feature, options.resolve()).await?;
-        let counts = increment.sample_counts().await?;
-        status.counts = Some(counts);
-        if options.progress {
-            status.progress = self.progress(feature, options.resolve()).await?;
-        }
-        status.category = match (&owner, counts.is_empty()) {
-            (None, _) => StatusCategory::Missing,
-            (Some(_), true) => StatusCategory::UpToDate,
-            (Some(_), false) => StatusCategory::NeedsUpdate,
-        };
-        Ok(status)
+        self.survey([feature.clone()], options)
+            .status(feature)
+            .await
     }
 
-    async fn count_samples(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<u64> {
-        if self.feature_schema(feature).await?.is_none() {
-            return Ok(0);
-        }
-        let options = ReadOptions::default()
-            .with_local_only(true)
-            .with_filters(filters.to_vec());
-        self.count(feature, options).await
+    /// How several features stand. All options hold for `features`; upstream of them only the global filters do, where they fit.
+    #[must_use]
+    pub fn survey(
+        &self,
+        features: impl IntoIterator<Item = FeatureKey>,
+        options: StatusOptions,
+    ) -> Survey {
+        Survey::new(self.clone(), features.into_iter().collect(), options)
     }
 }

@@ -123,6 +123,7 @@ fn resolve_in_steps(
         new: Rows::new(new, new_rows),
         stale: Rows::new(stale, stale_rows),
         orphaned: Rows::new(orphaned, orphaned_rows),
+        waits_for: Vec::new(),
     };
     drop(store);
     let total = start.elapsed();

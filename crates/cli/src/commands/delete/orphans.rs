@@ -17,7 +17,7 @@ pub(super) async fn find(
 ) -> Result<Work> {
     let mut options = ResolveOptions::default();
     options.samples = samples;
-    let orphaned = store.resolve_update(feature, options).await?.orphaned;
+    let orphaned = store.orphaned(feature, options).await?;
     let all = ReadOptions::default().with_local_only(true);
     let all = match store.count(feature, all).await {
         Err(error) if error.kind() == ErrorKind::FeatureNotFound => 0,

@@ -78,6 +78,8 @@ fn status(status: &FeatureStatus) -> Value {
         "orphaned": status.counts.map(|counts| counts.orphaned),
         "store": status.store,
         "missing_upstream": status.missing_upstream.as_ref().map(FeatureKey::as_str),
+        "state": status.state.as_str(),
+        "waits_for": status.waits_for.iter().map(|a| a.feature.as_str()).collect::<Vec<_>>(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use metaxy_core::definition::FeatureDefinition;
 use metaxy_core::feature_plan::ParentField;
-use metaxy_core::store::{FeatureStatus, StatusCategory};
+use metaxy_core::store::{FeatureState, FeatureStatus, StatusCategory};
 use metaxy_core::{FeatureGraph, FeatureKey, Result};
 
 /// A graph as it is drawn.
@@ -108,6 +108,8 @@ impl Standing {
             (_, Some(counts)) if counts.stale > 0 => Tone::Stale,
             (_, Some(counts)) if counts.new > 0 => Tone::New,
             (_, Some(counts)) if counts.orphaned > 0 => Tone::Orphaned,
+            _ if status.state == FeatureState::Waits => Tone::New,
+            _ if status.other_versions.is_some() => Tone::Stale,
             (StatusCategory::UpToDate, _) => Tone::Good,
             _ => Tone::Plain,
         }
@@ -132,6 +134,14 @@ impl Standing {
         if status.category == StatusCategory::UpToDate {
             words.push((Tone::Good, "up to date".to_owned()));
         }
+        let waits = status.category != StatusCategory::UpstreamMissing;
+        if status.state == FeatureState::Waits && waits {
+            words.push((Tone::New, waits_for(status)));
+        }
+        if let (StatusCategory::Root, Some(samples)) = (status.category, status.other_versions) {
+            let words_of_root = format!("{} under other versions", grouped(samples));
+            words.push((Tone::Stale, words_of_root));
+        }
         let parts = [
             (Tone::New, counts.new),
             (Tone::Stale, counts.stale),
@@ -141,6 +151,13 @@ impl Standing {
             words.push((tone, format!("{} {}", grouped(number), tone.as_str())));
         }
         words
+    }
+}
+
+fn waits_for(status: &FeatureStatus) -> String {
+    match status.waits_for.first() {
+        Some(first) => format!("waits for {}", first.feature),
+        None => "waits for what is upstream".to_owned(),
     }
 }
 

@@ -52,8 +52,9 @@ pub(super) async fn status(project: &Project, given: &Given) -> Result<Value> {
         }
     };
     let mut statuses = Vec::with_capacity(features.len());
+    let mut survey = store.survey(features.iter().cloned(), options);
     for feature in &features {
-        statuses.push(store.status(feature, options.clone()).await?);
+        statuses.push(survey.status(feature).await?);
     }
     let listing = status::listing(&statuses, store.name(), true);
     Ok(json!({"features": rows_of(&listing)?}))

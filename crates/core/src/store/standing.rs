@@ -1,0 +1,68 @@
+//! Which store answers for a feature, and whether what it has is of the current version (`semantics.md` §7, §15).
+
+use super::MetadataStore;
+use crate::columns;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::FeatureKey;
+use crate::plan::{Plan, Relation, Scan};
+
+impl MetadataStore {
+    /// The store of the chain that answers for an upstream. Where none has a row of it, this one: a table that exists without
+    /// a row is an upstream without samples.
+    pub(super) async fn answering(&self, feature: &FeatureKey) -> Result<Self> {
+        // Without another store there is nothing to look for.
+        if self.fallbacks().next().is_none() {
+            return Ok(self.clone());
+        }
+        Ok(self
+            .find_store(feature)
+            .await?
+            .unwrap_or_else(|| self.clone()))
+    }
+
+    /// Whether two values are one store.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(&*self.inner, &*other.inner)
+    }
+
+    /// Whether this store's table has rows of other versions of the feature and none of the current one, not even one that marks a
+    /// deletion. It costs the search for one row.
+    pub(super) async fn has_only_other_versions(&self, feature: &FeatureKey) -> Result<bool> {
+        let Some(schema) = self.feature_schema(feature).await? else {
+            return Ok(false);
+        };
+        if schema.field_with_name(columns::FEATURE_VERSION).is_err() {
+            return Ok(false);
+        }
+        let scan = Scan {
+            table: feature.clone(),
+            feature_version: Some(self.graph.feature_version(feature)?.to_owned()),
+            as_of: None,
+            latest_per: None,
+        };
+        let one = Relation::scan(scan, schema)
+            .select([columns::FEATURE_VERSION])?
+            .limit(1);
+        let rows = self.inner.backend.query(Plan::from(one)).await;
+        let rows = rows.map_err(|e| self.about(e, feature))?;
+        if !rows.collect().await?.is_empty() {
+            return Ok(false);
+        }
+        self.has_feature_here(feature).await
+    }
+}
+
+/// Why nobody can tell which samples of `feature` are orphaned.
+pub(super) fn not_ready(feature: &FeatureKey, upstreams: &[FeatureKey]) -> Error {
+    let names: Vec<&str> = upstreams.iter().map(FeatureKey::as_str).collect();
+    let (names, have) = (names.join(", "), if names.len() == 1 { "has" } else { "have" });
+    Error::new(
+        ErrorKind::UpstreamNotReady,
+        format!(
+            "which samples of feature {feature} are orphaned is not known: its upstream {names} {have} rows of other feature versions, and none of the current one"
+        ),
+    )
+    .with_hint(format!(
+        "write {names} under the current definition first; if the samples are gone for good, remove their rows of other versions too"
+    ))
+}
