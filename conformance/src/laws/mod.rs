@@ -18,6 +18,7 @@ use crate::bed::TestBed;
 use crate::cases::{cases, types};
 use crate::outcome::{Outcome, Stop, check, check_eq, of, refused};
 
+mod copies;
 mod generate;
 mod model;
 mod run;
@@ -37,7 +38,7 @@ use world::World;
 cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
     id_filters_commute, unused_fields_change_nothing, row_order_batches_and_writes_do_not_matter,
-    counts_are_the_sizes_of_the_parts, tables_survive_or_are_refused,
+    counts_are_the_sizes_of_the_parts, tables_survive_or_are_refused, a_copy_twice_is_a_copy_once, stores_that_copy_in_turns_agree,
 }
 
 /// After each operation, the rows of each feature and each increment are those of the model: IDs, label, provenance, data
@@ -307,6 +308,22 @@ pub async fn counts_are_the_sizes_of_the_parts(bed: &TestBed) -> Outcome {
             }
             Ok(())
         })
+    })
+    .await
+}
+
+/// What is copied a second time adds no row, whichever rows are copied, and changes none (§15).
+pub async fn a_copy_twice_is_a_copy_once(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(copies::twice_is_once(bed, name, history))
+    })
+    .await
+}
+
+/// Two stores with histories of their own that copy from each other, however their writes and clocks went, have the same samples (§15).
+pub async fn stores_that_copy_in_turns_agree(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(copies::turns_agree(bed, name, history))
     })
     .await
 }

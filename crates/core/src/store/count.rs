@@ -94,7 +94,7 @@ impl MetadataStore {
     }
 
     /// How many rows the relation has.
-    async fn number_of(&self, feature: &FeatureKey, relation: Relation) -> Result<u64> {
+    pub(super) async fn number_of(&self, feature: &FeatureKey, relation: Relation) -> Result<u64> {
         let counted = self.counted(relation.count(Vec::new())).await;
         let counted = counted.map_err(|e| self.about(e, feature))?;
         // Without a row there is no group to count.

@@ -107,6 +107,8 @@ pub struct LazyIncrement {
     pub(super) frames: Vec<Frame>,
     /// The columns that the input is counted by; `None` for samples that were given.
     pub(super) units: Option<Vec<String>>,
+    /// The store whose rows of the feature are compared.
+    compared_with: String,
 }
 
 impl LazyIncrement {
@@ -116,6 +118,7 @@ impl LazyIncrement {
         plan: IncrementPlan,
         frames: Vec<Frame>,
         units: Option<Vec<String>>,
+        compared_with: String,
     ) -> Self {
         Self {
             store,
@@ -123,7 +126,15 @@ impl LazyIncrement {
             plan,
             frames,
             units,
+            compared_with,
         }
+    }
+
+    /// The name of the store whose rows of the feature are compared: this one, or with
+    /// [`ResolveOptions::compare_with_fallback`](super::ResolveOptions::compare_with_fallback) one of its chain.
+    #[must_use]
+    pub fn compared_with(&self) -> &str {
+        &self.compared_with
     }
 
     /// The relation that is computed.

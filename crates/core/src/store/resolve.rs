@@ -31,6 +31,9 @@ pub struct ResolveOptions {
     pub staleness_predicates: Vec<Expr>,
     /// Do not look at what is stored: everything expected is new.
     pub skip_comparison: bool,
+    /// Compare with what the chain has of the feature, or with what this store alone has. `None`: as the store is set
+    /// ([`with_compare_with_fallback`](super::StoreBuilder::with_compare_with_fallback)).
+    pub compare_with_fallback: Option<bool>,
 }
 
 impl ResolveOptions {
@@ -59,6 +62,10 @@ impl ResolveOptions {
         with_skip_comparison(skip: bool) {
             options.skip_comparison = skip;
         }
+        /// Whether to compare with what the chain has of the feature.
+        with_compare_with_fallback(compare: bool) {
+            options.compare_with_fallback = Some(compare);
+        }
     }
 
     fn filters_of(&self, feature: &FeatureKey) -> Vec<Expr> {
@@ -70,7 +77,9 @@ impl ResolveOptions {
 impl MetadataStore {
     /// Which samples of a feature are new, stale or orphaned, in memory.
     ///
-    /// Upstream features are read through the chain of fallback stores; the feature itself only from this store.
+    /// Upstream features are read through the chain of fallback stores; the feature itself from this store alone, unless it is set to
+    /// [compare with the chain](ResolveOptions::compare_with_fallback): then from the store that a [`read`](Self::read) would read. Orphaned
+    /// samples of another store cannot be deleted through this one.
     ///
     /// # Errors
     /// [`ErrorKind::FeatureNotFound`] if a required upstream was never written; [`ErrorKind::InvalidArgument`] for a root feature
@@ -112,7 +121,15 @@ impl MetadataStore {
             None => Some(plan.join_columns.clone()),
         };
         let mut frames = Vec::new();
-        let table = self.inner.backend.schema(feature).await?;
+        let with_chain = options
+            .compare_with_fallback
+            .unwrap_or(self.inner.compare_with_fallback);
+        let owner = match with_chain && !options.skip_comparison {
+            true => self.compared_store(feature).await?,
+            false => self.clone(),
+        };
+        let table = owner.inner.backend.schema(feature).await;
+        let table = table.map_err(|e| owner.about(e, feature))?;
         let expected = match options.samples.take() {
             Some(samples) => {
                 let samples = self.samples(&plan, samples)?;
@@ -145,13 +162,8 @@ impl MetadataStore {
             Some(schema) => {
                 let ids = plan.spec().id_columns();
                 let scope = ReadScope::current(version);
-                Some(read_current(
-                    feature,
-                    &schema,
-                    ids,
-                    &scope,
-                    &target_filters,
-                )?)
+                let rows = read_current(feature, &schema, ids, &scope, &target_filters)?;
+                Some(self.rows_of(&owner, feature, rows, &mut frames).await?)
             }
         };
         let predicates: &[Expr] = match (options.skip_comparison, &stored) {
@@ -165,7 +177,35 @@ impl MetadataStore {
             increment,
             frames,
             units,
+            owner.name().to_owned(),
         ))
+    }
+
+    /// The store of the chain whose rows of the feature are compared.
+    async fn compared_store(&self, feature: &FeatureKey) -> Result<Self> {
+        // Without another store there is nothing to look for.
+        if self.inner.fallbacks.is_empty() {
+            return Ok(self.clone());
+        }
+        let owner = self.find_store(feature).await?;
+        Ok(owner.unwrap_or_else(|| self.clone()))
+    }
+
+    /// Rows of a table of `owner`: of this store's own as they are, of a fallback store's as a frame.
+    async fn rows_of(
+        &self,
+        owner: &Self,
+        feature: &FeatureKey,
+        rows: Relation,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Relation> {
+        if owner.is(self) {
+            return Ok(rows);
+        }
+        let schema = rows.schema().clone();
+        let rows = owner.inner.backend.query(Plan::from(rows)).await;
+        frames.push(rows.map_err(|e| owner.about(e, feature))?);
+        Ok(Relation::frame(frames.len() - 1, schema))
     }
 
     fn samples(&self, plan: &FeaturePlan, samples: Frame) -> Result<Frame> {
@@ -213,15 +253,10 @@ impl MetadataStore {
             // A table that exists without a row is an upstream without samples.
             return self.local_upstream(feature, filters).await;
         };
-        if std::ptr::eq(&*owner.inner, &*self.inner) {
-            return self.local_upstream(feature, filters).await;
+        match owner.local_upstream(feature, filters).await? {
+            Some(rows) => Ok(Some(self.rows_of(&owner, feature, rows, frames).await?)),
+            None => Ok(None),
         }
-        let Some(relation) = owner.local_upstream(feature, filters).await? else {
-            return Ok(None);
-        };
-        let schema = relation.schema().clone();
-        frames.push(owner.inner.backend.query(Plan::from(relation)).await?);
-        Ok(Some(Relation::frame(frames.len() - 1, schema)))
     }
 
     async fn local_upstream(&self, feature: &FeatureKey, filters: &[Expr]) -> Result<Upstream> {
