@@ -77,6 +77,7 @@ fn status(status: &FeatureStatus) -> Value {
         "stale": status.counts.map(|counts| counts.stale),
         "orphaned": status.counts.map(|counts| counts.orphaned),
         "store": status.store,
+        "compared_with": status.compared_with,
         "missing_upstream": status.missing_upstream.as_ref().map(FeatureKey::as_str),
     })
 }
