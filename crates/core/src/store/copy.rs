@@ -191,7 +191,8 @@ impl MetadataStore {
     /// A copy is a merge: rows come as they are, with their versions and times. A row that is there is not added again, so a copy done
     /// twice is a copy done once. Of two rows of a sample the one with the later stamp is the current one, whichever store it comes from.
     /// A deletion is a row like others: it deletes the sample here too, unless a later row is here. Two stores that copy from each other agree. A
-    /// row is there if one with its IDs, its feature version and its stamp is; rows of one write in which an ID repeats come together.
+    /// row is there if one with its IDs, its feature version and its stamp is; rows of one write in which an ID repeats come together, and those that
+    /// the last of them replaced do not follow it later.
     /// [`CopyOptions::append`] adds rows without a look at what is there.
     ///
     /// Only `source` itself is read, not what it falls back to, and rows are read as this store's graph defines

@@ -1,7 +1,8 @@
 //! Which rows of a source a store has already.
 //!
 //! A row is known by its key: its IDs, its feature version, and its stamp, which is when it was deleted or else when it was written. Rows of
-//! one write in which an ID repeats share a key. Such rows come and stay together, in their order: a key is there or it is not.
+//! one write in which an ID repeats share a key. Such rows come together, in their order: a key is there or it is not. So where the last of them has
+//! come alone, as the current row of its sample, those that it replaced at once do not follow it: they would come after it.
 //!
 //! Two stores can have written a sample in the same microsecond. Of such rows the greater wins in both, by what is hashed of their versions;
 //! a tombstone is greater than any sample. What was there is never written after what is greater, so two stores that copy from each other agree.
