@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use metaxy_conformance::mutants::{Fault, Mutant};
 use metaxy_conformance::{Embedded, Suite};
-use metaxy_store::append::{Append, Times};
+use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::backend::{Appended, Backend};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};
@@ -51,6 +51,20 @@ fn a_lost_optional_join_is_noticed() {
 fn a_child_that_is_compared_without_its_siblings_is_noticed() {
     let text = broken("laws::model_agrees", || Box::new(Plans(without_leaders)));
     assert!(text.contains("expanded by x"), "{text}");
+}
+
+#[test]
+fn copies_that_are_stamped_anew_are_noticed() {
+    broken("laws::a_copy_twice_is_a_copy_once", || {
+        Box::new(StampsCopies)
+    });
+}
+
+#[test]
+fn copies_that_win_over_later_writes_are_noticed() {
+    broken("laws::stores_that_copy_in_turns_agree", || {
+        Box::new(StampsCopies)
+    });
 }
 
 #[test]
@@ -140,6 +154,21 @@ struct ForgetsDeletions;
 impl Fault for ForgetsDeletions {
     async fn append(&self, inner: &dyn Backend, mut appends: Vec<Append>) -> Result<Appended> {
         appends.retain(|append| !matches!(append.times, Times::Tombstone(_)));
+        inner.append(appends).await
+    }
+}
+
+/// Copied rows are stamped as writes are.
+struct StampsCopies;
+
+#[async_trait]
+impl Fault for StampsCopies {
+    async fn append(&self, inner: &dyn Backend, mut appends: Vec<Append>) -> Result<Appended> {
+        for append in &mut appends {
+            if append.times == Times::Keep {
+                append.times = Times::Write(Stamp::AfterAll(0));
+            }
+        }
         inner.append(appends).await
     }
 }

@@ -1,8 +1,10 @@
 //! Rows put into a table so that of equal stamps the later stored comes later.
 //!
 //! The place of a row (`ctid`) is its storage order. It grows from row to row, except where a page has some room left: at its end, or
-//! where rows were removed. So whoever puts rows looks where they came to lie; and where rows of one sample and one stamp are out of order, those rows
-//! are taken out and put in again, in their order, until they are.
+//! where rows were removed. So whoever puts rows looks where they came to lie. Rows of one sample and one stamp that are out of order
+//! are taken out and put in again, in their order, until they are in order: of each sample those from the first that lies too early. Each time they
+//! take room that was not used before, so the room that is left in earlier pages is used up. Where that brings nothing nearer, because a sample's
+//! first rows lie behind all the room that is left, all of its rows are put in again.
 
 use metaxy_core::sql::{column_at, quote};
 use metaxy_core::{Error, ErrorKind, columns};
@@ -12,7 +14,7 @@ use crate::names::{self, Names};
 use crate::session::Session;
 use crate::write::Staged;
 
-/// How often rows are put in again. Each time they take room that was not used before.
+/// How often rows are put in again.
 const ATTEMPTS: usize = 1_000;
 
 /// The temporary tables of what has to be put in again.
@@ -129,25 +131,26 @@ async fn settle(
         .iter()
         .map(|f| quote(f.name()))
         .collect();
-    let of_table: Vec<String> = columns.iter().map(|c| format!("t.{c}")).collect();
-    let places = (0..columns.len()).map(column_at);
-    let named: Vec<String> = of_table
+    let named: Vec<String> = columns
         .iter()
-        .zip(places)
-        .map(|(c, p)| format!("{c} AS {p}"))
+        .enumerate()
+        .map(|(at, column)| format!("t.{column} AS {}", column_at(at)))
         .collect();
     let matched = same(&of_ties);
-    let made = format!("CREATE TEMP TABLE {groups} ON COMMIT DROP AS {ties}");
+    let made = format!(
+        "CREATE TEMP TABLE {groups} ON COMMIT DROP AS SELECT ROW_NUMBER() OVER () AS tie, found.* FROM ({ties}) AS found"
+    );
     if session.run(&made).await? == 0 {
         return Ok(());
     }
-    // The rows that were there in the order of their places, then the new ones in the order in which they came.
+    // Their order is that of `own` and `place`: the rows that were there in the order of their places, then the new ones in the order in which
+    // they came. `spot` is where a row lies now; null while it is out.
     session
         .run(&format!(
             "CREATE TEMP TABLE {rows} ON COMMIT DROP AS \
-             SELECT FALSE AS own, t.ctid AS place, {} FROM {table} AS t JOIN {groups} AS ties ON {matched} WHERE NOT {is_new}; \
-             INSERT INTO {rows} SELECT TRUE, x.ctid, {} FROM {frame} AS x \
-             WHERE EXISTS (SELECT 1 FROM {groups} AS ties WHERE {})",
+             SELECT FALSE AS own, t.ctid AS place, NULL::tid AS spot, ties.tie, {} FROM {table} AS t JOIN {groups} AS ties ON {matched} WHERE NOT {is_new}; \
+             INSERT INTO {rows} SELECT TRUE, x.ctid, NULL, ties.tie, {} FROM {frame} AS x JOIN {groups} AS ties ON {}; \
+             DELETE FROM {table} AS t USING {groups} AS ties WHERE {matched}",
             named.join(", "),
             placed.values.join(", "),
             given.iter().zip(&of_ties).map(|(a, b)| format!("{a} = {b}")).collect::<Vec<_>>().join(" AND ")
@@ -155,17 +158,40 @@ async fn settle(
         .await?;
     let list = columns.join(", ");
     let sources: Vec<String> = (0..columns.len()).map(column_at).collect();
-    let delete = format!("DELETE FROM {table} AS t USING {groups} AS ties WHERE {matched}");
     let insert = format!(
-        "WITH placed AS (INSERT INTO {table} ({list}) SELECT {} FROM {rows} ORDER BY own, place RETURNING ctid AS place) \
-         SELECT COALESCE(BOOL_OR(p.place < p.before), FALSE) FROM (SELECT place, LAG(place) OVER () AS before FROM placed) AS p",
+        "WITH pending AS MATERIALIZED (SELECT own, place, ROW_NUMBER() OVER (ORDER BY own, place) AS nth FROM {rows} WHERE spot IS NULL), \
+         placed AS (INSERT INTO {table} ({list}) SELECT {} FROM {rows} WHERE spot IS NULL ORDER BY own, place RETURNING ctid AS spot), \
+         numbered AS (SELECT spot, ROW_NUMBER() OVER () AS nth FROM placed) \
+         UPDATE {rows} AS r SET spot = numbered.spot FROM pending JOIN numbered ON numbered.nth = pending.nth \
+         WHERE r.own = pending.own AND r.place = pending.place",
         sources.join(", ")
     );
+    // Of each sample the rows from the first that lies before the one that it comes after.
+    let take_misplaced = format!(
+        "WITH looked AS (SELECT own, place, spot, tie, spot < LAG(spot) OVER (PARTITION BY tie ORDER BY own, place) AS early FROM {rows}), \
+         judged AS MATERIALIZED (SELECT own, place, spot, COALESCE(BOOL_OR(early) OVER (PARTITION BY tie ORDER BY own, place), FALSE) AS wrong FROM looked), \
+         gone AS (DELETE FROM {table} AS t USING judged WHERE judged.wrong AND t.ctid = judged.spot) \
+         UPDATE {rows} AS r SET spot = NULL FROM judged WHERE judged.wrong AND r.own = judged.own AND r.place = judged.place"
+    );
+    let take_all = format!(
+        "WITH again AS MATERIALIZED (SELECT DISTINCT tie FROM {rows} WHERE spot IS NULL), \
+         gone AS (DELETE FROM {table} AS t USING {rows} AS r WHERE t.ctid = r.spot AND r.tie IN (SELECT tie FROM again)) \
+         UPDATE {rows} SET spot = NULL WHERE tie IN (SELECT tie FROM again)"
+    );
+    let mut left = u64::MAX;
     for _ in 0..ATTEMPTS {
-        session.run(&delete).await?;
-        if session.value(&insert).await?.as_deref() != Some("t") {
+        session.run(&insert).await?;
+        let misplaced = session.run(&take_misplaced).await?;
+        if misplaced == 0 {
             return Ok(());
         }
+        left = match misplaced < left {
+            true => misplaced,
+            false => {
+                session.run(&take_all).await?;
+                u64::MAX
+            }
+        };
     }
     let problem = format!(
         "rows of feature {} that have one time could not be stored in their order",

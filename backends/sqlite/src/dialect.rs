@@ -154,6 +154,11 @@ impl Dialect for SqliteDialect {
         format!("{alias}.{}", quote(ROW))
     }
 
+    /// The table's columns are ours: none has this name.
+    fn frame_row(&self, alias: &str) -> Option<String> {
+        Some(format!("{alias}.rowid"))
+    }
+
     fn replacing(&self, scan: &Scan, _: &str) -> Replacing {
         match (&scan.feature_version, &scan.latest_per) {
             (Some(version), Some(ids)) => {

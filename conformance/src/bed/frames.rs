@@ -178,6 +178,12 @@ impl Table {
             .map_err(Stop::from)
     }
 
+    /// The rows of a batch in the order in which they come.
+    #[must_use]
+    pub fn unsorted(batch: RecordBatch) -> Self {
+        Self(batch)
+    }
+
     /// The rows.
     #[must_use]
     pub fn batch(&self) -> &RecordBatch {

@@ -1,15 +1,18 @@
 //! Chains of stores (`semantics.md` §7).
 
 use metaxy_store::backend::Access;
-use metaxy_store::config::{ConfigLoader, Environment};
+use metaxy_store::config::{ConfigLoader, Environment, FallbackBy};
+use metaxy_store::spec::Lineage;
+use metaxy_store::store::{StatusCategory, StatusOptions};
 use metaxy_store::{
-    DeleteOptions, ErrorKind, FeatureGraph, HashAlgorithm, MetadataStore, ReadOptions, col,
+    DeleteOptions, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureSpec,
+    HashAlgorithm, MetadataStore, ReadOptions, ResolveOptions, col,
 };
 
 use crate::bed::TestBed;
-use crate::bed::frames::{read, samples, stored};
+use crate::bed::frames::{ints, read, samples, stored, with_column};
 use crate::bed::graphs::{feature, graph, key, pair, pair_of};
-use crate::bed::increments::{compute, resolve};
+use crate::bed::increments::{compute, resolve, resolve_with};
 use crate::bed::observed::Observed;
 use crate::outcome::{Outcome, Stop, check, check_eq, names, refused};
 
@@ -22,6 +25,11 @@ cases! { "fallback":
     is_not_hidden_by_a_table_without_rows,
     is_never_written_to,
     compares_with_local_samples_only,
+    compares_with_the_chain_where_asked,
+    compares_expansions_with_the_chain,
+    is_not_hidden_by_rows_of_another_version_where_asked,
+    tells_of_which_store_the_numbers_are,
+    shows_what_was_pushed_to_the_chain,
     joins_upstreams_of_several_stores,
     refuses_a_soft_delete_of_what_is_elsewhere,
     tells_which_store_has_a_feature,
@@ -193,6 +201,295 @@ pub async fn compares_with_local_samples_only(bed: &TestBed) -> Outcome {
     // Now the upstream is local.
     dev.write(&a, samples(&[(1, "x")])?).await?;
     resolve(&dev, "b").await?.are(&[], &[], &[2])
+}
+
+/// Where a store or a resolve asks for it, the stored side is what the chain has of the feature: only what differs from it is new, stale
+/// or orphaned, in rows and in numbers (§15). As soon as the store has rows itself, they count (§7).
+pub async fn compares_with_the_chain_where_asked(bed: &TestBed) -> Outcome {
+    let prod = over(bed, "prod", pair()?, &[]).await?;
+    let builder = bed.builder("dev").await?.with_graph(pair()?);
+    let asking = builder.with_fallback(prod.clone());
+    let dev = asking.with_compare_with_fallback(true).build()?;
+    let plain = over(bed, "dev", pair()?, &[&prod]).await?;
+    let (a, b) = (key("a")?, key("b")?);
+    let chain = |with: bool| ResolveOptions::default().with_compare_with_fallback(with);
+    prod.write(&a, samples(&[(1, "x"), (2, "x"), (3, "x")])?)
+        .await?;
+    compute(&prod, "b").await?;
+    resolve(&dev, "b").await?.nothing()?;
+    prod.write(&a, samples(&[(2, "y"), (4, "y")])?).await?;
+    let three = DeleteOptions::soft().with_filters([col("id").eq(3)]);
+    prod.delete(&a, three).await?;
+    let before = [stored(&prod, "a").await?, stored(&prod, "b").await?];
+    let there = resolve(&prod, "b").await?;
+    there.are(&[4], &[2], &[3])?;
+    for (store, options) in [(&dev, ResolveOptions::default()), (&plain, chain(true))] {
+        let here = resolve_with(store, "b", options).await?;
+        here.are(&[4], &[2], &[3])?;
+        let version = "metaxy_provenance";
+        check_eq(
+            here.stale.words(version)?,
+            there.stale.words(version)?,
+            version,
+        )?;
+        check_eq(
+            here.orphaned.words(version)?,
+            there.orphaned.words(version)?,
+            version,
+        )?;
+    }
+    for (store, options) in [(&plain, ResolveOptions::default()), (&dev, chain(false))] {
+        resolve_with(store, "b", options)
+            .await?
+            .are(&[1, 2, 4], &[], &[])?;
+    }
+    // Filters and predicates see those rows.
+    let one = chain(true).with_target_filters([col("id").eq(1)]);
+    resolve_with(&plain, "b", one)
+        .await?
+        .are(&[2, 4], &[], &[])?;
+    let old = chain(true).with_staleness_predicates([col("id").eq(1)]);
+    resolve_with(&plain, "b", old)
+        .await?
+        .are(&[4], &[1, 2], &[3])?;
+    let counts = dev.resolve_lazy(&b, ResolveOptions::default()).await?;
+    check_eq(counts.compared_with(), "prod", "what was compared with")?;
+    let counts = counts.sample_counts().await?;
+    check_eq(
+        (counts.new, counts.stale, counts.orphaned),
+        (1, 1, 1),
+        "samples",
+    )?;
+    let progress = dev.progress(&b, ResolveOptions::default()).await?;
+    check_eq(
+        progress,
+        prod.progress(&b, ResolveOptions::default()).await?,
+        "progress",
+    )?;
+
+    // Orphans of another store cannot be deleted here; nothing is written there.
+    let orphaned = dev
+        .resolve_update(&b, ResolveOptions::default())
+        .await?
+        .orphaned;
+    let error = refused(
+        dev.delete_rows(&b, orphaned).await,
+        ErrorKind::FeatureNotFound,
+    )?;
+    names(&error, &["feature: b", "prod", "dev"])?;
+    let after = [stored(&prod, "a").await?, stored(&prod, "b").await?];
+    check_eq(after, before, "the rows of the fallback")?;
+    // Rows of two stores are never mixed.
+    let todo = dev.resolve_update(&b, ResolveOptions::default()).await?;
+    dev.write(&b, todo.new_and_stale()).await?;
+    let rest = dev.resolve_lazy(&b, ResolveOptions::default()).await?;
+    check_eq(rest.compared_with(), "dev", "what is compared with now")?;
+    resolve(&dev, "b").await?.are(&[1], &[], &[])
+}
+
+/// Children of an expansion that the chain has are compared as those of the store itself (§6, §15).
+pub async fn compares_expansions_with_the_chain(bed: &TestBed) -> Outcome {
+    let expanded = || {
+        let dep = FeatureDep::new("a")?.with_lineage(Lineage::expansion(["id"]));
+        let child = FeatureSpec::new("child", ["id", "part"])?.with_dep(dep);
+        graph([feature("a", &["default"], &[])?, child])
+    };
+    let prod = over(bed, "prod", expanded()?, &[]).await?;
+    let dev = bed.builder("dev").await?.with_graph(expanded()?);
+    let dev = dev.with_fallback(prod.clone());
+    let dev = dev.with_compare_with_fallback(true).build()?;
+    let (a, child) = (key("a")?, key("child")?);
+    prod.write(&a, samples(&[(1, "x"), (2, "x"), (3, "x")])?)
+        .await?;
+    let todo = prod
+        .resolve_update(&child, ResolveOptions::default())
+        .await?;
+    let todo = todo.new.to_batch()?;
+    for part in [1, 2] {
+        let parts = ints((0..todo.num_rows()).map(|_| part));
+        prod.write(&child, with_column(&todo, "part", parts)?)
+            .await?;
+    }
+    prod.write(&a, samples(&[(2, "y"), (4, "y")])?).await?;
+    let three = DeleteOptions::soft().with_filters([col("id").eq(3)]);
+    prod.delete(&a, three).await?;
+    let [here, there] = [&dev, &prod].map(|store| resolve(store, "child"));
+    let (here, there) = (here.await?, there.await?);
+    for (part, of) in [(&here.new, &there.new), (&here.stale, &there.stale)] {
+        let columns = ["id", "metaxy_provenance"];
+        check_eq(part.lines(&columns)?, of.lines(&columns)?, "expected rows")?;
+    }
+    let columns = ["id", "part", "metaxy_provenance"];
+    let (found, expected) = (
+        here.orphaned.lines(&columns)?,
+        there.orphaned.lines(&columns)?,
+    );
+    check_eq(found, expected, "orphaned rows")?;
+    check(!there.orphaned.is_empty(), "there are orphans")
+}
+
+/// Where a store falls back by version, its rows of other versions hide nothing, in reads and upstream (§15); those of this
+/// version do, and so do tombstones. If nobody has the version, the store answers as it does otherwise.
+pub async fn is_not_hidden_by_rows_of_another_version_where_asked(bed: &TestBed) -> Outcome {
+    let far = over(bed, "far", pair()?, &[]).await?;
+    let prod = over(bed, "prod", pair()?, &[&far]).await?;
+    let builder = bed.builder("dev").await?.with_graph(pair()?);
+    let builder = builder.with_fallback(prod.clone());
+    let dev = builder.with_fallback_by(FallbackBy::Version).build()?;
+    let a = key("a")?;
+    let other = dev.with_graph(pair_of("2", "1")?);
+    let who = async |store: &MetadataStore| -> Outcome<Option<String>> {
+        let owner = store.find_store(&key("a")?).await?;
+        Ok(owner.map(|owner| owner.name().to_owned()))
+    };
+    other.write(&a, samples(&[(9, "x")])?).await?;
+    check_eq(
+        who(&dev).await?.as_deref(),
+        Some("dev"),
+        "who, if nobody has it",
+    )?;
+    check_eq(ids(&dev, "a").await?.len(), 0, "samples of this version")?;
+    // Rows of another version in the middle of the chain hide nothing, either.
+    prod.with_graph(pair_of("3", "1")?)
+        .write(&a, samples(&[(8, "x")])?)
+        .await?;
+    check_eq(
+        who(&dev).await?.as_deref(),
+        Some("dev"),
+        "who, if nobody has it",
+    )?;
+    far.write(&a, samples(&[(1, "x"), (2, "x")])?).await?;
+    check_eq(
+        who(&dev).await?.as_deref(),
+        Some("far"),
+        "who has this version",
+    )?;
+    check_eq(
+        who(&other).await?.as_deref(),
+        Some("dev"),
+        "who has the other",
+    )?;
+    check_eq(ids(&dev, "a").await?, [1, 2], "samples of this version")?;
+    check_eq(ids(&other, "a").await?, [9], "samples of the other")?;
+    resolve(&dev, "b").await?.are(&[1, 2], &[], &[])?;
+    let version = far.graph().feature_version("a")?.to_owned();
+    let by_name = ReadOptions::default().with_feature_history(true);
+    let by_name = by_name.with_feature_version(version);
+    check_eq(
+        read(&other, "a", by_name).await?.ids()?,
+        [1, 2],
+        "by its name",
+    )?;
+    let all = ReadOptions::default().with_feature_history(true);
+    check_eq(read(&dev, "a", all).await?.ids()?, [9], "all versions")?;
+    dev.write(&a, samples(&[(3, "x")])?).await?;
+    check_eq(
+        ids(&dev, "a").await?,
+        [3],
+        "with an own row of this version",
+    )?;
+    check_eq(dev.delete(&a, DeleteOptions::soft()).await?, 1, "deleted")?;
+    check_eq(ids(&dev, "a").await?.len(), 0, "samples that are left")
+}
+
+/// A status says whose samples it counts and with whose it compares (§15).
+pub async fn tells_of_which_store_the_numbers_are(bed: &TestBed) -> Outcome {
+    let [dev, prod] = two(bed).await?;
+    let b = key("b")?;
+    prod.write(&key("a")?, samples(&[(1, "x"), (2, "x")])?)
+        .await?;
+    compute(&prod, "b").await?;
+    let asked = |chain: Option<bool>, fallback: bool| {
+        let mut options = StatusOptions::default().with_use_fallback(fallback);
+        options.compare_with_fallback = chain;
+        options
+    };
+    for (options, samples, new, store, compared) in [
+        (asked(None, true), 2, 2, Some("prod"), "dev"),
+        (asked(Some(true), true), 2, 0, Some("prod"), "prod"),
+        (asked(Some(false), true), 2, 2, Some("prod"), "dev"),
+        (asked(Some(true), false), 0, 2, None, "dev"),
+    ] {
+        let status = dev.status(&b, options.clone()).await?;
+        let what = |what| format!("{what} with {options:?}");
+        check_eq(status.samples, samples, what("samples"))?;
+        check_eq(
+            status.counts.map(|counts| counts.new),
+            Some(new),
+            what("new"),
+        )?;
+        check_eq(status.store.as_deref(), store, what("the store"))?;
+        check_eq(
+            status.compared_with.as_deref(),
+            Some(compared),
+            what("compared"),
+        )?;
+    }
+    let up_to_date = dev.status(&b, asked(Some(true), true)).await?;
+    check_eq(
+        up_to_date.category,
+        StatusCategory::UpToDate,
+        "the category",
+    )
+}
+
+/// The graphs that were pushed to a store of the chain are listed and loaded, those of a project from the first store that has some (§15).
+pub async fn shows_what_was_pushed_to_the_chain(bed: &TestBed) -> Outcome {
+    let [dev, prod] = two(bed).await?;
+    let pushed = prod.push_graph(None, &Default::default()).await?;
+    let found = dev.snapshots(None).await?;
+    check_eq(found.len(), 1, "graphs")?;
+    check_eq(found[0].store.as_str(), "prod", "where it was pushed to")?;
+    check_eq(
+        found[0].project_version.clone(),
+        pushed.project_version,
+        "its version",
+    )?;
+    let latest = dev.latest_project_version(None).await?;
+    check_eq(
+        latest.as_deref(),
+        Some(found[0].project_version.as_str()),
+        "the latest",
+    )?;
+    check_eq(
+        dev.pushed_features().await?.len(),
+        0,
+        "what was pushed to the store",
+    )?;
+    let loaded = dev.load_graph(None, None).await?;
+    let loaded = loaded.ok_or_else(|| Stop::failed("the graph cannot be loaded"))?;
+    check_eq(loaded.keys().count(), 2, "features of the graph")?;
+    let difference = dev.diff(&found[0].project_version, &found[0].project_version, None);
+    check_eq(
+        difference.await?.nodes().count(),
+        2,
+        "features that are compared",
+    )?;
+
+    // An own push of the project is the answer from now on; that of another project stays.
+    let other = [FeatureDefinition::new(
+        feature("z", &["default"], &[])?,
+        "other",
+    )];
+    let other = prod.with_graph(FeatureGraph::from_definitions(other)?);
+    other.push_graph(None, &Default::default()).await?;
+    let own = dev.with_graph(pair_of("2", "1")?);
+    let own = own.push_graph(None, &Default::default()).await?;
+    let found = dev.snapshots(None).await?;
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| (one.project.as_str(), one.store.as_str()))
+        .collect();
+    check_eq(
+        told,
+        [("demo", "dev"), ("other", "prod")],
+        "projects and stores",
+    )?;
+    check_eq(
+        found[0].project_version.clone(),
+        own.project_version,
+        "its version",
+    )
 }
 
 /// Upstreams that live in different stores are joined, each read whole from its own (§7).

@@ -16,7 +16,7 @@ cases! { "materialization":
     each_write_has_its_own,
     can_be_filtered_by,
     tombstones_have_the_run_that_deletes,
-    copies_have_the_run_of_their_destination,
+    appending_copies_have_the_run_of_their_destination,
 }
 
 /// The run that a store is opened for marks every row that it writes (§4).
@@ -122,8 +122,8 @@ pub async fn tombstones_have_the_run_that_deletes(bed: &TestBed) -> Outcome {
     Ok(())
 }
 
-/// A copy has the run of the store it is written to (§10).
-pub async fn copies_have_the_run_of_their_destination(bed: &TestBed) -> Outcome {
+/// Rows that are appended by a copy have the run of the store they are written to (§10).
+pub async fn appending_copies_have_the_run_of_their_destination(bed: &TestBed) -> Outcome {
     let source = run(bed, "source", Some("theirs")).await?;
     source.write(&key("a")?, samples(&[(1, "x")])?).await?;
     for (name, id, history, expected) in [
@@ -132,7 +132,9 @@ pub async fn copies_have_the_run_of_their_destination(bed: &TestBed) -> Outcome 
         ("third", None, false, "1 -"),
     ] {
         let store = run(bed, name, id).await?;
-        let options = CopyOptions::default().with_sample_history(history);
+        let options = CopyOptions::default()
+            .with_append(true)
+            .with_sample_history(history);
         store.copy_from(&source, options).await?;
         check_eq(runs(&store, "a").await?, [expected], name)?;
     }

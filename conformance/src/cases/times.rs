@@ -345,8 +345,8 @@ pub async fn an_exact_stamp_is_taken_as_it_is(bed: &TestBed) -> Outcome {
     check_eq(current(&store).await?, ["1 evening"], "the sample")
 }
 
-/// A copy with sample history has the times and tombstones of its source; without, it is stamped anew and keeps the creation
-/// time (§10, 64, 65).
+/// A copy with sample history has the times and tombstones of its source; one that appends the latest rows stamps them anew and keeps the
+/// creation time (§10, 64, 65).
 pub async fn a_copy_with_history_keeps_times_and_tombstones(bed: &TestBed) -> Outcome {
     let source = bed.builder("source").await?.with_graph(pair()?).build()?;
     let a = key("a")?;
@@ -368,7 +368,8 @@ pub async fn a_copy_with_history_keeps_times_and_tombstones(bed: &TestBed) -> Ou
     check_eq(current(&whole).await?, ["1 y"], "the living")?;
 
     let plain = bed.builder("plain").await?.with_graph(pair()?).build()?;
-    plain.copy_from(&source, CopyOptions::default()).await?;
+    let append = CopyOptions::default().with_append(true);
+    plain.copy_from(&source, append).await?;
     let rows = read(&plain, "a", everything()).await?;
     check_eq(rows.lines(&SEEN)?, ["1 y"], "what a plain copy has")?;
     let theirs = read(&source, "a", ReadOptions::default()).await?;

@@ -19,6 +19,7 @@ use crate::bed::TestBed;
 use crate::cases::{cases, types};
 use crate::outcome::{Outcome, Stop, check, check_eq, of, refused};
 
+mod copies;
 mod generate;
 mod model;
 mod run;
@@ -39,7 +40,7 @@ cases! {
     "laws": model_agrees, parts_are_disjoint_and_complete, applying_an_increment_empties_it, resolving_twice_is_the_same,
     id_filters_commute, unused_fields_change_nothing, row_order_batches_and_writes_do_not_matter,
     counts_are_the_sizes_of_the_parts, deletes_uncover_nothing, status_is_transitive, tables_survive_or_are_refused,
-    rebases_hide_nothing,
+    rebases_hide_nothing, a_copy_twice_is_a_copy_once, stores_that_copy_in_turns_agree,
 }
 
 /// A delete, soft or hard, by whatever a row of the history says, makes no row visible that was not: what is read afterwards of any
@@ -446,6 +447,22 @@ pub async fn counts_are_the_sizes_of_the_parts(bed: &TestBed) -> Outcome {
             }
             Ok(())
         })
+    })
+    .await
+}
+
+/// What is copied a second time adds no row, whichever rows are copied, and changes none (§15).
+pub async fn a_copy_twice_is_a_copy_once(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(copies::twice_is_once(bed, name, history))
+    })
+    .await
+}
+
+/// Two stores with histories of their own that copy from each other, however their writes and clocks went, have the same samples (§15).
+pub async fn stores_that_copy_in_turns_agree(bed: &TestBed) -> Outcome {
+    for_all_histories(bed, |bed, name, history| {
+        Box::pin(copies::turns_agree(bed, name, history))
     })
     .await
 }

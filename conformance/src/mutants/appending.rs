@@ -31,6 +31,8 @@ mutants! {
     Rewrite(create_always) => "creates_tables_unasked": "makes tables although it must not";
     Rewrite(own_clock) => "trusts_the_writers_clock": "stamps a write as the writer's clock says, even if an earlier write is later";
     Rewrite(stamp_always) => "stamps_rows_that_come_with_times": "stamps rows that come with their times";
+    Rewrite(cut_kept_times) => "cuts_kept_times": "stores rows that come with their times as of whole seconds";
+    Rewrite(turn_kept_around) => "turns_copies_around": "stores rows that come with their times in the reverse order";
     Rewrite(tombstones_are_writes) => "tombstones_are_writes": "stores a tombstone as if it were a sample";
     Rewrite(swallow_failures) => "swallows_failures": "acknowledges a write whose producer failed half-way";
     TearWrites => "tears_writes": "stores each batch of a write by itself";
@@ -242,6 +244,35 @@ fn stamp_always(append: Append) -> Append {
         times => times,
     };
     Append { times, ..append }
+}
+
+fn cut_kept_times(append: Append) -> Append {
+    if append.times != Times::Keep || !is_feature(&append) {
+        return append;
+    }
+    with_rows(append, |batch| {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, column)| {
+            let column = match field.data_type() {
+                DataType::Timestamp(..) if field.name().starts_with("metaxy_") => {
+                    let seconds = DataType::Timestamp(TimeUnit::Second, Some("UTC".into()));
+                    cast(&cast(column, &seconds)?, field.data_type())?
+                }
+                _ => column.clone(),
+            };
+            Ok((field.name(), column, true))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+    })
+}
+
+fn turn_kept_around(append: Append) -> Append {
+    match append.times {
+        Times::Keep if is_feature(&append) => turn_around(append),
+        _ => append,
+    }
 }
 
 fn tombstones_are_writes(append: Append) -> Append {

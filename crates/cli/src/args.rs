@@ -34,7 +34,7 @@ pub(crate) use mcp::Mcp;
 pub(crate) use metadata::{
     Consent, Copy, DeleteMany, Drop, Metadata, MetadataCommand, Rebase, Selection,
 };
-pub(crate) use question::Question;
+pub(crate) use question::{Comparison, Question};
 pub(crate) use reading::Reading;
 pub(crate) use shell::{Completions, ManPages};
 pub(crate) use status::Status;

@@ -227,22 +227,12 @@ impl Project {
             return MetadataStore::from_config(&self.config, Some(name), access, &graph);
         }
         let store = self.bare(name, access)?;
-        let mut pushed = BTreeSet::new();
-        let mut pending = vec![store.clone()];
-        while let Some(next) = pending.pop() {
-            if let Some(graph) = next.load_graph(None, self.config.project()).await? {
-                tracing::info!(
-                    store = next.name(),
-                    "the graph is the one that was last pushed"
-                );
-                return Ok(store.with_graph(graph));
-            }
-            let snapshots = next.snapshots(None).await?;
-            pushed.extend(snapshots.into_iter().map(|snapshot| snapshot.project));
-            let mut fallbacks: Vec<_> = next.fallbacks().collect();
-            fallbacks.reverse();
-            pending.extend(fallbacks);
+        if let Some(graph) = store.load_graph(None, self.config.project()).await? {
+            tracing::info!(store = name, "the graph is the one that was last pushed");
+            return Ok(store.with_graph(graph));
         }
+        let snapshots = store.snapshots(None).await?.into_iter();
+        let pushed = snapshots.map(|snapshot| snapshot.project).collect();
         Err(self.no_features(&store, &pushed))
     }
 

@@ -267,6 +267,8 @@ impl World<'_> {
             .with_global_filters(filters(step, "global_filters")?)
             .with_feature_history(history)
             .with_sample_history(flag(step, "with_sample_history"))
+            // As the reference copies.
+            .with_append(true)
             .with_at(at(step)?);
         if step.get("features").is_some_and(|keys| !keys.is_null()) {
             let keys: Outcome<Vec<FeatureKey>> = texts(step, "features")

@@ -341,6 +341,7 @@ impl<'a> World<'a> {
             let Some(owner) = owner else { continue };
             let all = CopyOptions::default()
                 .with_features([feature.clone()])
+                .with_append(true)
                 .with_sample_history(true);
             twin.copy_from(&self.store(&owner)?, all)
                 .await

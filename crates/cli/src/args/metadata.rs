@@ -12,7 +12,7 @@ pub(crate) struct Metadata {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetadataCommand {
-    /// Copy samples from one store to another.
+    /// Merge samples of one store into another: what is there is not added again, and the later row of a sample wins.
     Copy(Copy),
     /// Delete samples of features.
     Delete(DeleteMany),
@@ -57,7 +57,7 @@ pub(crate) struct Copy {
     /// The store to copy to. [default: the project's store]
     #[arg(long, value_name = "STORE")]
     pub(crate) to: Option<String>,
-    /// Only rows for which this holds. May be repeated.
+    /// Only samples for whose current row this holds. May be repeated.
     #[arg(long = "filter", value_name = "SQL")]
     pub(crate) filters: Vec<String>,
     /// The latest row of each sample over all versions of its feature, which is the default.
@@ -66,11 +66,17 @@ pub(crate) struct Copy {
     /// Only rows of the current version of each feature.
     #[arg(long)]
     pub(crate) no_with_feature_history: bool,
-    /// Every row of each sample, deleted ones too, with their times.
+    /// Every row of each sample, not only the latest.
     #[arg(long, overrides_with = "no_with_sample_history")]
     pub(crate) with_sample_history: bool,
     #[arg(long, hide = true)]
     no_with_sample_history: bool,
+    /// The graphs that were pushed to the store, too.
+    #[arg(long)]
+    pub(crate) with_graphs: bool,
+    /// Add the rows as a write does, whatever is there: with a new time, unless --with-sample-history, and without deleted samples.
+    #[arg(long)]
+    pub(crate) append: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
     #[command(flatten)]

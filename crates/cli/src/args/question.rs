@@ -30,4 +30,29 @@ pub(crate) struct Question {
     /// Do not look at what is stored: every sample that is expected is new.
     #[arg(long)]
     pub(crate) skip_comparison: bool,
+    #[command(flatten)]
+    pub(crate) comparison: Comparison,
+}
+
+/// With which store's samples those that are expected are compared.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Comparison {
+    /// Compare with what the stores have that this one falls back to, if it has no rows of the feature itself. [default: what the store's
+    /// option `compare_with_fallback` says]
+    #[arg(long, overrides_with = "no_compare_with_fallback")]
+    compare_with_fallback: bool,
+    /// Compare with what this store has, and no other.
+    #[arg(long)]
+    no_compare_with_fallback: bool,
+}
+
+impl Comparison {
+    /// What is asked for; `None`: what the store is set to.
+    pub(crate) fn asked(self) -> Option<bool> {
+        match (self.compare_with_fallback, self.no_compare_with_fallback) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
 }

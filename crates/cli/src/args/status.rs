@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use clap::Args;
 
-use super::{ListFormat, positive};
+use super::{Comparison, ListFormat, positive};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -29,6 +29,8 @@ pub(crate) struct Status {
     /// Look at this store alone: samples that only a fallback store has do not count.
     #[arg(long, alias = "no-allow-fallback-stores")]
     pub(crate) no_fallback: bool,
+    #[command(flatten)]
+    pub(crate) comparison: Comparison,
     /// Exit with 3 if a sample is new, stale or orphaned, or a feature or its upstream was never written.
     #[arg(long)]
     pub(crate) assert_in_sync: bool,

@@ -98,7 +98,9 @@ async fn count_samples(store: &MetadataStore, changes: &mut [Change]) -> Result<
             (Some(old), _) => (old, to.as_deref()),
             (None, _) => continue,
         };
-        let stored = store.samples_of_version(&change.key, ids, from, but_not);
+        let owner = store.find_store_of(&change.key, Some(from)).await?;
+        let owner = owner.as_ref().unwrap_or(store);
+        let stored = owner.samples_of_version(&change.key, ids, from, but_not);
         change.samples = Some(stored.await?);
     }
     Ok(())

@@ -29,10 +29,11 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     };
     let (feature, increment) = asked(&store, &args.question).await?;
     if args.count {
+        let compared_with = increment.compared_with().to_owned();
         let counts = increment.counts().await?;
         return match format {
             Some(Layout::Frame(Format::Json)) => {
-                screen.document(&counts_document(&store, &feature, counts)?)
+                screen.document(&counts_document(&store, &feature, &compared_with, counts)?)
             }
             Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
             Some(Layout::Plain) | None => count_of(counts).show(screen, None),
@@ -73,6 +74,7 @@ pub(super) async fn asked(
         .with_target_filters(filters(&question.target_filters)?)
         .with_staleness_predicates(filters(&question.stale_if)?)
         .with_skip_comparison(question.skip_comparison);
+    options.compare_with_fallback = question.comparison.asked();
     for text in &question.filters {
         options = match of_feature(store, text)? {
             Some((feature, filter)) => options.with_filters(feature, [Expr::parse(filter)?]),
@@ -138,12 +140,14 @@ fn chosen(given: &[args::Part], otherwise: &[Part]) -> Vec<Part> {
 pub(super) fn counts_document(
     store: &MetadataStore,
     feature: &FeatureKey,
+    compared_with: &str,
     counts: Counts,
 ) -> Result<Value> {
     Ok(json!({
         "feature": feature.as_str(),
         "version": store.graph().feature_version(feature)?,
         "store": store.name(),
+        "compared_with": compared_with,
         "new": counts.new,
         "stale": counts.stale,
         "orphaned": counts.orphaned,

@@ -16,12 +16,13 @@ use metaxy_frames::Format;
 
 pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Result<Outcome> {
     let store = project.open(Access::Read).await?;
-    let options = StatusOptions::default()
+    let mut options = StatusOptions::default()
         .with_global_filters(filters(&args.filters)?)
         .with_target_filters(filters(&args.target_filters)?)
         .with_staleness_predicates(filters(&args.stale_if)?)
         .with_use_fallback(!args.no_fallback)
         .with_progress(args.progress);
+    options.compare_with_fallback = args.comparison.asked();
     let format = args.format.frame();
     if args.preview.is_some() {
         preview::require_lists(format)?;
@@ -150,6 +151,8 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -
         .for_scripts()
         .maybe_text("store", all().map(|s| s.store.as_deref()))
         .for_scripts()
+        .maybe_text("compared with", all().map(|s| s.compared_with.as_deref()))
+        .for_scripts()
         .maybe_text("missing upstream", missing)
         .for_scripts()
         .text("state", all().map(|s| s.state.as_str()))
@@ -190,8 +193,14 @@ fn advice(status: &FeatureStatus, store: &str) -> String {
         }
         _ => "up to date".to_owned(),
     };
+    // Of which store the numbers are, if not all are of the one that is asked.
     if let Some(owner) = status.store.as_deref().filter(|owner| *owner != store) {
-        words.push_str(&format!(" (in store {owner})"));
+        match status.compared_with.as_deref() {
+            Some(compared) if compared != owner => words.push_str(&format!(
+                " (samples of store {owner}, compared with store {compared})"
+            )),
+            _ => words.push_str(&format!(" (in store {owner})")),
+        }
     }
     words
 }

@@ -57,7 +57,13 @@ fn a_copy_says_what_it_finds_before_it_starts() {
     let done = documented(&folder, "metaxy metadata copy", &with(&["--yes"]), "");
     assert_eq!((&done["rows"], &done["skipped"]), (&json!(4), &json!([])));
     folder.assert_up_to_date(TRANSCRIPT, 2);
-    let plain = folder.ok(&with(&["-y"]));
+    // Once more: nothing is left to do, and nobody is asked.
+    let again = folder.ok(&copy);
+    assert_eq!(
+        again.trim(),
+        "0 rows copied from store prod to dev; 4 rows were there already."
+    );
+    let plain = folder.ok(&with(&["-y", "--append"]));
     assert!(
         plain.contains("4 rows copied from store prod to dev."),
         "{plain}"
@@ -89,7 +95,9 @@ fn a_copy_takes_what_is_asked_for() {
         ];
         document(&folder, &[&base[..], more].concat(), "")
     };
-    assert_eq!(copy(&["video/raw"])["rows"], 1);
+    // The deletion is a row like others; an append leaves it out.
+    assert_eq!(copy(&["video/raw"])["rows"], 2);
+    assert_eq!(copy(&["video/raw", "--append"])["rows"], 1);
     assert_eq!(copy(&["video/raw", "--with-sample-history"])["rows"], 3);
     assert_eq!(copy(&["video/raw", "--filter", "seconds > 99"])["rows"], 0);
     assert_eq!(copy(&[TRANSCRIPT])["rows"], 2);
@@ -110,6 +118,58 @@ fn a_copy_takes_what_is_asked_for() {
     fails(&["--from", "prod"], 2);
     fails(&["--all-features"], 2);
     fails(&["--from", "prod", "video/raw", "--all-features"], 2);
+}
+
+#[test]
+fn a_copy_is_a_merge() {
+    let folder = two_stores();
+    let copy = |more: &[&str]| {
+        let base = ["metadata", "copy", "--from", "prod", "video/raw", "-y"];
+        document(&folder, &[&base[..], more].concat(), "")
+    };
+    assert_eq!(copy(&[])["rows"], 2);
+    // Later in the destination: it stays. Later in the source: it comes, deletions too.
+    let one = |path: &str| {
+        let lines = RAW.lines();
+        let found: Vec<&str> = lines.filter(|line| line.contains("v1")).collect();
+        found.join("\n").replace("a1", path)
+    };
+    folder.ok_with(&["write", "video/raw", "-"], &one("a8"));
+    let delete = ["delete", "video/raw", "--filter", "video_id <> 'v1'", "-y"];
+    folder.ok(&[&["--store", "prod"], &delete[..]].concat());
+    let merged = copy(&[]);
+    assert_eq!(
+        (&merged["rows"], &merged["present"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(merged["features"][0]["present"], 1);
+    let here = folder.rows(&["read", "video/raw", "--format", "ndjson"]);
+    assert_eq!(here.len(), 1);
+    assert!(here[0].to_string().contains("a8"), "{}", here[0]);
+    let history = copy(&["--with-sample-history"]);
+    assert_eq!(
+        (&history["rows"], &history["present"]),
+        (&json!(0), &json!(3))
+    );
+}
+
+#[test]
+fn pushed_graphs_come_along_where_asked() {
+    let folder = two_stores();
+    folder.ok(&["--store", "prod", "push"]);
+    let copy = |more: &[&str]| {
+        let base = ["metadata", "copy", "--from", "prod", "video/raw", "-y"];
+        document(&folder, &[&base[..], more].concat(), "")["graphs"].clone()
+    };
+    let pushes = || document(&folder, &["history"], "")["total"].clone();
+    assert_eq!((copy(&[]), pushes()), (json!(0), json!(0)));
+    assert_eq!((copy(&["--with-graphs"]), pushes()), (json!(1), json!(1)));
+    assert_eq!((copy(&["--with-graphs"]), pushes()), (json!(0), json!(1)));
+    let fresh = two_stores();
+    fresh.ok(&["--store", "prod", "push"]);
+    let all = ["metadata", "copy", "--from", "prod", "--all-features"];
+    let said = fresh.ok(&[&all[..], &["--with-graphs", "-y"]].concat());
+    assert!(said.contains("4 rows and 1 pushed graph copied"), "{said}");
 }
 
 #[test]

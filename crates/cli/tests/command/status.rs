@@ -174,3 +174,78 @@ fn fallback_stores_count_or_do_not() {
         );
     }
 }
+
+#[test]
+fn what_production_has_is_compared_where_asked() {
+    let folder = half_done();
+    folder.put_in_front("plain.toml");
+    let options = "compare_with_fallback = true\nfallback_by = \"version\"\n";
+    let set = folder.behind_mine();
+    let set = set.replace("[stores.dev]\n", &format!("[stores.dev]\n{options}"));
+    folder.write("asking.toml", &set);
+    let row = |config: &str, more: &[&str]| {
+        let args = ["--config-file", config, "status", TRANSCRIPT];
+        let args = [&args[..], &["--format", "json"], more].concat();
+        let all: Value = serde_json::from_str(&folder.ok(&args)).unwrap();
+        let of = ["samples", "store", "new", "stale", "compared_with"];
+        of.map(|name| all[0][name].clone())
+    };
+    let alone = [json!(1), json!("prod"), json!(2), json!(0), json!("dev")];
+    let chain = [json!(1), json!("prod"), json!(1), json!(1), json!("prod")];
+    let (with, without) = (["--compare-with-fallback"], ["--no-compare-with-fallback"]);
+    assert_eq!(row("plain.toml", &[]), alone);
+    assert_eq!(row("plain.toml", &with), chain);
+    assert_eq!(row("asking.toml", &[]), chain);
+    assert_eq!(row("asking.toml", &without), alone);
+
+    let said = |config: &str| folder.ok(&["--config-file", config, "status", TRANSCRIPT]);
+    let (plain, asking) = (said("plain.toml"), said("asking.toml"));
+    let both = "compute 2 (samples of store prod, compared with store dev)";
+    assert!(plain.contains(both), "{plain}");
+    assert!(asking.contains("compute 2 (in store prod)"), "{asking}");
+    let resolve = [
+        "--config-file",
+        "plain.toml",
+        "resolve",
+        TRANSCRIPT,
+        "--count",
+    ];
+    let counted = [&resolve[..], &with, &["--format", "json"]].concat();
+    let counted: Value = serde_json::from_str(&folder.ok(&counted)).unwrap();
+    assert_eq!(
+        (&counted["new"], &counted["compared_with"]),
+        (&json!(1), &json!("prod"))
+    );
+}
+
+#[test]
+fn what_was_pushed_to_production_is_seen() {
+    let folder = Folder::with_raw();
+    folder.ok(&["push"]);
+    folder.put_in_front("chain.toml");
+    let told = |args: &[&str]| -> Value {
+        let args = [
+            &["--config-file", "chain.toml"],
+            args,
+            &["--format", "json"],
+        ]
+        .concat();
+        serde_json::from_str(&folder.ok(&args)).unwrap()
+    };
+    let history = told(&["history"]);
+    assert_eq!(
+        (&history["store"], &history["total"]),
+        (&json!("dev"), &json!(1))
+    );
+    assert_eq!(history["pushes"][0]["store"], "prod");
+    let feature = told(&["history", "video/raw"]);
+    assert_eq!(
+        (&feature["store"], &feature["versions"][0]["rows"]),
+        (&json!("prod"), &json!(2))
+    );
+    let difference = told(&["graph-diff"]);
+    assert_eq!(difference["from"]["store"], "prod");
+    assert_eq!(difference["counts"]["unchanged"], 2);
+    let plain = folder.ok(&["--config-file", "chain.toml", "history"]);
+    assert!(plain.contains("store") && plain.contains("prod"), "{plain}");
+}

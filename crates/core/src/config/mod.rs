@@ -38,7 +38,7 @@ pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};
 pub use reference::{LOCK_TIMEOUT, OptionDoc, REQUIRED, SETTINGS, TABLE_PREFIX};
 pub use selection::FeatureSelection;
-pub use store::{CommonStoreOptions, StoreConfig, VersioningEngine};
+pub use store::{CommonStoreOptions, FallbackBy, StoreConfig, VersioningEngine};
 
 use crate::backend::Access;
 use crate::error::{Error, ErrorKind, Result};

@@ -221,6 +221,10 @@ impl fmt::Debug for StoreConfig {
 pub struct CommonStoreOptions {
     /// Names of the stores to read from when this one has no rows of a feature.
     pub fallback_stores: Vec<String>,
+    /// Whether increments are compared with what the chain has; otherwise with what this store alone has (`semantics.md §15`).
+    pub compare_with_fallback: bool,
+    /// When this store's rows hide those of its fallback stores.
+    pub fallback_by: FallbackBy,
     /// The hash algorithm of sample versions, as written; `None` for the default (`semantics.md §4`).
     pub hash_algorithm: Option<String>,
     /// Where increments are computed.
@@ -239,6 +243,20 @@ impl CommonStoreOptions {
             "list of names",
             "[]",
             "The stores to read a feature from that this one has no rows of, in order. Nothing is written to them.",
+        ),
+        OptionDoc::new(
+            "compare_with_fallback",
+            "truth value",
+            "false",
+            "Whether what is stored of a feature is looked for in the fallback stores, too, when it is resolved: then only what differs from them is \
+             to be computed. As soon as this store has rows of the feature itself, it is compared with these alone.",
+        ),
+        OptionDoc::new(
+            "fallback_by",
+            "`table` or `version`",
+            "\"table\"",
+            "When this store's rows of a feature hide those of its fallback stores: whenever there are any (`table`), or only if some are of the \
+             feature version that is asked for (`version`).",
         ),
         OptionDoc::new(
             "hash_algorithm",
@@ -273,10 +291,18 @@ impl CommonStoreOptions {
     /// [`ErrorKind::InvalidConfig`] for one of the wrong type.
     pub fn take(options: &mut StoreOptions) -> Result<Self> {
         const ENGINES: [&str; 3] = ["auto", "native", "polars"];
+        const HIDING: [&str; 2] = ["table", "version"];
         Ok(Self {
             fallback_stores: options
                 .opt_string_list("fallback_stores")?
                 .unwrap_or_default(),
+            compare_with_fallback: options
+                .opt_bool("compare_with_fallback")?
+                .unwrap_or_default(),
+            fallback_by: match options.opt_choice("fallback_by", &HIDING)? {
+                Some("version") => FallbackBy::Version,
+                _ => FallbackBy::Table,
+            },
             hash_algorithm: options.opt_string("hash_algorithm")?,
             versioning_engine: match options.opt_choice("versioning_engine", &ENGINES)? {
                 Some("native") => VersioningEngine::Native,
@@ -287,6 +313,18 @@ impl CommonStoreOptions {
             materialization_id: options.opt_string("materialization_id")?,
         })
     }
+}
+
+/// When a store's rows of a feature hide those of its fallback stores: option `fallback_by`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FallbackBy {
+    /// Whenever there are any, of whatever feature version, tombstones included (`semantics.md §7`).
+    #[default]
+    Table,
+    /// If there are any of the feature version that is asked for, tombstones included. Rows of other versions hide nothing, unless no store
+    /// of the chain has that version.
+    Version,
 }
 
 /// Where increments are computed: option `versioning_engine`.

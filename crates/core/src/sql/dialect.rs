@@ -207,6 +207,12 @@ pub trait Dialect: Send + Sync {
         Replacing::Any
     }
 
+    /// With [`Matching::Marks`]: what tells a row of a frame's table under this alias from the others.
+    fn frame_row(&self, alias: &str) -> Option<String> {
+        let _ = alias;
+        None
+    }
+
     /// What is appended to a subquery so that what it computes is computed once per row.
     fn barrier(&self) -> &'static str {
         ""

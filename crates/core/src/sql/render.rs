@@ -63,7 +63,9 @@ impl Renderer<'_> {
             Node::Frame(position) => {
                 let alias = self.alias();
                 let from = format!("{} AS {alias}", self.dialect.frame(*position));
-                Ok(over(from, &alias, relation.schema(), placed))
+                let mut block = over(from, &alias, relation.schema(), placed);
+                block.row = self.dialect.frame_row(&alias);
+                Ok(block)
             }
             Node::Empty => Ok(self.empty(relation.schema())),
             Node::Filter { input, condition } => {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::{Inner, MetadataStore, support};
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, FallbackBy};
 use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
@@ -31,6 +31,8 @@ impl StoreBuilder {
                 access: Access::Write,
                 algorithm: HashAlgorithm::default(),
                 fallbacks: Vec::new(),
+                compare_with_fallback: false,
+                fallback_by: FallbackBy::default(),
                 clock: Clock::system(),
                 project: None,
                 materialization_id: None,
@@ -74,6 +76,21 @@ impl StoreBuilder {
     #[must_use]
     pub fn with_fallback(mut self, store: MetadataStore) -> Self {
         self.inner.fallbacks.push(store);
+        self
+    }
+
+    /// Whether a resolve compares with what the chain has of the feature; otherwise with what this store alone has. Then only that is new
+    /// or stale which differs from the store that a [`read`](MetadataStore::read) would read.
+    #[must_use]
+    pub fn with_compare_with_fallback(mut self, compare: bool) -> Self {
+        self.inner.compare_with_fallback = compare;
+        self
+    }
+
+    /// When this store's rows hide those of the stores that it falls back to; otherwise always.
+    #[must_use]
+    pub fn with_fallback_by(mut self, fallback_by: FallbackBy) -> Self {
+        self.inner.fallback_by = fallback_by;
         self
     }
 
@@ -206,7 +223,9 @@ impl MetadataStore {
             .with_hash_algorithm(algorithm)
             .with_project(config.project())
             .with_materialization_id(common.materialization_id.clone())
-            .with_auto_create_tables(auto_create);
+            .with_auto_create_tables(auto_create)
+            .with_compare_with_fallback(common.compare_with_fallback)
+            .with_fallback_by(common.fallback_by);
         for fallback in &common.fallback_stores {
             builder = builder.with_fallback(Self::from_config_link(
                 config,

@@ -156,7 +156,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] if the store is not open for writing; [`ErrorKind::InvalidFrame`] if the rows lack the ID columns or
-    /// the system columns of stored rows.
+    /// the system columns of stored rows; [`ErrorKind::FeatureNotFound`] if only a store that this one falls back to has the feature.
     pub async fn delete_rows(&self, feature: &FeatureKey, rows: impl Into<Frame>) -> Result<u64> {
         self.require_write("delete samples")?;
         let ids = self.graph.require(feature)?.spec.id_columns().to_vec();
@@ -179,6 +179,12 @@ impl MetadataStore {
                 )
                 .with_hint("pass the orphaned part of an increment, or rows that were read with all columns"));
             }
+        }
+        // Orphans can be those of a fallback store that the feature was compared with.
+        if !self.has_feature_here(feature).await?
+            && let Some(owner) = self.find_store(feature).await?
+        {
+            return Err(self.about(self.lives_elsewhere(feature, &owner), feature));
         }
         let marked = self.tombstones(feature, ids, rows, None).await;
         marked.map_err(|e| self.about(e, feature))

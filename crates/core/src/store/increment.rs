@@ -112,9 +112,18 @@ pub struct LazyIncrement {
     /// The columns that the input is counted by; `None` for samples that were given.
     pub(super) units: Option<Vec<String>>,
     pub(super) waits_for: Vec<FeatureKey>,
+    /// The store whose rows of the feature are compared.
+    pub(super) compared_with: String,
 }
 
 impl LazyIncrement {
+    /// The name of the store whose rows of the feature are compared: this one, or with
+    /// [`ResolveOptions::compare_with_fallback`](super::ResolveOptions::compare_with_fallback) one of its chain.
+    #[must_use]
+    pub fn compared_with(&self) -> &str {
+        &self.compared_with
+    }
+
     /// The relation that is computed.
     #[must_use]
     pub fn plan(&self) -> &IncrementPlan {

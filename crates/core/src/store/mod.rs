@@ -6,9 +6,11 @@ mod copy;
 mod count;
 mod delete;
 mod diff;
+mod fallback;
 mod ids;
 mod increment;
 mod maintain;
+mod merge;
 mod multi;
 mod progress;
 mod provenance;
@@ -42,6 +44,7 @@ pub use write::WriteOptions;
 
 use crate::backend::{Access, Backend, Capabilities, Description};
 use crate::clock::Clock;
+use crate::config::FallbackBy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feature_plan::FeaturePlan;
 use crate::graph::FeatureGraph;
@@ -66,6 +69,8 @@ struct Inner {
     access: Access,
     algorithm: crate::hash::HashAlgorithm,
     fallbacks: Vec<MetadataStore>,
+    compare_with_fallback: bool,
+    fallback_by: FallbackBy,
     clock: Clock,
     project: Option<String>,
     materialization_id: Option<String>,
@@ -170,23 +175,6 @@ impl MetadataStore {
             return Ok(self.find_store(feature).await?.is_some());
         }
         self.has_feature_here(feature).await
-    }
-
-    /// The first store of the chain, depth first, that has the feature.
-    ///
-    /// # Errors
-    /// If a store of the chain cannot be read.
-    pub async fn find_store(&self, feature: &FeatureKey) -> Result<Option<MetadataStore>> {
-        let mut pending = vec![self.clone()];
-        while let Some(store) = pending.pop() {
-            if store.has_feature_here(feature).await? {
-                return Ok(Some(store));
-            }
-            let mut next: Vec<_> = store.fallbacks().collect();
-            next.reverse();
-            pending.extend(next);
-        }
-        Ok(None)
     }
 
     /// Removes a feature's table with all its rows, of every version; returns whether there was one.

@@ -51,7 +51,8 @@ impl MetadataStore {
         let store = if options.local_only {
             Some(self.clone())
         } else {
-            self.find_store(feature).await?
+            let version = scope.feature_version.as_deref();
+            self.find_store_of(feature, version).await?
         };
         let (store, schema) = match store {
             Some(store) => {

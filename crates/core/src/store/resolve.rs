@@ -32,6 +32,9 @@ pub struct ResolveOptions {
     pub staleness_predicates: Vec<Expr>,
     /// Do not look at what is stored: everything expected is new.
     pub skip_comparison: bool,
+    /// Compare with what the chain has of the feature, or with what this store alone has. `None`: as the store is set
+    /// ([`with_compare_with_fallback`](super::StoreBuilder::with_compare_with_fallback)).
+    pub compare_with_fallback: Option<bool>,
 }
 
 impl ResolveOptions {
@@ -60,6 +63,10 @@ impl ResolveOptions {
         with_skip_comparison(skip: bool) {
             options.skip_comparison = skip;
         }
+        /// Whether to compare with what the chain has of the feature.
+        with_compare_with_fallback(compare: bool) {
+            options.compare_with_fallback = Some(compare);
+        }
     }
 
     fn filters_of(&self, feature: &FeatureKey) -> Vec<Expr> {
@@ -71,7 +78,9 @@ impl ResolveOptions {
 impl MetadataStore {
     /// Which samples of a feature are new, stale or orphaned, in memory.
     ///
-    /// Upstream features are read through the chain of fallback stores; the feature itself only from this store.
+    /// Upstream features are read through the chain of fallback stores; the feature itself from this store alone, unless it is set to
+    /// [compare with the chain](ResolveOptions::compare_with_fallback): then from the store that a [`read`](Self::read) would read. Orphaned
+    /// samples of another store cannot be deleted through this one.
     ///
     /// Nothing is orphaned while an upstream has rows of other feature versions only: see [`Increment::waits_for`].
     ///
@@ -103,9 +112,24 @@ impl MetadataStore {
     ///
     /// # Errors
     /// [`ErrorKind::UpstreamNotReady`] if an upstream has rows of other feature versions only, so that nobody can tell
-    /// (`semantics.md` §15); those of [`resolve_update`](Self::resolve_update).
+    /// (`semantics.md` §15); [`ErrorKind::FeatureNotFound`] if they are samples of another store of the chain; those of
+    /// [`resolve_update`](Self::resolve_update).
     pub async fn orphaned(&self, feature: &FeatureKey, options: ResolveOptions) -> Result<Rows> {
-        let increment = self.resolve_update(feature, options).await?;
+        let increment = self.resolve_lazy(feature, options).await?;
+        let owner = increment.compared_with().to_owned();
+        let increment = increment.collect().await?;
+        if !increment.orphaned.is_empty() && owner != self.name() {
+            let error = Error::new(
+                ErrorKind::FeatureNotFound,
+                format!(
+                    "feature {feature} lives in store {owner:?}, not in {:?}, so its samples cannot be deleted here",
+                    self.name()
+                ),
+            );
+            return Err(error.with_hint(
+                "copy the feature to this store first, or delete in the store that has it",
+            ));
+        }
         match increment.waits_for.as_slice() {
             [] => Ok(increment.orphaned),
             upstreams => Err(self.about(not_ready(feature, upstreams), feature)),
@@ -141,7 +165,15 @@ impl MetadataStore {
         };
         let mut frames = Vec::new();
         let mut waits_for = Vec::new();
-        let table = holder.inner.backend.schema(feature).await?;
+        let with_chain = options
+            .compare_with_fallback
+            .unwrap_or(self.inner.compare_with_fallback);
+        let holder = match with_chain && !options.skip_comparison {
+            true => self.answering(feature).await?,
+            false => holder.clone(),
+        };
+        let table = holder.inner.backend.schema(feature).await;
+        let table = table.map_err(|e| holder.about(e, feature))?;
         let expected = match options.samples.take() {
             Some(samples) => {
                 let samples = self.samples(&plan, samples)?;
@@ -180,7 +212,7 @@ impl MetadataStore {
                 let ids = plan.spec().id_columns();
                 let scope = ReadScope::current(version);
                 let rows = read_current(feature, &schema, ids, &scope, &target_filters)?;
-                Some(self.brought(holder, rows, &mut frames).await?)
+                Some(self.brought(&holder, feature, rows, &mut frames).await?)
             }
         };
         let predicates: &[Expr] = match (options.skip_comparison, &stored) {
@@ -198,6 +230,7 @@ impl MetadataStore {
             frames,
             units,
             waits_for,
+            compared_with: holder.name().to_owned(),
         })
     }
 
@@ -265,7 +298,7 @@ impl MetadataStore {
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
         match owner.local_upstream(feature, filters, scope).await? {
-            Some(rows) => Ok(Some(self.brought(owner, rows, frames).await?)),
+            Some(rows) => Ok(Some(self.brought(owner, feature, rows, frames).await?)),
             None => Ok(None),
         }
     }
@@ -274,6 +307,7 @@ impl MetadataStore {
     async fn brought(
         &self,
         owner: &Self,
+        feature: &FeatureKey,
         rows: Relation,
         frames: &mut Vec<Frame>,
     ) -> Result<Relation> {
@@ -281,7 +315,8 @@ impl MetadataStore {
             return Ok(rows);
         }
         let schema = rows.schema().clone();
-        frames.push(owner.inner.backend.query(Plan::from(rows)).await?);
+        let rows = owner.inner.backend.query(Plan::from(rows)).await;
+        frames.push(rows.map_err(|e| owner.about(e, feature))?);
         Ok(Relation::frame(frames.len() - 1, schema))
     }
 

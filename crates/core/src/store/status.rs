@@ -100,6 +100,9 @@ pub struct StatusOptions {
     /// Whether samples that only a fallback store has count. What is upstream is read through the chain in any case, as in
     /// every resolve.
     pub use_fallback: bool,
+    /// Whether the feature is compared with what the chain has of it; see
+    /// [`ResolveOptions::compare_with_fallback`]. Never without [`use_fallback`](Self::use_fallback).
+    pub compare_with_fallback: Option<bool>,
     /// Whether to compute the progress, which reads the input once more.
     pub progress: bool,
 }
@@ -111,6 +114,7 @@ impl Default for StatusOptions {
             target_filters: Vec::new(),
             staleness_predicates: Vec::new(),
             use_fallback: true,
+            compare_with_fallback: None,
             progress: false,
         }
     }
@@ -134,6 +138,10 @@ impl StatusOptions {
         with_use_fallback(use_fallback: bool) {
             options.use_fallback = use_fallback;
         }
+        /// Whether the feature is compared with what the chain has of it.
+        with_compare_with_fallback(compare: bool) {
+            options.compare_with_fallback = Some(compare);
+        }
         /// Whether to compute the progress.
         with_progress(progress: bool) {
             options.progress = progress;
@@ -145,8 +153,18 @@ impl StatusOptions {
         Self::default().with_global_filters(self.global_filters.iter().cloned())
     }
 
-    pub(super) fn resolve(&self) -> ResolveOptions {
-        ResolveOptions::default()
+    /// What the increment is that is counted.
+    #[must_use]
+    pub fn resolve_options(&self) -> ResolveOptions {
+        let compare = match self.use_fallback {
+            true => self.compare_with_fallback,
+            false => Some(false),
+        };
+        let options = match compare {
+            Some(compare) => ResolveOptions::default().with_compare_with_fallback(compare),
+            None => ResolveOptions::default(),
+        };
+        options
             .with_global_filters(self.global_filters.iter().cloned())
             .with_target_filters(self.target_filters.iter().cloned())
             .with_staleness_predicates(self.staleness_predicates.iter().cloned())
@@ -177,8 +195,11 @@ pub struct FeatureStatus {
     /// Which part of the input has been processed, in percent ([`MetadataStore::progress`]); `None` if it was not asked
     /// for, where nothing can be compared, and where there is no input.
     pub progress: Option<f64>,
-    /// The store that has it: this one, or with [`StatusOptions::use_fallback`] one of its chain.
+    /// The store that has it, and whose samples are counted: this one, or with [`StatusOptions::use_fallback`] one of its chain.
     pub store: Option<String>,
+    /// The store with whose samples the upstream's are compared, of which `counts` and `progress` speak: this one, unless it
+    /// [compares with its chain](StatusOptions::compare_with_fallback). `None` where nothing can be compared.
+    pub compared_with: Option<String>,
     /// The upstream that is missing, with [`StatusCategory::UpstreamMissing`].
     pub missing_upstream: Option<FeatureKey>,
 }

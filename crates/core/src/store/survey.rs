@@ -33,6 +33,8 @@ struct Comparison {
     /// A direct upstream has rows of other versions only.
     upstream_not_ready: bool,
     counts: Option<Counts>,
+    /// The store whose rows were compared.
+    compared_with: Option<String>,
 }
 
 /// What a feature means for those that depend on it.
@@ -78,6 +80,7 @@ impl Survey {
             counts: compared.counts,
             progress: None,
             store: None,
+            compared_with: compared.compared_with.clone(),
             missing_upstream: compared.missing_upstream.clone(),
         };
         if let Some(owner) = &compared.owner {
@@ -90,7 +93,7 @@ impl Survey {
             status.store = Some(owner.name().to_owned());
         }
         if self.options.progress && compared.counts.is_some() {
-            status.progress = store.progress(feature, self.options.resolve()).await?;
+            status.progress = store.progress(feature, self.options.resolve_options()).await?;
         }
         status.state = compared.state(plan.is_root(), &status.waits_for);
         let nothing = compared.counts.is_none_or(Counts::is_empty);
@@ -234,8 +237,9 @@ async fn compare(
         }
     }
     let increment = store
-        .resolve_against(holder, feature, options.resolve())
+        .resolve_against(holder, feature, options.resolve_options())
         .await?;
+    compared.compared_with = Some(increment.compared_with().to_owned());
     compared.upstream_not_ready = !increment.waits_for().is_empty();
     compared.counts = Some(increment.sample_counts().await?);
     Ok(compared)

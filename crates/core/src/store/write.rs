@@ -271,7 +271,7 @@ impl Stamps {
 
 /// The frame with all three times, for rows that keep theirs: without a creation time a row was created when it was updated, without
 /// a deletion time it is alive. The update time decides which row is the latest, so no row may lack it.
-fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
+pub(super) fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
     let given = |name: &str| frame.schema().field_with_name(name).is_ok();
     if !given(columns::UPDATED_AT) {
         return Err(Error::new(

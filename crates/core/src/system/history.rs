@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub features: usize,
     /// What the last push of it was tagged with, as a JSON object of texts.
     pub tags: String,
+    /// The name of the store that it was pushed to.
+    pub store: String,
 }
 
 impl MetadataStore {
@@ -62,26 +64,56 @@ impl MetadataStore {
         Ok(features)
     }
 
-    /// The graphs that were pushed to this store, newest first; of one project, or of all.
+    /// What was pushed to the stores of the chain, store by store, oldest first in each. A store answers for the projects that were pushed to it:
+    /// what was pushed of them to the stores after it is left out (`semantics.md` §7). Stores without an answer are left out, too.
+    ///
+    /// # Errors
+    /// Those of [`pushed_features`](Self::pushed_features).
+    pub async fn pushed_in_chain(&self) -> Result<Vec<(MetadataStore, Vec<PushedFeature>)>> {
+        let mut answered: HashSet<String> = HashSet::new();
+        let mut found = Vec::new();
+        let mut pending = vec![self.clone()];
+        while let Some(store) = pending.pop() {
+            let mut rows = store.pushed_features().await?;
+            rows.retain(|row| !answered.contains(&row.project));
+            answered.extend(rows.iter().map(|row| row.project.clone()));
+            let before = pending.len();
+            pending.extend(store.fallbacks());
+            pending[before..].reverse();
+            if !rows.is_empty() {
+                found.push((store, rows));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The graphs that were pushed to this store or to those of its chain, newest first; of one project, or of all. Those of a project come
+    /// from the first store to which it was pushed.
     ///
     /// # Errors
     /// Those of [`pushed_features`](Self::pushed_features).
     pub async fn snapshots(&self, project: Option<&str>) -> Result<Vec<Snapshot>> {
-        Ok(snapshots_of(&self.pushed_features().await?, project))
+        let chain = self.pushed_in_chain().await?;
+        let mut all: Vec<Snapshot> = chain
+            .iter()
+            .flat_map(|(store, history)| snapshots_of(history, project, store.name()))
+            .collect();
+        all.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.recorded_at));
+        Ok(all)
     }
 
-    /// The version of the project that was pushed last, if any.
+    /// The version of the project that was pushed last to this store or, if none was, to the first of its chain.
     ///
     /// # Errors
     /// Those of [`pushed_features`](Self::pushed_features).
     pub async fn latest_project_version(&self, project: Option<&str>) -> Result<Option<String>> {
-        let snapshots = self.snapshots(project).await?;
-        Ok(snapshots.into_iter().next().map(|s| s.project_version))
+        let found = self.find_snapshot(None, project).await?;
+        Ok(found.map(|(_, snapshot)| snapshot.project_version))
     }
 
-    /// The graph of a project version that was pushed to this store (`None`: the one pushed last), with what it depends on in other
-    /// projects as that was at the time. These features come from this store or the first of its chain that has them. `None` if
-    /// there is no such version.
+    /// The graph of a project version that was pushed to this store (`None`: the one pushed last) or to the first of its chain that has one,
+    /// with what it depends on in other projects as that was at the time. These features come from that store or the first of its
+    /// chain that has them. `None` if there is no such version.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if what was pushed is not a graph, and if a store fails.
@@ -90,14 +122,11 @@ impl MetadataStore {
         project_version: Option<&str>,
         project: Option<&str>,
     ) -> Result<Option<FeatureGraph>> {
-        let history = self.pushed_features().await?;
-        let snapshots = snapshots_of(&history, project);
-        let snapshot = snapshots.into_iter().find(|snapshot| {
-            project_version.is_none_or(|version| version == snapshot.project_version)
-        });
-        let Some(snapshot) = snapshot else {
+        let Some((store, snapshot)) = self.find_snapshot(project_version, project).await? else {
             return Ok(None);
         };
+        // All that the store has: also of projects for which it does not answer here.
+        let history = store.pushed_features().await?;
         // A version that was pushed twice is recorded twice: the last push counts.
         let last = history.iter().rfind(|feature| {
             feature.project == snapshot.project
@@ -105,11 +134,29 @@ impl MetadataStore {
         });
         match last {
             Some(row) => {
-                let graph = self.pushed_graph(&history, row, row.recorded_at).await?;
+                let graph = store.pushed_graph(&history, row, row.recorded_at).await?;
                 Ok(Some(graph))
             }
             None => Ok(None),
         }
+    }
+
+    /// The newest snapshot (of this version) in the first store of the chain that has one.
+    async fn find_snapshot(
+        &self,
+        project_version: Option<&str>,
+        project: Option<&str>,
+    ) -> Result<Option<(MetadataStore, Snapshot)>> {
+        for (store, history) in self.pushed_in_chain().await? {
+            let snapshots = snapshots_of(&history, project, store.name());
+            let found = snapshots.into_iter().find(|snapshot| {
+                project_version.is_none_or(|version| version == snapshot.project_version)
+            });
+            if let Some(snapshot) = found {
+                return Ok(Some((store, snapshot)));
+            }
+        }
+        Ok(None)
     }
 
     /// The graph that `row` was pushed with, and the features of other projects that it needs: of each the newest that was
@@ -209,8 +256,8 @@ fn recorded_by<'a>(
     then.or_else(|| named().next())
 }
 
-/// The graphs that a history, oldest first, is made of, newest first.
-pub(crate) fn snapshots_of(history: &[PushedFeature], project: Option<&str>) -> Vec<Snapshot> {
+/// The graphs that the history of a store, oldest first, is made of, newest first.
+pub(crate) fn snapshots_of(history: &[PushedFeature], project: Option<&str>, store: &str) -> Vec<Snapshot> {
     let mut groups: BTreeMap<(&str, &str), (Micros, HashSet<&FeatureKey>, &str)> = BTreeMap::new();
     for feature in history {
         if project.is_some_and(|project| project != feature.project) {
@@ -234,6 +281,7 @@ pub(crate) fn snapshots_of(history: &[PushedFeature], project: Option<&str>) -> 
                 recorded_at,
                 features: features.len(),
                 tags: tags.to_owned(),
+                store: store.to_owned(),
             },
         )
         .collect();

@@ -165,6 +165,32 @@ impl MetadataStore {
         }
     }
 
+    /// Records what was pushed to `source` and not to this store, as it is there. Returns how many graphs have something new.
+    ///
+    /// # Errors
+    /// Those of [`pushed_features`](Self::pushed_features), and if this store cannot be written to.
+    pub(crate) async fn record_pushed_of(
+        &self,
+        source: &MetadataStore,
+        dry_run: bool,
+    ) -> Result<u64> {
+        let (here, there) = (
+            self.pushed_features().await?,
+            source.pushed_features().await?,
+        );
+        let mut known: HashSet<_> = here.iter().map(PushedFeature::identity).collect();
+        let lacking = there.iter().filter(|row| known.insert(row.identity()));
+        let lacking: Vec<PushedFeature> = lacking.cloned().collect();
+        if !lacking.is_empty() && !dry_run {
+            self.record(&lacking).await?;
+        }
+        let graphs: HashSet<_> = lacking
+            .iter()
+            .map(|row| (&row.project, &row.project_version))
+            .collect();
+        Ok(graphs.len() as u64)
+    }
+
     async fn record(&self, features: &[PushedFeature]) -> Result<()> {
         let append = Append {
             table: feature_versions_key(),

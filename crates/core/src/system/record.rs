@@ -52,6 +52,17 @@ pub struct PushedFeature {
 }
 
 impl PushedFeature {
+    /// What tells a row from all others.
+    pub(super) fn identity(&self) -> impl Eq + std::hash::Hash + use<'_> {
+        let versions = [
+            &self.feature_version,
+            &self.definition_version,
+            &self.project_version,
+        ];
+        let times = (self.recorded_at, self.deleted_at);
+        (&self.project, &self.feature_key, versions, times)
+    }
+
     /// The definition that was pushed.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ fn source(folder: &Path) -> MetadataStore {
 }
 
 #[test]
-fn a_copy_is_a_write_of_the_current_samples() {
+fn an_appending_copy_is_a_write_of_the_current_samples() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     apply(&source, FACES);
@@ -56,7 +56,7 @@ fn a_copy_is_a_write_of_the_current_samples() {
         .with_materialization_id(Some("copying"))
         .build()
         .unwrap();
-    let report = copy(&dest, &source, CopyOptions::default());
+    let report = copy(&dest, &source, CopyOptions::default().with_append(true));
     assert_eq!((report.features_copied, report.rows_copied), (2, 4));
     assert_eq!(report.features, [(key(RAW), 2), (key(FACES), 2)]);
     assert_eq!(report.skipped, [key("video/transcript")]);
@@ -85,7 +85,8 @@ fn a_copy_is_a_write_of_the_current_samples() {
     assert!(crate::shapes::resolve(&dest, FACES).is_empty());
 
     // Once more: rows are appended, samples stay what they are.
-    let again = copy(&dest, &source, CopyOptions::default().with_at(7_000_000));
+    let options = CopyOptions::default().with_append(true);
+    let again = copy(&dest, &source, options.with_at(7_000_000));
     assert_eq!(again.rows_copied, 4);
     let all = read(&dest, RAW, everything()).unwrap();
     assert_eq!(ids(&all), [1, 1, 2, 2]);
@@ -150,7 +151,7 @@ fn feature_history_takes_the_latest_row_over_all_versions() {
 
     let all = store(folder.path(), "all", 100).with_graph(graph.clone());
     let raw_only = || CopyOptions::default().with_features([key(RAW)]);
-    assert_eq!(copy(&all, &source, raw_only()).rows_copied, 2);
+    assert_eq!(copy(&all, &source, raw_only()).rows_copied, 3);
     assert_eq!(ids(&read(&all, RAW, ReadOptions::default()).unwrap()), [1]);
     let history = ReadOptions::default().with_feature_history(true);
     assert_eq!(ids(&read(&all, RAW, history).unwrap()), [1, 2]);
@@ -193,7 +194,7 @@ fn filters_and_the_project_choose() {
         .build()
         .unwrap();
     let report = copy(&project, &source, CopyOptions::default());
-    assert_eq!(report.features, [(key(RAW), 2)]);
+    assert_eq!(report.features, [(key(RAW), 3)]);
     let named = CopyOptions::default().with_features([key(FACES)]);
     assert_eq!(copy(&project, &source, named).features_copied, 1);
 }

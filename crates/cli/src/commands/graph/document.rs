@@ -77,6 +77,7 @@ fn status(status: &FeatureStatus) -> Value {
         "stale": status.counts.map(|counts| counts.stale),
         "orphaned": status.counts.map(|counts| counts.orphaned),
         "store": status.store,
+        "compared_with": status.compared_with,
         "missing_upstream": status.missing_upstream.as_ref().map(FeatureKey::as_str),
         "state": status.state.as_str(),
         "waits_for": status.waits_for.iter().map(|a| a.feature.as_str()).collect::<Vec<_>>(),

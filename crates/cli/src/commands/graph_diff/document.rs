@@ -34,6 +34,7 @@ fn side(side: &Side) -> Value {
     json!({
         "version": side.version,
         "current": side.pushed.is_none(),
+        "store": side.pushed.as_ref().map(|snapshot| snapshot.store.as_str()),
         "pushed_at": side.pushed.as_ref().map(|snapshot| moment(snapshot.recorded_at)),
     })
 }

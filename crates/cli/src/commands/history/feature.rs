@@ -36,7 +36,9 @@ pub(super) async fn run(
     screen: &Screen,
 ) -> Result<()> {
     let bare = project.open_bare(Access::Read)?;
-    let history = bare.pushed_features().await?;
+    let history = bare.pushed_in_chain().await?.into_iter();
+    let mut history: Vec<PushedFeature> = history.flat_map(|(_, rows)| rows).collect();
+    history.sort_by_key(|row| row.recorded_at);
     let graph = project.locked_graph()?;
     let store = match &graph {
         Some(graph) => bare.with_graph(graph.clone()),
@@ -45,6 +47,8 @@ pub(super) async fn run(
             None => bare,
         },
     };
+    // The rows are those of the store that has the feature.
+    let store = store.find_store_of(feature, None).await?.unwrap_or(store);
     let mut versions = versions(&store, &history, feature).await?;
     if versions.is_empty() {
         return Err(unknown(&store, &history, feature));

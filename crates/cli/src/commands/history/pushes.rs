@@ -22,6 +22,8 @@ const PROGRAM_TAG: &str = "metaxy";
 #[derive(Debug)]
 struct Push {
     project: String,
+    /// The store that it was pushed to.
+    store: String,
     version: String,
     at: Micros,
     tags: String,
@@ -59,7 +61,7 @@ pub(super) async fn run(
             project.command()
         ));
     }
-    listing(&pushes).show(screen, None)?;
+    listing(&pushes, store.name()).show(screen, None)?;
     match total - pushes.len() {
         0 => Ok(()),
         more => screen.note(format_args!("and {more} more before")),
@@ -81,13 +83,17 @@ pub(crate) async fn document(
     }))
 }
 
-/// The newest pushes, and how many there are in all.
+/// The newest pushes to the stores of the chain, and how many there are in all.
 async fn newest(
     store: &MetadataStore,
     project: Option<&str>,
     limit: Option<usize>,
 ) -> Result<(Vec<Push>, usize)> {
-    let mut pushes = pushes(&store.pushed_features().await?, project);
+    let mut pushes: Vec<Push> = Vec::new();
+    for (owner, history) in store.pushed_in_chain().await? {
+        pushes.extend(pushes_of(&history, project, owner.name()));
+    }
+    pushes.sort_by_key(|push| push.at);
     let total = pushes.len();
     pushes.reverse();
     pushes.truncate(limit.unwrap_or(usize::MAX));
@@ -95,7 +101,7 @@ async fn newest(
 }
 
 /// The pushes of one project, or of all, oldest first. `history` is in the order of time.
-fn pushes(history: &[PushedFeature], project: Option<&str>) -> Vec<Push> {
+fn pushes_of(history: &[PushedFeature], project: Option<&str>, store: &str) -> Vec<Push> {
     let mut pushes: Vec<Push> = Vec::new();
     // Of each project the position of its last push.
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
@@ -112,6 +118,7 @@ fn pushes(history: &[PushedFeature], project: Option<&str>) -> Vec<Push> {
         if same.is_none() {
             pushes.push(Push {
                 project: row.project.clone(),
+                store: store.to_owned(),
                 version: row.project_version.clone(),
                 at: row.recorded_at,
                 tags: row.tags.clone(),
@@ -153,6 +160,7 @@ impl Push {
         });
         json!({
             "project": self.project,
+            "store": self.store,
             "version": self.version,
             "pushed_at": moment(self.at),
             "tags": Json::parse(&self.tags).map_or(Value::Null, |tags| plain(&tags)),
@@ -215,7 +223,8 @@ impl Changes {
     }
 }
 
-fn listing(pushes: &[Push]) -> Listing {
+/// The pushes, for whoever asks this store.
+fn listing(pushes: &[Push], store: &str) -> Listing {
     let all = || pushes.iter();
     let listing = Listing::default()
         .text("pushed", all().map(|push| minute(push.at)))
@@ -233,8 +242,12 @@ fn listing(pushes: &[Push]) -> Listing {
         true => listing.text("tags", all().map(Push::tags)),
         false => listing,
     };
-    match all().any(|push| push.project != pushes[0].project) {
+    let listing = match all().any(|push| push.project != pushes[0].project) {
         true => listing.text("project", all().map(|push| push.project.as_str())),
+        false => listing,
+    };
+    match all().any(|push| push.store != store) {
+        true => listing.text("store", all().map(|push| push.store.as_str())),
         false => listing,
     }
 }

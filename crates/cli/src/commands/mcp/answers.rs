@@ -67,8 +67,9 @@ pub(super) async fn resolve_counts(project: &Project, given: &Given) -> Result<V
         .with_global_filters(filters(&given.texts("filters"))?)
         .with_staleness_predicates(filters(&given.texts("stale_if"))?);
     let increment = store.resolve_lazy(&feature, options).await?;
+    let compared_with = increment.compared_with().to_owned();
     let counts = increment.counts().await?;
-    resolve::counts_document(&store, &feature, counts)
+    resolve::counts_document(&store, &feature, &compared_with, counts)
 }
 
 pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {

@@ -1,7 +1,7 @@
 //! `metaxy metadata copy`.
 
-use metaxy_core::store::RowWatcher;
-use metaxy_core::{Access, CopyOptions, ErrorKind, FeatureKey, MetadataStore, ReadOptions, Result};
+use metaxy_core::store::{CopyReport, RowWatcher};
+use metaxy_core::{Access, CopyOptions, FeatureKey, Result};
 use serde_json::json;
 
 use super::{agreed, selected};
@@ -21,68 +21,84 @@ pub(super) async fn run(project: &Project, args: Copy, screen: &Screen) -> Resul
     to.can_copy_from(&from)?;
     let features = selected(project, &to, &args.selection)?;
     let options = CopyOptions::default()
+        .with_features(features)
         .with_global_filters(filters(&args.filters)?)
         .with_feature_history(!args.no_with_feature_history)
-        .with_sample_history(args.with_sample_history);
-    let mut found = Vec::with_capacity(features.len());
-    for feature in features {
-        let rows = found_in(&from, &feature, &options).await?;
-        found.push((feature, rows));
-    }
-    let rows: u64 = found.iter().map(|(_, rows)| rows).sum();
+        .with_sample_history(args.with_sample_history)
+        .with_append(args.append)
+        .with_graphs(args.with_graphs);
+    let dry = options.clone().with_dry_run(true);
+    let found = to.copy_from(&from, dry).await?;
     let (here, there) = (to.name(), from.name());
-    let what = format!("copy {} from store {there} to {here}", count(rows, "row"));
-    let copied = match rows > 0 && agreed(args.consent, &what).await? {
+    let what = format!("copy {} from store {there} to {here}", things(&found));
+    let any = found.rows_copied + found.graphs_copied > 0;
+    let copied = match any && agreed(args.consent, &what).await? {
         true => {
-            let progress = Progress::new("copying", Total::Rows(rows));
+            let progress = Progress::new("copying", Total::Rows(found.rows_copied));
             let counting = progress.clone();
             let options = options.with_watcher(RowWatcher::new(move |feature, rows| {
                 counting.now(format!("copying {feature}"));
                 counting.add(rows);
             }));
-            let present = found.iter().filter(|(_, rows)| *rows > 0);
-            let options = options.with_features(present.map(|(feature, _)| feature.clone()));
-            Some(to.copy_from(&from, options).await?)
+            // What has nothing to be copied is not read again.
+            let some = found.features.iter().map(|(feature, _)| feature.clone());
+            let mut copied = to.copy_from(&from, options.with_features(some)).await?;
+            copied.rows_present = found.rows_present;
+            Some(copied)
         }
         false => None,
     };
     // What was copied, or in a dry run would be; what was refused was not.
+    let nothing = CopyReport::default();
     let told = match &copied {
-        Some(report) => &report.features,
+        Some(report) => report,
         None if args.consent.dry_run => &found,
-        None => &Vec::new(),
+        None => &nothing,
     };
-    let told: Vec<_> = told.iter().filter(|(_, rows)| *rows > 0).collect();
-    let rows: u64 = told.iter().map(|(_, rows)| rows).sum();
-    let lacking = found.iter().filter(|(_, rows)| *rows == 0);
-    let skipped: Vec<&str> = lacking.map(|(feature, _)| feature.as_str()).collect();
+    let skipped: Vec<&str> = found.skipped.iter().map(FeatureKey::as_str).collect();
+    let present = |feature: &FeatureKey| {
+        let known = found.present.iter().find(|(known, _)| known == feature);
+        known.map_or(0, |(_, rows)| *rows)
+    };
     if args.format.view == View::Json {
-        let features = told
-            .iter()
-            .map(|(feature, rows)| json!({"feature": feature.as_str(), "rows": rows}));
+        let features = told.features.iter().map(|(feature, rows)| {
+            json!({"feature": feature.as_str(), "rows": rows, "present": present(feature)})
+        });
         return screen.document(&json!({
             "from": there,
             "to": here,
             "dry_run": args.consent.dry_run,
-            "rows": rows,
+            "rows": told.rows_copied,
+            "present": found.rows_present,
+            "graphs": told.graphs_copied,
             "features": features.collect::<Vec<_>>(),
             "skipped": skipped,
         }));
     }
-    if !told.is_empty() {
-        Listing::default()
-            .text("feature", told.iter().map(|(feature, _)| feature.as_str()))
-            .number("rows", told.iter().map(|(_, rows)| *rows))
-            .show(screen, None)?;
+    if !told.features.is_empty() {
+        let all = || told.features.iter();
+        let listing = Listing::default()
+            .text("feature", all().map(|(feature, _)| feature.as_str()))
+            .number("rows", all().map(|(_, rows)| *rows));
+        let listing = match all().any(|(feature, _)| present(feature) > 0) {
+            true => listing.number("there already", all().map(|(feature, _)| present(feature))),
+            false => listing,
+        };
+        listing.show(screen, None)?;
         screen.blank()?;
     }
     let verb = match args.consent.dry_run {
         true => "would be copied",
         false => "copied",
     };
+    let already = match found.rows_present {
+        0 => String::new(),
+        1 => "; 1 row was there already".to_owned(),
+        rows => format!("; {} were there already", count(rows, "row")),
+    };
     screen.line(format_args!(
-        "{} {verb} from store {there} to {here}.",
-        count(rows, "row")
+        "{} {verb} from store {there} to {here}{already}.",
+        things(told)
     ))?;
     if !skipped.is_empty() {
         screen.note(format_args!(
@@ -93,20 +109,11 @@ pub(super) async fn run(project: &Project, args: Copy, screen: &Screen) -> Resul
     Ok(())
 }
 
-/// How many rows a copy takes of a feature.
-async fn found_in(
-    from: &MetadataStore,
-    feature: &FeatureKey,
-    options: &CopyOptions,
-) -> Result<u64> {
-    let read = ReadOptions::default()
-        .with_local_only(true)
-        .with_filters(options.global_filters.iter().cloned())
-        .with_feature_history(options.with_feature_history)
-        .with_sample_history(options.with_sample_history)
-        .with_soft_deleted(options.with_sample_history);
-    match from.count(feature, read).await {
-        Err(error) if error.kind() == ErrorKind::FeatureNotFound => Ok(0),
-        counted => counted,
+/// How many rows and graphs.
+fn things(report: &CopyReport) -> String {
+    let rows = count(report.rows_copied, "row");
+    match report.graphs_copied {
+        0 => rows,
+        graphs => format!("{rows} and {}", count(graphs, "pushed graph")),
     }
 }

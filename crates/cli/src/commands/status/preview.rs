@@ -2,7 +2,7 @@
 
 use metaxy_core::plan::Part;
 use metaxy_core::store::{FeatureStatus, StatusOptions};
-use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, ResolveOptions, Result};
+use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Map, Value, json};
 
 use crate::listing::Listing;
@@ -37,11 +37,9 @@ impl Preview {
         let rows = match status.counts {
             None => None,
             Some(counts) => {
-                let resolve = ResolveOptions::default()
-                    .with_global_filters(options.global_filters.iter().cloned())
-                    .with_target_filters(options.target_filters.iter().cloned())
-                    .with_staleness_predicates(options.staleness_predicates.iter().cloned());
-                let increment = store.resolve_lazy(&feature, resolve).await?;
+                let increment = store
+                    .resolve_lazy(&feature, options.resolve_options())
+                    .await?;
                 // Each sample that was counted is at least one row.
                 let found = [counts.new, counts.stale, counts.orphaned];
                 let wanted = found.map(|n| usize::try_from(n).unwrap_or(usize::MAX).min(most));
