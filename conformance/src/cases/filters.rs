@@ -18,7 +18,7 @@ use crate::bed::frames::{
 };
 use crate::bed::graphs::{feature, graph, key, pair, video};
 use crate::bed::increments::{Parts, compute, resolve, resolve_with};
-use crate::outcome::{Outcome, check_eq, names, refused};
+use crate::outcome::{Outcome, check_eq, names, refused, report};
 
 pub use pairs::{
     compare_columns_of_any_two_types_of_numbers, compare_columns_of_any_two_types_of_times,
@@ -594,6 +594,9 @@ pub async fn of_a_dependency_that_do_not_fit_are_refused(bed: &TestBed) -> Outco
             .await;
         let error = refused(resolved, ErrorKind::InvalidFilter)?;
         names(&error, &["upstream: a", "feature: b"])?;
+        // Nor are columns of the plan among those that there are.
+        let told = format!("{} {:?}", report(&error), error.hint());
+        check_eq(told.contains("__mx"), false, told)?;
     }
     Ok(())
 }

@@ -141,8 +141,10 @@ impl Table {
             match probe.write(&key("a")?, rows).await {
                 Ok(_) => fitting.push((name, values)),
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidFrame)
-                        && !kept.contains(&name) => {}
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Unsupported | ErrorKind::InvalidFrame
+                    ) && !kept.contains(&name) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -173,7 +175,9 @@ impl Table {
                     columns.push((format!("{side}_{name}"), values));
                 }
             }
-            let columns = columns.iter().map(|(name, array)| (name.as_str(), array.clone()));
+            let columns = columns
+                .iter()
+                .map(|(name, array)| (name.as_str(), array.clone()));
             store.write(&key("a")?, frame(columns)?).await?;
         }
         let rows = read(&store, "a", ReadOptions::default()).await?;
@@ -265,7 +269,11 @@ impl Table {
 fn nothing(wrong: &[String]) -> Outcome {
     check(
         wrong.is_empty(),
-        format!("{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n")),
+        format!(
+            "{} wrong:\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(40)].join("\n")
+        ),
     )
 }
 
@@ -380,7 +388,10 @@ fn numbers() -> Outcome<Vec<Values>> {
         ("u8", whole(T::UInt8, 8)?),
         ("u32", whole(T::UInt32, 32)?),
         // Some stores keep no more than this.
-        ("u63", cast(&cast(&whole(T::UInt64, 63)?, &T::Int64)?, &T::UInt64)?),
+        (
+            "u63",
+            cast(&cast(&whole(T::UInt64, 63)?, &T::Int64)?, &T::UInt64)?,
+        ),
         ("u64", Arc::new(UInt64Array::from_iter(unsigned))),
         ("f32", Arc::new(Float32Array::from_iter(small_floats))),
         ("f64", Arc::new(Float64Array::from_iter(floats))),
@@ -436,7 +447,12 @@ fn times() -> Outcome<Vec<Values>> {
         ("ns", TimeUnit::Nanosecond, 1, None),
         ("s_utc", TimeUnit::Second, 1_000_000_000, Some("UTC")),
         ("us_utc", TimeUnit::Microsecond, 1_000, Some("UTC")),
-        ("ms_berlin", TimeUnit::Millisecond, 1_000_000, Some("Europe/Berlin")),
+        (
+            "ms_berlin",
+            TimeUnit::Millisecond,
+            1_000_000,
+            Some("Europe/Berlin"),
+        ),
         ("ns_east", TimeUnit::Nanosecond, 1, Some("+02:00")),
     ] {
         let data = counts(nanos).into_data().into_builder();
@@ -446,7 +462,17 @@ fn times() -> Outcome<Vec<Values>> {
     Ok(types)
 }
 
-const WORDS: [&str; 9] = ["", "A", "a", "ab", "e\u{301}", "é", "日本", "😀", "it's %_\\!"];
+const WORDS: [&str; 9] = [
+    "",
+    "A",
+    "a",
+    "ab",
+    "e\u{301}",
+    "é",
+    "日本",
+    "😀",
+    "it's %_\\!",
+];
 
 fn words() -> Outcome<Vec<Values>> {
     use DataType as T;
