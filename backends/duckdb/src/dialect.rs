@@ -112,7 +112,10 @@ impl Dialect for DuckDbDialect {
             (Value::Timestamp(micros), data_type) => {
                 if let Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) = data_type {
                     // As text those of the last second would be refused.
-                    return Ok(format!("make_timestamp_ns({})", i128::from(*micros) * 1_000));
+                    return Ok(format!(
+                        "make_timestamp_ns({})",
+                        i128::from(*micros) * 1_000
+                    ));
                 }
                 let Some(time) = DateTime::from_timestamp_micros(*micros) else {
                     return Err(out_of_range(value));

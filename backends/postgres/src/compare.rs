@@ -76,10 +76,7 @@ fn with_integer(integer: &str, op: CompareOp, float: &str) -> String {
     let op = op.as_sql();
     let near = format!("({integer})::double precision");
     let high = format!("floor({float} / 4294967296)");
-    let whole = format!(
-        "({high}::bigint::numeric * 4294967296 + ({float} - {high} * 4294967296)::bigint)"
-    );
-    format!(
-        "(CASE WHEN {near} = {float} THEN {integer} {op} {whole} ELSE {near} {op} {float} END)"
-    )
+    let whole =
+        format!("({high}::bigint::numeric * 4294967296 + ({float} - {high} * 4294967296)::bigint)");
+    format!("(CASE WHEN {near} = {float} THEN {integer} {op} {whole} ELSE {near} {op} {float} END)")
 }

@@ -40,10 +40,7 @@ impl Form {
                 Self::Digits(u8::try_from(*scale).ok()?)
             }
             T::Decimal32(_, scale) | T::Decimal64(_, scale) | T::Decimal128(_, scale) => {
-                match u8::try_from(*scale).ok()? {
-                    0 => Self::Plain,
-                    scale => Self::Scaled(scale),
-                }
+                Self::Scaled(u8::try_from(*scale).ok()?)
             }
             number if number.is_numeric() => Self::Plain,
             _ => return None,

@@ -93,6 +93,7 @@ pub fn all() -> Vec<Case> {
         diff::CASES,
         rebase::CASES,
         registration::CASES,
+        filters::LONG,
     ];
     modules.concat()
 }

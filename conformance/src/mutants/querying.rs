@@ -7,6 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use metaxy_store::backend::Backend;
+use metaxy_store::expr::Operand;
 use metaxy_store::plan::{
     Compare, Fold, HashPart, HashSpec, JoinKind, Leader, Node, Nulls, Plan, Relation, Scalar, Scan,
 };
@@ -17,6 +18,8 @@ use super::{Fault, mutants};
 mutants! {
     Rewrite(ignore_filters) => "ignores_filters": "returns rows that a filter excludes";
     Rewrite(null_passes) => "null_passes_filters": "lets rows through for which a filter is null";
+    Rewrite(backwards) => "compares_columns_backwards": "takes the column on the right of a comparison for that on the left";
+    Rewrite(in_any_case) => "ignores_the_case_of_patterns": "takes upper case for lower case where LIKE tells them apart";
     Rewrite(forget_tombstones) => "forgets_tombstones": "returns samples that were soft-deleted";
     Rewrite(across_versions) => "reads_across_versions": "returns samples of other feature versions";
     Rewrite(no_deduplication) => "returns_replaced_rows": "returns rows that a later write replaced";
@@ -127,6 +130,45 @@ fn null_passes(step: Relation) -> Result<Relation> {
     let expr = null.fold(expr.clone(), Expr::or);
     let expr = expr.bind(input.schema())?;
     input.clone().filter(Scalar::Test(expr))
+}
+
+/// The filter of a user with each of its conditions changed.
+fn with_conditions(step: Relation, change: fn(Expr) -> Expr) -> Result<Relation> {
+    let Some((input, expr)) = user_filter(&step) else {
+        return Ok(step);
+    };
+    let expr = expr.clone().map(&mut |node| change(node));
+    input.clone().filter(Scalar::Test(expr))
+}
+
+fn backwards(step: Relation) -> Result<Relation> {
+    with_conditions(step, |node| match node {
+        Expr::Compare {
+            left: left @ Operand::Column(_),
+            op,
+            right: right @ Operand::Column(_),
+        } => Expr::Compare {
+            left,
+            op: op.flipped(),
+            right,
+        },
+        other => other,
+    })
+}
+
+fn in_any_case(step: Relation) -> Result<Relation> {
+    with_conditions(step, |node| match node {
+        Expr::Like {
+            operand,
+            pattern,
+            negated,
+        } => Expr::Like {
+            operand,
+            pattern: pattern.ignoring_case(),
+            negated,
+        },
+        other => other,
+    })
 }
 
 fn forget_tombstones(step: Relation) -> Result<Relation> {

@@ -288,7 +288,11 @@ mod tests {
     fn all(error: &Error) -> String {
         let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
         let causes: Vec<String> = causes.map(ToString::to_string).collect();
-        format!("{} / {}", causes.join(" / "), error.hint().unwrap_or_default())
+        format!(
+            "{} / {}",
+            causes.join(" / "),
+            error.hint().unwrap_or_default()
+        )
     }
 
     #[test]
@@ -299,7 +303,8 @@ mod tests {
             .with_hint("is it __mx.t12.size?")
             .with_source(Engine(None));
         assert_eq!(all(&error), format!("{told} / {told} / is it size?"));
-        let deep = Error::new(ErrorKind::Storage, "x").with_source(Engine(Some(Engine(None).into())));
+        let deep =
+            Error::new(ErrorKind::Storage, "x").with_source(Engine(Some(Engine(None).into())));
         assert!(!all(&deep).contains("__mx"), "{}", all(&deep));
         let arrow = arrow::error::ArrowError::SchemaError(text);
         let arrow = Error::from(arrow).with_context("feature", "a");

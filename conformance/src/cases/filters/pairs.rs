@@ -17,6 +17,14 @@ use crate::bed::frames::{bools, by_field, frame, ints, read, samples, texts, wit
 use crate::bed::graphs::{key, pair};
 use crate::outcome::{Outcome, Stop, check};
 
+cases! { "filters":
+    compare_columns_of_any_two_types_of_numbers,
+    compare_numbers_of_any_type_with_literals,
+    compare_columns_of_any_two_types_of_times,
+    compare_times_of_any_type_with_literals,
+    compare_texts_and_truth_values_of_any_layout,
+}
+
 /// Columns of numbers compare exactly whatever their types: beyond 2^53, unsigned, decimals of different scales, NaN (§10).
 pub async fn compare_columns_of_any_two_types_of_numbers(bed: &TestBed) -> Outcome {
     let table = Table::new(bed, numbers()?, &["i64", "f64"]).await?;
@@ -141,8 +149,10 @@ impl Table {
             match probe.write(&key("a")?, rows).await {
                 Ok(_) => fitting.push((name, values)),
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidFrame)
-                        && !kept.contains(&name) => {}
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Unsupported | ErrorKind::InvalidFrame
+                    ) && !kept.contains(&name) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -173,7 +183,9 @@ impl Table {
                     columns.push((format!("{side}_{name}"), values));
                 }
             }
-            let columns = columns.iter().map(|(name, array)| (name.as_str(), array.clone()));
+            let columns = columns
+                .iter()
+                .map(|(name, array)| (name.as_str(), array.clone()));
             store.write(&key("a")?, frame(columns)?).await?;
         }
         let rows = read(&store, "a", ReadOptions::default()).await?;
@@ -203,12 +215,8 @@ impl Table {
             let column = col(format!("l_{name}"));
             for literal in literals {
                 let what = format!("{name} with {literal}");
-                let mut filters = vec![one_of_each(&column, &lit(literal.clone()))];
-                filters.extend(condition(0, column.clone(), lit(literal.clone())));
-                filters.extend(condition(3, column.clone(), lit(literal.clone())));
-                for filter in filters {
-                    wrong.extend(self.wrong(&what, filter).await?);
-                }
+                let filter = one_of_each(&column, &lit(literal.clone()));
+                wrong.extend(self.wrong(&what, filter).await?);
             }
             for list in [&literals[..literals.len() / 2], literals] {
                 let list = || list.iter().cloned();
@@ -265,7 +273,11 @@ impl Table {
 fn nothing(wrong: &[String]) -> Outcome {
     check(
         wrong.is_empty(),
-        format!("{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n")),
+        format!(
+            "{} wrong:\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(40)].join("\n")
+        ),
     )
 }
 
@@ -380,7 +392,10 @@ fn numbers() -> Outcome<Vec<Values>> {
         ("u8", whole(T::UInt8, 8)?),
         ("u32", whole(T::UInt32, 32)?),
         // Some stores keep no more than this.
-        ("u63", cast(&cast(&whole(T::UInt64, 63)?, &T::Int64)?, &T::UInt64)?),
+        (
+            "u63",
+            cast(&cast(&whole(T::UInt64, 63)?, &T::Int64)?, &T::UInt64)?,
+        ),
         ("u64", Arc::new(UInt64Array::from_iter(unsigned))),
         ("f32", Arc::new(Float32Array::from_iter(small_floats))),
         ("f64", Arc::new(Float64Array::from_iter(floats))),
@@ -436,7 +451,12 @@ fn times() -> Outcome<Vec<Values>> {
         ("ns", TimeUnit::Nanosecond, 1, None),
         ("s_utc", TimeUnit::Second, 1_000_000_000, Some("UTC")),
         ("us_utc", TimeUnit::Microsecond, 1_000, Some("UTC")),
-        ("ms_berlin", TimeUnit::Millisecond, 1_000_000, Some("Europe/Berlin")),
+        (
+            "ms_berlin",
+            TimeUnit::Millisecond,
+            1_000_000,
+            Some("Europe/Berlin"),
+        ),
         ("ns_east", TimeUnit::Nanosecond, 1, Some("+02:00")),
     ] {
         let data = counts(nanos).into_data().into_builder();
@@ -446,7 +466,17 @@ fn times() -> Outcome<Vec<Values>> {
     Ok(types)
 }
 
-const WORDS: [&str; 9] = ["", "A", "a", "ab", "e\u{301}", "é", "日本", "😀", "it's %_\\!"];
+const WORDS: [&str; 9] = [
+    "",
+    "A",
+    "a",
+    "ab",
+    "e\u{301}",
+    "é",
+    "日本",
+    "😀",
+    "it's %_\\!",
+];
 
 fn words() -> Outcome<Vec<Values>> {
     use DataType as T;

@@ -139,11 +139,17 @@ pub async fn patterns_of_other_columns_are_refused(bed: &TestBed) -> Outcome {
     for (filter, column) in [
         ("size LIKE '1%'", "size"),
         ("metaxy_updated_at ILIKE '2024%'", "metaxy_updated_at"),
-        ("metaxy_provenance_by_field NOT LIKE 'x'", "metaxy_provenance_by_field"),
+        (
+            "metaxy_provenance_by_field NOT LIKE 'x'",
+            "metaxy_provenance_by_field",
+        ),
     ] {
         let options = ReadOptions::default().with_filters([Expr::parse(filter)?]);
         let read = store.read(&key("a")?, options).await;
-        names(&refused(read, ErrorKind::InvalidFilter)?, &[column, "pattern", "feature: a"])?;
+        names(
+            &refused(read, ErrorKind::InvalidFilter)?,
+            &[column, "pattern", "feature: a"],
+        )?;
     }
     for text in [
         "size LIKE 1",

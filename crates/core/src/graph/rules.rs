@@ -70,6 +70,10 @@ impl Inner {
 
     /// Checks the features that get a column through others that pass on all they have, as far as `key` passes one on.
     pub(super) fn passed_on_below(&self, key: &FeatureKey) -> Result<()> {
+        // The usual case, while a graph is built.
+        if self.dependents(key.as_str()).is_empty() {
+            return Ok(());
+        }
         let mut passed_on = HashMap::new();
         self.follow(key, &mut passed_on);
         if passed_on.get(key).is_none_or(BTreeSet::is_empty) {
@@ -109,7 +113,8 @@ impl Inner {
                 self.follow(&dep.feature, &mut passed_on);
                 columns.extend(renamed(dep, passed_on.get(&dep.feature)));
             }
-            let is_id = |name: &String| upstream.ids.contains(name) || upstream.input.contains(name);
+            let is_id =
+                |name: &String| upstream.ids.contains(name) || upstream.input.contains(name);
             for name in columns.into_iter().filter(|name| !is_id(name)) {
                 match owners.get(&name) {
                     Some(other) => {

@@ -247,7 +247,10 @@ fn patterns_are_text_with_wildcards() {
         ("by_field LIKE 'x'", "Struct"),
     ] {
         let message = refused(filter);
-        assert!(message.contains(word) && message.contains("pattern"), "{message}");
+        assert!(
+            message.contains(word) && message.contains("pattern"),
+            "{message}"
+        );
     }
 }
 
@@ -288,7 +291,10 @@ fn patterns_match_as_they_are_told() {
             let text: String = text.iter().collect();
             assert_eq!(written.matches(&text), expected, "{written} and {text}");
             assert_eq!(escaped.matches(&text), expected, "{escaped} and {text}");
-            assert!(!expected || text.starts_with(&written.prefix()), "{written}");
+            assert!(
+                !expected || text.starts_with(&written.prefix()),
+                "{written}"
+            );
         }
     }
     // Long ones take their time once for each `%`, not for every way to share it out.
@@ -302,22 +308,37 @@ fn literals_are_moved_to_the_units_of_times() {
     use arrow::datatypes::TimeUnit;
     let fields = [
         ("s", DataType::Timestamp(TimeUnit::Second, None)),
-        ("ms", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+        (
+            "ms",
+            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        ),
         ("ns", DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ("d64", DataType::Date64),
     ];
     let fields = fields.map(|(name, data_type)| Field::new(name, data_type, true));
     let schema = Schema::new(fields.to_vec());
     for (filter, bound) in [
-        ("s > '2024-01-31 12:00:00.5'", "s > '2024-01-31 12:00:00.000000'"),
-        ("s < '1969-12-31 23:59:59.5'", "s <= '1969-12-31 23:59:59.000000'"),
+        (
+            "s > '2024-01-31 12:00:00.5'",
+            "s > '2024-01-31 12:00:00.000000'",
+        ),
+        (
+            "s < '1969-12-31 23:59:59.5'",
+            "s <= '1969-12-31 23:59:59.000000'",
+        ),
         ("s = '2024-01-31 12:00:00.5'", "s <> s"),
         ("ms <> '2024-01-31 12:00:00.0005'", "ms = ms"),
-        ("ms >= '2024-01-31 12:00:00.5'", "ms >= '2024-01-31 12:00:00.500000'"),
+        (
+            "ms >= '2024-01-31 12:00:00.5'",
+            "ms >= '2024-01-31 12:00:00.500000'",
+        ),
         ("ns < '9999-12-31'", "ns = ns"),
         ("ns > '9999-12-31'", "ns <> ns"),
         ("ns > '0001-01-01'", "ns = ns"),
-        ("d64 < '2024-01-31 12:00:00'", "d64 < '2024-01-31 12:00:00.000000'"),
+        (
+            "d64 < '2024-01-31 12:00:00'",
+            "d64 < '2024-01-31 12:00:00.000000'",
+        ),
     ] {
         let found = Expr::parse(filter).unwrap().bind(&schema).unwrap();
         assert_eq!(found.to_string(), bound, "{filter}");

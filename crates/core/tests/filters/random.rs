@@ -172,9 +172,14 @@ impl Random {
     }
 
     fn pattern(&mut self) -> Pattern {
-        let texts = ["", "%", "a_%", "it's", "\\%", "!%!!", "a\nb", "日%", "--", "ESCAPE"];
+        let texts = [
+            "", "%", "a_%", "it's", "\\%", "!%!!", "a\nb", "日%", "--", "ESCAPE",
+        ];
         let pattern = Pattern::new(texts[self.below(texts.len())]);
-        let pattern = match pattern.clone().with_escape(['!', '\'', '日'][self.below(3)]) {
+        let pattern = match pattern
+            .clone()
+            .with_escape(['!', '\'', '日'][self.below(3)])
+        {
             Ok(escaped) if self.flip() => escaped,
             _ => pattern,
         };

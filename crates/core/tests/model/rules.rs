@@ -190,6 +190,24 @@ fn definitions_that_are_wrong_together_are_refused() {
             ],
             &["`x`", "`a`", "`b`", "`n`"],
         ),
+        // What they pass on without being asked for it.
+        (
+            vec![
+                spec("a", &["id"]).with_dep(dep("r").with_select(["p", "id"])),
+                spec("b", &["id"]).with_dep(dep("r").with_rename("q", "p")),
+                x().with_dep(dep("a")).with_dep(dep("b")),
+            ],
+            &["`x`", "`a`", "`b`", "`p`"],
+        ),
+        (
+            vec![
+                spec("a", &["id"]).with_dep(dep("r").with_select(["p"])),
+                spec("c", &["id"]).with_dep(dep("a")),
+                spec("b", &["id"]),
+                x().with_dep(dep("c")).with_dep(dep("b").with_select(["p"])),
+            ],
+            &["`x`", "`c`", "`b`", "`p`"],
+        ),
         (
             vec![spec("x-y", &["id"]), spec("x_y", &["id"])],
             &["`x-y`", "`x_y`", "`x_y`"],
@@ -242,6 +260,58 @@ fn columns_that_are_not_kept_do_not_collide() {
     graph([spec("a", &["id"]), spec("b", &["id", "n"]), x])
         .check()
         .unwrap();
+}
+
+#[test]
+fn columns_that_are_not_passed_on_do_not_collide() {
+    let passes = |name| spec(name, &["id"]).with_dep(dep("r").with_select(["p", "id"]));
+    for x in [
+        spec("x", &["id"])
+            .with_dep(dep("a"))
+            .with_dep(dep("b").with_rename("p", "q")),
+        spec("x", &["id"])
+            .with_dep(dep("a").with_select(Vec::<String>::new()))
+            .with_dep(dep("b")),
+        spec("x", &["id"])
+            .with_dep(dep("a").with_select(["p"]))
+            .with_dep(dep("c")),
+    ] {
+        let c = spec("c", &["id"]).with_dep(dep("b").with_select(["q"]));
+        let specs = [spec("r", &["id"]), passes("a"), passes("b"), c, x];
+        graph(specs).check().unwrap();
+    }
+    // A graph of what was pushed is a fact: whether rows have the columns is seen when they are read.
+    let mut recorded = metaxy_core::graph::FeatureGraph::recorded();
+    let x = spec("x", &["id"]).with_dep(dep("a")).with_dep(dep("b"));
+    for spec in [spec("r", &["id"]), passes("a"), passes("b"), x] {
+        recorded.add(definition(spec)).unwrap();
+    }
+    recorded.plan("x").unwrap();
+}
+
+/// A long chain of features that pass on all they have, in either order, with a side that collides at the end.
+#[test]
+fn what_is_passed_on_is_followed_through_long_chains() {
+    const LENGTH: usize = 3_000;
+    let link = |at: usize| {
+        let above = dep(&format!("f{}", at - 1));
+        spec(&format!("f{at}"), &["id"]).with_dep(above)
+    };
+    let mut specs = vec![
+        spec("f0", &["id"]).with_dep(dep("r").with_select(["p"])),
+        spec("side", &["id"]).with_dep(dep("r").with_select(["p"])),
+    ];
+    specs.extend((1..LENGTH).map(link));
+    let last = format!("f{}", LENGTH - 1);
+    let x = spec("x", &["id"])
+        .with_dep(dep(&last))
+        .with_dep(dep("side"));
+    let error = graph(specs).add(definition(x)).unwrap_err();
+    assert_names(
+        &error,
+        InvalidDefinition,
+        &["`x`", &format!("`{last}`"), "`side`", "`p`"],
+    );
 }
 
 #[test]

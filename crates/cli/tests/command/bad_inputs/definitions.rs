@@ -12,7 +12,27 @@ pub(super) fn cases() -> Vec<Case> {
     let dep = |text: &str, says: &[&'static str]| edit("deps = [\"video/raw\"]", text, says);
     let ids = "id_columns = [\"video_id\"]\nfields";
     let fields = "fields = [\"audio\", \"frames\"]";
+    // Two features that pass on a column of a third, and one that takes all they have.
+    let passing = |name: &str, deps: &str| {
+        format!(
+            "\n[[feature]]\nkey = \"video/{name}\"\nid_columns = [\"video_id\"]\ndeps = {deps}\n"
+        )
+    };
+    let path = "[{ feature = \"video/raw\", select = [\"path\"] }]";
+    let diamond = [
+        FEATURES.to_owned(),
+        passing("small", path),
+        passing("loud", path),
+        passing("both", "[\"video/small\", \"video/loud\"]"),
+    ];
     vec![
+        whole(
+            &diamond.concat(),
+            &[
+                "feature `video/both`: its upstreams `video/small` and `video/loud` both pass on a column `path`",
+                "rename `path` in one",
+            ],
+        ),
         whole(
             "[[feature]\nkey = 1",
             &["line 1, column 11", "features/all.toml"],

@@ -45,7 +45,19 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         filter("1=1; DROP TABLE x", &["`DROP`"]),
         filter("seconds = 1e999", &["seconds"]),
-        filter("video_id LIKE 'v%'", &["LIKE"]),
+        filter(
+            "seconds LIKE '1%'",
+            &[
+                "\"seconds\", which holds integers",
+                "pattern '1%'",
+                "compare numbers",
+            ],
+        ),
+        filter(
+            "video_id LIKE seconds",
+            &["text in single quotes", "LIKE '%.mp4'"],
+        ),
+        filter("video_id SIMILAR TO 'v%'", &["use LIKE or ILIKE"]),
         filter(
             "video_id = \"v1\"",
             &["\"v1\", which does not exist", "single quotes"],
