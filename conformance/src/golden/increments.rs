@@ -91,6 +91,7 @@ async fn run(
                 wrong.push(format!("{}: not refused ({})", label(), deviation.name));
             }
         }
+        case.done(step);
         match judge(&case, step, found.as_ref()) {
             Judged::Same => {}
             Judged::Wrong(why) => wrong.push(format!("{}: {why}", label())),

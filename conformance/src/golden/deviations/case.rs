@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use metaxy_store::columns;
 use metaxy_store::json::Json;
+use metaxy_store::{Expr, columns};
 
 use super::{DATA_VERSION_DISCARDED, Deviation, Instead, NULL_ID, STEPS, When};
 use crate::golden::file::{flag, opt_list, opt_text};
@@ -15,6 +15,8 @@ pub(in crate::golden) struct Case<'a> {
     pub(super) specs: &'a [Json],
     /// ID columns of which rows with nulls were left out of a write.
     null_ids: BTreeSet<String>,
+    /// Features of which rows were removed for good by what is no ID.
+    pub(super) by_value: BTreeSet<String>,
 }
 
 impl<'a> Case<'a> {
@@ -23,6 +25,22 @@ impl<'a> Case<'a> {
             tags,
             specs,
             null_ids: BTreeSet::new(),
+            by_value: BTreeSet::new(),
+        }
+    }
+
+    /// Notes what a step has done that later ones are judged by.
+    pub(in crate::golden) fn done(&mut self, step: &Json) {
+        if opt_text(step, "op") != Some("delete") || flag(step, "soft") {
+            return;
+        }
+        let feature = opt_text(step, "feature").unwrap_or_default();
+        let ids = self.id_columns(feature);
+        let filters = opt_list(step, "filters").iter().filter_map(Json::as_str);
+        let mut filters = filters.filter_map(|filter| Expr::parse(filter).ok());
+        let is_id = |name: &&str| ids.iter().any(|id| id == name);
+        if filters.any(|filter| !filter.columns().iter().all(is_id)) {
+            self.by_value.insert(feature.to_owned());
         }
     }
 

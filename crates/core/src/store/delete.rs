@@ -196,29 +196,28 @@ impl MetadataStore {
         };
         let version = self.graph.feature_version(feature)?;
         let ids = self.graph.require(feature)?.spec.id_columns();
-        let among = match options.with_feature_history {
-            true => None,
-            false => Some(
-                col(columns::FEATURE_VERSION)
-                    .eq(lit(version))
-                    .bind(&schema)?,
-            ),
+        // What the IDs say is the same for all rows of a sample, so it may choose rows.
+        let is_of_ids = |filter: &Expr| {
+            let mut columns = filter.columns().into_iter();
+            columns.all(|name| ids.iter().any(|id| id == name))
         };
+        let mut among = match options.with_feature_history {
+            true => Vec::new(),
+            false => vec![col(columns::FEATURE_VERSION).eq(lit(version))],
+        };
+        let filters = options.filters.iter().flat_map(conjuncts).cloned();
+        let (of_ids, of_samples): (Vec<Expr>, Vec<Expr>) = filters.partition(is_of_ids);
+        among.extend(of_ids);
+        let bound = |conditions: Vec<Expr>| -> Result<Option<Expr>> {
+            let all = Expr::and_all(conditions);
+            all.map(|condition| condition.bind(&schema)).transpose()
+        };
+        let among = bound(among)?;
         let backend = &self.inner.backend;
-        let Some(filter) = Expr::and_all(options.filters.iter().cloned()) else {
+        let Some(condition) = bound(of_samples)? else {
             return backend.delete(feature, among.as_ref()).await;
         };
-        let filter = filter.bind(&schema)?;
-        // What the IDs say is the same for all rows of a sample.
-        if filter
-            .columns()
-            .iter()
-            .all(|name| ids.iter().any(|id| id == name))
-        {
-            let rows = Expr::and_all(among.into_iter().chain([filter]));
-            return backend.delete(feature, rows.as_ref()).await;
-        }
-        let mut samples = DeleteSamples::new(ids, filter);
+        let mut samples = DeleteSamples::new(ids, condition);
         samples.among = among;
         backend.delete_samples(feature, &samples).await
     }
@@ -353,6 +352,14 @@ impl MetadataStore {
             ),
         )
         .with_hint("copy the feature to this store first, or delete in the store that has it")
+    }
+}
+
+/// The conditions that all have to hold for one to hold.
+fn conjuncts(condition: &Expr) -> &[Expr] {
+    match condition {
+        Expr::And(all) if !all.is_empty() => all,
+        other => std::slice::from_ref(other),
     }
 }
 

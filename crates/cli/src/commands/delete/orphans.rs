@@ -1,12 +1,24 @@
 //! Samples that upstream no longer has.
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use metaxy_core::clock::Micros;
+use metaxy_core::expr::Value;
 use metaxy_core::store::Reach;
 use metaxy_core::{
-    DeleteOptions, ErrorKind, FeatureKey, Frame, MetadataStore, ReadOptions, ResolveOptions, Result,
+    DeleteOptions, ErrorKind, FeatureKey, Frame, MetadataStore, ReadOptions, ResolveOptions,
+    Result, col, columns,
 };
 
 use super::{Target, Work};
 use crate::rows::with_ids;
+
+/// When the latest of these rows was written.
+fn latest(rows: &RecordBatch) -> Option<Micros> {
+    let times = rows.column_by_name(columns::UPDATED_AT)?;
+    let times = times.as_primitive_opt::<TimestampMicrosecondType>()?;
+    times.iter().flatten().max()
+}
 
 /// The orphaned samples of a feature, in memory.
 pub(super) async fn find(
@@ -28,9 +40,14 @@ pub(super) async fn find(
         // What is removed for good goes with all its history, so it is named by its IDs.
         let ids = store.graph().require(feature)?.spec.id_columns();
         let conditions = with_ids(ids, orphaned.batches())?;
-        let deletes = conditions
-            .into_iter()
-            .map(|condition| DeleteOptions::hard().with_filters([condition]));
+        // What is written again meanwhile is no orphan.
+        let latest = orphaned.batches().iter().filter_map(latest).max();
+        let since = latest.map(|at| col(columns::UPDATED_AT).le(Value::Timestamp(at)));
+        let deletes = conditions.into_iter().map(|condition| {
+            DeleteOptions::hard()
+                .with_filters([condition])
+                .with_filters(since.clone())
+        });
         Target::Matching(deletes.collect())
     } else {
         Target::Rows(orphaned)
