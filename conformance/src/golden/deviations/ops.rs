@@ -17,6 +17,8 @@ pub(in crate::golden) struct Scene {
     pub(in crate::golden) unknown: bool,
     /// A version was recorded more often here than the reference shows.
     pub(in crate::golden) pushed_again: bool,
+    /// Nothing was pushed to the store, but to one that it falls back to.
+    pub(in crate::golden) pushed_elsewhere: bool,
     /// No project is configured, and the graph has several.
     pub(in crate::golden) projects: bool,
     /// No project is configured, and the features of the graph are not of one.
@@ -78,6 +80,8 @@ pub(in crate::golden) enum Expect {
     UpstreamMissing,
     /// What the last push recorded.
     LastPush,
+    /// What was pushed to the first store of the chain that has something.
+    PushedInChain,
     /// A new record of the same project version, with those features.
     PushedHere,
     /// What was pushed of the configured project.
@@ -101,7 +105,7 @@ impl Expect {
 }
 
 /// Where the stores of a scenario, or their steps, do something else.
-pub(super) static OPS: [Deviation; 20] = [
+pub(super) static OPS: [Deviation; 21] = [
     Deviation {
         name: "hash_mismatch_late",
         reason: "algorithms are compared late and one level deep there (62); here the whole chain is compared when it is built",
@@ -213,6 +217,14 @@ pub(super) static OPS: [Deviation; 20] = [
             scene.pushed_again && matches!(opt_text(step, "op"), Some("snapshots" | "features"))
         }),
         instead: Instead::As(Expect::LastPush),
+    },
+    Deviation {
+        name: "pushed_to_fallback",
+        reason: "what was pushed to a fallback is not listed there; here snapshots look through the chain",
+        when: When::Scene(|scene, step| {
+            scene.pushed_elsewhere && opt_text(step, "op") == Some("snapshots")
+        }),
+        instead: Instead::As(Expect::PushedInChain),
     },
     Deviation {
         name: "push_ignores_foreign_changes",

@@ -11,6 +11,7 @@ use super::super::deviations::Expect;
 use super::super::file::{Outcome, flag, list, opt_list, opt_text, text, texts};
 use super::super::rows::{Row, canonical, distinct};
 use super::answer::Answer;
+use super::steps::snapshots;
 use super::world::World;
 
 /// The rows that a step's store keeps of its features.
@@ -112,6 +113,11 @@ impl World<'_> {
             Expect::DependentsFirst => self.dependents_first(step, ok(found)?),
             Expect::Samples => self.samples(step, ok(found)?).await,
             Expect::UpstreamMissing => self.upstream_missing(step, ok(found)?).await,
+            Expect::PushedInChain => {
+                let owner = self.pushed_to(text(step, "store")?).await;
+                let owner = self.store(&owner.ok_or("nothing was pushed to the chain")?)?;
+                snapshots(&owner, step).await?.check(ok(found)?)
+            }
             Expect::LastPush => match text(step, "op")? {
                 "features" => {
                     let rows = super::super::rows::golden(opt_list(

@@ -367,7 +367,7 @@ async fn push(store: &MetadataStore, step: &Json) -> Outcome<Answer> {
     ])))
 }
 
-async fn snapshots(store: &MetadataStore, step: &Json) -> Outcome<Answer> {
+pub(super) async fn snapshots(store: &MetadataStore, step: &Json) -> Outcome<Answer> {
     let found = store.snapshots(opt_text(step, "project")).await;
     let found: Json = found
         .map_err(shown)?

@@ -236,6 +236,12 @@ impl<'a> World<'a> {
             emptied: false,
             ..Scene::default()
         };
+        if op == "snapshots" {
+            scene.pushed_elsewhere = self
+                .pushed_to(name)
+                .await
+                .is_some_and(|owner| owner != name);
+        }
         self.scene_of_externals(step, &mut scene).await;
         if let Some(Ok(feature)) = opt_text(step, "feature").map(FeatureKey::new) {
             let mut involved = self.graph.upstream(std::slice::from_ref(&feature));
@@ -304,6 +310,17 @@ impl<'a> World<'a> {
                 .is_some_and(|rows| !rows.is_empty())
             {
                 return Some(store);
+            }
+        }
+        None
+    }
+
+    /// The first store of the chain to which something was pushed.
+    pub(super) async fn pushed_to(&self, name: &str) -> Option<String> {
+        for owner in self.chain(name) {
+            let pushed = self.store(&owner).ok()?.pushed_features().await;
+            if pushed.is_ok_and(|pushed| !pushed.is_empty()) {
+                return Some(owner);
             }
         }
         None
