@@ -37,7 +37,10 @@ pub async fn for_upstream_rows_of_the_current_version(bed: &TestBed) -> Outcome 
         newer.orphaned(&key("c")?, ResolveOptions::default()).await,
         ErrorKind::UpstreamNotReady,
     )?;
-    names(&error, &["feature c", "upstream a", "other feature versions"])?;
+    names(
+        &error,
+        &["feature c", "upstream a", "other feature versions"],
+    )?;
     let c = key("c")?;
     let lazy = || newer.resolve_lazy(&c, ResolveOptions::default());
     let none = Counts::default();
@@ -47,7 +50,9 @@ pub async fn for_upstream_rows_of_the_current_version(bed: &TestBed) -> Outcome 
     newer.write(&key("a")?, both(&[1, 2])?).await?;
     waits(&newer, &[]).await?;
     resolve(&newer, "c").await?.are(&[], &[], &[3])?;
-    let orphaned = newer.orphaned(&key("c")?, ResolveOptions::default()).await?;
+    let orphaned = newer
+        .orphaned(&key("c")?, ResolveOptions::default())
+        .await?;
     check_eq(orphaned.num_rows(), 1, "orphaned rows")
 }
 
@@ -181,7 +186,9 @@ pub async fn for_what_groups_and_children_come_from(bed: &TestBed) -> Outcome {
     for name in ["summary", "crop"] {
         resolve(&store, name).await?.nothing()?;
         resolve(&newer, name).await?.nothing()?;
-        let lazy = newer.resolve_lazy(&key(name)?, ResolveOptions::default()).await?;
+        let lazy = newer
+            .resolve_lazy(&key(name)?, ResolveOptions::default())
+            .await?;
         check_eq(lazy.waits_for(), [key("clip")?], "what it waits for")?;
         check_eq(lazy.sample_counts().await?, Counts::default(), name)?;
     }
@@ -200,7 +207,9 @@ pub async fn under_filters_too(bed: &TestBed) -> Outcome {
     newer.write(&key("a")?, both(&[3])?).await?;
     // No row passes, but upstream has one.
     let none = some().with_filters(key("a")?, [col("id").le(2)]);
-    resolve_with(&newer, "c", none).await?.are(&[], &[], &[1, 2])
+    resolve_with(&newer, "c", none)
+        .await?
+        .are(&[], &[], &[1, 2])
 }
 
 /// Samples that are given say what there should be, whatever upstream has (§6).
@@ -223,7 +232,9 @@ pub async fn for_the_store_that_answers(bed: &TestBed) -> Outcome {
     let newer = dev.with_graph(new.clone());
     waits(&newer, &["a"]).await?;
     resolve(&newer, "c").await?.nothing()?;
-    prod.with_graph(new).write(&key("a")?, both(&[1, 2])?).await?;
+    prod.with_graph(new)
+        .write(&key("a")?, both(&[1, 2])?)
+        .await?;
     waits(&newer, &[]).await?;
     resolve(&newer, "c").await?.are(&[], &[], &[3])?;
     // Now this store answers, and has the older version only.

@@ -13,6 +13,7 @@ use crate::args::{self, Layout, Question, Reading, Resolve};
 use crate::listing::Listing;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
+use crate::report::note;
 use crate::rows::{Destination, FirstRows, Incoming, Parts, Tally, save};
 use crate::screen::{Screen, count, shell_word};
 use metaxy_frames::Format;
@@ -25,6 +26,17 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
     let format = args.output.format;
     let destination = Destination::choose(args.output, screen)?;
     let (feature, increment) = asked(&store, &args.question).await?;
+    if !increment.waits_for().is_empty() {
+        let upstreams: Vec<&str> = increment
+            .waits_for()
+            .iter()
+            .map(FeatureKey::as_str)
+            .collect();
+        note(format_args!(
+            "{feature} waits for {}: there are rows of other feature versions only, so nothing is orphaned yet",
+            upstreams.join(", ")
+        ));
+    }
     if args.count {
         let counts = increment.counts().await?;
         return match format {
@@ -173,6 +185,7 @@ async fn show(
     screen.blank()?;
     let preview = Preview {
         ids: &ids,
+        apart: &[],
         system: false,
     };
     preview.show(screen, &first.schema, &first.batches())?;
