@@ -1,11 +1,13 @@
 //! Features wait for an upstream that has rows of other versions only: none of their samples is orphaned (`semantics.md` §15).
 
+use std::num::NonZeroU64;
+
 use arrow::array::RecordBatch;
 use metaxy_store::spec::Lineage;
 use metaxy_store::store::Counts;
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec,
-    MetadataStore, ResolveOptions, Result, col,
+    MaintainOptions, MetadataStore, ResolveOptions, Result, col,
 };
 
 use crate::bed::TestBed;
@@ -84,7 +86,14 @@ pub async fn for_nothing_where_tombstones_are_of_the_current_version(bed: &TestB
     newer.write(&a, both(&[3])?).await?;
     newer.delete(&a, DeleteOptions::soft()).await?;
     waits(&newer, &[]).await?;
-    resolve(&newer, "c").await?.are(&[], &[], &[1, 2, 3])
+    resolve(&newer, "c").await?.are(&[], &[], &[1, 2, 3])?;
+    if newer.capabilities().hard_delete {
+        // Of the current version only the tombstone is left.
+        let one = MaintainOptions::default().with_keep(NonZeroU64::MIN);
+        newer.maintain(one).await?;
+        waits(&newer, &[]).await?;
+    }
+    Ok(())
 }
 
 /// One upstream that is not there yet is enough, and all of them are named; what another one has lost shows afterwards (§15).

@@ -29,7 +29,7 @@ pub(crate) struct Status {
     /// Look at this store alone: samples that only a fallback store has do not count.
     #[arg(long, alias = "no-allow-fallback-stores")]
     pub(crate) no_fallback: bool,
-    /// Exit with 3 if a sample is new, stale or orphaned, or a feature or its upstream was never written.
+    /// Exit with 3 unless every feature is up to date, and so is all that is upstream of it.
     #[arg(long)]
     pub(crate) assert_in_sync: bool,
     #[command(flatten)]

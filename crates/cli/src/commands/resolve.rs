@@ -38,10 +38,11 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
         ));
     }
     if args.count {
+        let waits_for = increment.waits_for().to_vec();
         let counts = increment.counts().await?;
         return match format {
             Some(Layout::Frame(Format::Json)) => {
-                screen.document(&counts_document(&store, &feature, counts)?)
+                screen.document(&counts_document(&store, &feature, counts, &waits_for)?)
             }
             Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
             Some(Layout::Plain) | None => count_of(counts).show(screen, None),
@@ -148,6 +149,7 @@ pub(super) fn counts_document(
     store: &MetadataStore,
     feature: &FeatureKey,
     counts: Counts,
+    waits_for: &[FeatureKey],
 ) -> Result<Value> {
     Ok(json!({
         "feature": feature.as_str(),
@@ -156,6 +158,7 @@ pub(super) fn counts_document(
         "new": counts.new,
         "stale": counts.stale,
         "orphaned": counts.orphaned,
+        "waits_for": waits_for.iter().map(FeatureKey::as_str).collect::<Vec<_>>(),
     }))
 }
 

@@ -67,8 +67,9 @@ pub(super) async fn resolve_counts(project: &Project, given: &Given) -> Result<V
         .with_global_filters(filters(&given.texts("filters"))?)
         .with_staleness_predicates(filters(&given.texts("stale_if"))?);
     let increment = store.resolve_lazy(&feature, options).await?;
+    let waits_for = increment.waits_for().to_vec();
     let counts = increment.counts().await?;
-    resolve::counts_document(&store, &feature, counts)
+    resolve::counts_document(&store, &feature, counts, &waits_for)
 }
 
 pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {
