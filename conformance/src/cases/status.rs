@@ -423,11 +423,7 @@ pub async fn changes_nothing(bed: &TestBed) -> Outcome {
 fn chain(length: usize) -> Result<FeatureGraph, Error> {
     let specs = (0..length).map(|at| match at {
         0 => feature("f0", &["default"], &[]),
-        _ => feature(
-            &format!("f{at}"),
-            &["default"],
-            &[&format!("f{}", at - 1)],
-        ),
+        _ => feature(&format!("f{at}"), &["default"], &[&format!("f{}", at - 1)]),
     });
     graph(specs.collect::<Result<Vec<_>, _>>()?)
 }

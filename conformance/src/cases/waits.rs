@@ -1,11 +1,13 @@
 //! Features wait for an upstream that has rows of other versions only: none of their samples is orphaned (`semantics.md` §15).
 
+use std::num::NonZeroU64;
+
 use arrow::array::RecordBatch;
 use metaxy_store::spec::Lineage;
 use metaxy_store::store::Counts;
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec,
-    MetadataStore, ResolveOptions, Result, col,
+    MaintainOptions, MetadataStore, ResolveOptions, Result, col,
 };
 
 use crate::bed::TestBed;
@@ -37,7 +39,10 @@ pub async fn for_upstream_rows_of_the_current_version(bed: &TestBed) -> Outcome 
         newer.orphaned(&key("c")?, ResolveOptions::default()).await,
         ErrorKind::UpstreamNotReady,
     )?;
-    names(&error, &["feature c", "upstream a", "other feature versions"])?;
+    names(
+        &error,
+        &["feature c", "upstream a", "other feature versions"],
+    )?;
     let c = key("c")?;
     let lazy = || newer.resolve_lazy(&c, ResolveOptions::default());
     let none = Counts::default();
@@ -47,7 +52,9 @@ pub async fn for_upstream_rows_of_the_current_version(bed: &TestBed) -> Outcome 
     newer.write(&key("a")?, both(&[1, 2])?).await?;
     waits(&newer, &[]).await?;
     resolve(&newer, "c").await?.are(&[], &[], &[3])?;
-    let orphaned = newer.orphaned(&key("c")?, ResolveOptions::default()).await?;
+    let orphaned = newer
+        .orphaned(&key("c")?, ResolveOptions::default())
+        .await?;
     check_eq(orphaned.num_rows(), 1, "orphaned rows")
 }
 
@@ -79,7 +86,14 @@ pub async fn for_nothing_where_tombstones_are_of_the_current_version(bed: &TestB
     newer.write(&a, both(&[3])?).await?;
     newer.delete(&a, DeleteOptions::soft()).await?;
     waits(&newer, &[]).await?;
-    resolve(&newer, "c").await?.are(&[], &[], &[1, 2, 3])
+    resolve(&newer, "c").await?.are(&[], &[], &[1, 2, 3])?;
+    if newer.capabilities().hard_delete {
+        // Of the current version only the tombstone is left.
+        let one = MaintainOptions::default().with_keep(NonZeroU64::MIN);
+        newer.maintain(one).await?;
+        waits(&newer, &[]).await?;
+    }
+    Ok(())
 }
 
 /// One upstream that is not there yet is enough, and all of them are named; what another one has lost shows afterwards (§15).
@@ -181,7 +195,9 @@ pub async fn for_what_groups_and_children_come_from(bed: &TestBed) -> Outcome {
     for name in ["summary", "crop"] {
         resolve(&store, name).await?.nothing()?;
         resolve(&newer, name).await?.nothing()?;
-        let lazy = newer.resolve_lazy(&key(name)?, ResolveOptions::default()).await?;
+        let lazy = newer
+            .resolve_lazy(&key(name)?, ResolveOptions::default())
+            .await?;
         check_eq(lazy.waits_for(), [key("clip")?], "what it waits for")?;
         check_eq(lazy.sample_counts().await?, Counts::default(), name)?;
     }
@@ -200,7 +216,9 @@ pub async fn under_filters_too(bed: &TestBed) -> Outcome {
     newer.write(&key("a")?, both(&[3])?).await?;
     // No row passes, but upstream has one.
     let none = some().with_filters(key("a")?, [col("id").le(2)]);
-    resolve_with(&newer, "c", none).await?.are(&[], &[], &[1, 2])
+    resolve_with(&newer, "c", none)
+        .await?
+        .are(&[], &[], &[1, 2])
 }
 
 /// Samples that are given say what there should be, whatever upstream has (§6).
@@ -223,7 +241,9 @@ pub async fn for_the_store_that_answers(bed: &TestBed) -> Outcome {
     let newer = dev.with_graph(new.clone());
     waits(&newer, &["a"]).await?;
     resolve(&newer, "c").await?.nothing()?;
-    prod.with_graph(new).write(&key("a")?, both(&[1, 2])?).await?;
+    prod.with_graph(new)
+        .write(&key("a")?, both(&[1, 2])?)
+        .await?;
     waits(&newer, &[]).await?;
     resolve(&newer, "c").await?.are(&[], &[], &[3])?;
     // Now this store answers, and has the older version only.

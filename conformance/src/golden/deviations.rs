@@ -172,6 +172,14 @@ pub(super) static EXPANSION_ORPHANS: Deviation = Deviation {
     instead: Instead::Succeeds,
 };
 
+/// Met where only the reference has orphaned rows, for want of upstream rows of the current version.
+pub(super) static ORPHANED_EARLY: Deviation = Deviation {
+    name: "orphaned_early",
+    reason: "after a change upstream all samples are orphaned there until upstream has rows of its new version; here they wait for these (§15)",
+    when: When::Code,
+    instead: Instead::Succeeds,
+};
+
 /// Quirks that are errors here.
 pub(super) const REFUSED_QUIRKS: [&str; 8] = [
     "subquery-ignored",

@@ -402,7 +402,10 @@ pub async fn status_is_transitive(bed: &TestBed) -> Outcome {
                 for dep in deps.iter().filter(|dep| !dep.optional) {
                     check(
                         up_to_date.contains(&dep.upstream),
-                        format!("{key} is up to date, its upstream {} not", keys[dep.upstream]),
+                        format!(
+                            "{key} is up to date, its upstream {} not",
+                            keys[dep.upstream]
+                        ),
                     )?;
                 }
             }

@@ -18,7 +18,9 @@ const GAP: usize = 3;
 pub(crate) struct Preview<'a> {
     /// The columns that come first.
     pub(crate) ids: &'a [String],
-    /// Whether the columns of the system are shown too.
+    /// Columns of the system that come next, as they tell rows of one ID apart.
+    pub(crate) apart: &'a [&'a str],
+    /// Whether all columns of the system are shown.
     pub(crate) system: bool,
 }
 
@@ -69,7 +71,7 @@ impl Preview<'_> {
             false => schema
                 .fields()
                 .iter()
-                .filter(|f| columns::is_system(f.name()))
+                .filter(|f| !self.shows(f.name()))
                 .count(),
         };
         if hidden > 0 {
@@ -81,17 +83,23 @@ impl Preview<'_> {
         Ok(())
     }
 
-    /// The columns to show: part, IDs, all others.
+    fn shows(&self, column: &str) -> bool {
+        self.system || !columns::is_system(column) || self.apart.contains(&column)
+    }
+
+    /// The columns to show: part, IDs, what tells rows apart, all others.
     fn order(&self, schema: &Schema) -> Vec<usize> {
         let mut order: Vec<usize> = (0..schema.fields().len())
-            .filter(|i| self.system || !columns::is_system(schema.field(*i).name()))
+            .filter(|i| self.shows(schema.field(*i).name()))
             .collect();
         order.sort_by_key(|i| {
             let name = schema.field(*i).name();
-            match self.ids.iter().position(|id| id == name) {
+            let ids = self.ids.iter().map(String::as_str);
+            let mut first = ids.chain(self.apart.iter().copied());
+            match first.position(|column| column == name) {
                 _ if name == PART_COLUMN => 0,
                 Some(position) => 1 + position,
-                None => 1 + self.ids.len(),
+                None => 1 + self.ids.len() + self.apart.len(),
             }
         });
         order

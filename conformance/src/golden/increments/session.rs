@@ -19,8 +19,8 @@ use super::super::rows::{Row, Shown, rows};
 pub(super) enum Found {
     Nothing,
     Rows(Vec<Row>),
-    /// New, stale and orphaned rows.
-    Increment([Vec<Row>; 3]),
+    /// New, stale and orphaned rows, and whether an upstream has rows of other versions only.
+    Increment([Vec<Row>; 3], bool),
 }
 
 /// A store with the graph of the moment.
@@ -94,8 +94,9 @@ impl Session {
                     part(&increment.stale)?,
                     part(&increment.orphaned)?,
                 ];
+                let waits = !increment.waits_for.is_empty();
                 self.increments.insert(index, increment);
-                Ok(Found::Increment(found))
+                Ok(Found::Increment(found, waits))
             }
             "read" => self.read(&feature, step).await,
             "delete" => self.delete(&feature, step).await,

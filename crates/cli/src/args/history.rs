@@ -17,7 +17,7 @@ pub(crate) struct GraphDiff {
     /// The later graph.
     #[arg(value_name = "TO", default_value = "current")]
     pub(crate) to: String,
-    /// Do not count the samples that the changes make stale: this needs no rows of the store.
+    /// Do not count the samples that the changes make new: this needs no rows of the store.
     #[arg(long)]
     pub(crate) no_counts: bool,
     /// What to show it as: text, one JSON document, or both graphs as one drawing. [default: by the extension of the file, else

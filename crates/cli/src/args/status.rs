@@ -31,7 +31,7 @@ pub(crate) struct Status {
     pub(crate) no_fallback: bool,
     #[command(flatten)]
     pub(crate) comparison: Comparison,
-    /// Exit with 3 if a sample is new, stale or orphaned, or a feature or its upstream was never written.
+    /// Exit with 3 unless every feature is up to date, and so is all that is upstream of it.
     #[arg(long)]
     pub(crate) assert_in_sync: bool,
     #[command(flatten)]

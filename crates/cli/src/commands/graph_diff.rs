@@ -6,10 +6,11 @@ mod drawing;
 mod plain;
 mod sides;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use metaxy_core::graph::GraphDiff;
-use metaxy_core::{Access, MetadataStore, Result};
+use metaxy_core::{Access, FeatureGraph, FeatureKey, MetadataStore, Result};
 
 use super::graph::show;
 use crate::args::{DiffFormat, GraphDiff as Arguments, Picture};
@@ -40,7 +41,7 @@ pub(super) async fn run(project: &Project, args: &Arguments, screen: &Screen) ->
         .nodes()
         .filter_map(|node| Change::of(node, &from.graph, &to.graph))
         .collect();
-    changes.sort_by_key(|change| (change.kind, change.key.clone()));
+    changes.sort_by_key(by_dependence(&from.graph, &to.graph));
     if !args.no_counts {
         count_samples(&store, &mut changes).await?;
     }
@@ -82,6 +83,16 @@ fn put(args: &Arguments, screen: &Screen, text: impl Fn(Style) -> String) -> Res
     }
 }
 
+/// Each feature after what it depends on; what was removed comes last.
+fn by_dependence(from: &FeatureGraph, to: &FeatureGraph) -> impl Fn(&Change) -> usize + use<> {
+    let mut places: HashMap<FeatureKey, usize> = HashMap::new();
+    for key in to.topological().into_iter().chain(from.topological()) {
+        let next = places.len();
+        places.entry(key).or_insert(next);
+    }
+    move |change| places.get(&change.key).copied().unwrap_or(usize::MAX)
+}
+
 /// Counts what is stored under the old version of each feature, and of changed ones not under the new one.
 async fn count_samples(store: &MetadataStore, changes: &mut [Change]) -> Result<()> {
     for change in changes {
@@ -113,7 +124,7 @@ impl Difference {
             .filter(move |change| change.kind == kind)
     }
 
-    /// How many samples become stale, and how many belong to features that are gone.
+    /// How many samples become new, and how many belong to features that are gone.
     fn samples(&self) -> (u64, u64) {
         let sum = |removed: bool| {
             let those = self.changes.iter();
@@ -134,9 +145,9 @@ impl Difference {
         let mut words: Vec<String> = counted
             .map(|(number, what)| format!("{number} {what}"))
             .collect();
-        let (stale, removed) = self.samples();
+        let (new, removed) = self.samples();
         if self.counted {
-            words.push(format!("{} stale", count(stale, "sample")));
+            words.push(format!("{} new", count(new, "sample")));
         }
         if removed > 0 {
             words.push(format!("{} of removed features", count(removed, "sample")));

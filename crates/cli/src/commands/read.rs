@@ -1,12 +1,13 @@
 //! `metaxy read`.
 
-use metaxy_core::{Access, FeatureKey, MetadataStore, ReadOptions, Result};
+use metaxy_core::{Access, FeatureKey, MetadataStore, ReadOptions, Result, columns};
 
 use crate::args::Read;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
+use crate::report::note;
 use crate::rows::{Destination, first, save};
-use crate::screen::{Screen, count};
+use crate::screen::{Screen, count, short};
 use crate::versions::version;
 
 /// How many rows a terminal shows, unless it is asked for more.
@@ -27,6 +28,21 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
     };
     options.as_of = args.as_of;
     let asked_for = args.columns.is_some();
+    let any_version = options.with_feature_history;
+    let mut apart = Vec::new();
+    if any_version {
+        apart.push(columns::FEATURE_VERSION);
+    }
+    if args.with_sample_history {
+        apart.push(columns::UPDATED_AT);
+        if args.include_deleted {
+            apart.push(columns::DELETED_AT);
+        }
+        apart.extend([columns::PROVENANCE, columns::DATA_VERSION]);
+    }
+    if asked_for {
+        apart.clear();
+    }
     options.columns = args.columns;
     options.limit = match destination {
         // One more tells whether there is more.
@@ -43,6 +59,7 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
             let ids = store.graph().require(&feature)?.spec.id_columns();
             let preview = Preview {
                 ids,
+                apart: &apart,
                 system: asked_for,
             };
             preview.show(screen, &schema, &rows)?;
@@ -56,13 +73,43 @@ pub(super) async fn run(project: &Project, args: Read, screen: &Screen) -> Resul
             if owner.name() != store.name() {
                 screen.note(format_args!("from store {}", owner.name()))?;
             }
+            if rows.is_empty() && !any_version {
+                tell_other_versions(&owner, &feature).await?;
+            }
             return Ok(());
         }
     };
     let finished = save(rows, &path, how).await?;
+    if finished.rows == 0 && !any_version {
+        tell_other_versions(&owner, &feature).await?;
+    }
     if let Some(name) = Destination::file_name(&path) {
         screen.line(format_args!("{name}: {}", count(finished.rows, "row")))?;
     }
+    Ok(())
+}
+
+/// Says to standard error under which versions there are rows, if there are none under the current one.
+async fn tell_other_versions(store: &MetadataStore, feature: &FeatureKey) -> Result<()> {
+    let current = store.graph().feature_version(feature)?;
+    let versions = store.rows_by_version(feature).await?;
+    let is_current = |version: &Option<String>| version.as_deref() == Some(current);
+    if versions.is_empty() || versions.iter().any(|(version, _)| is_current(version)) {
+        return Ok(());
+    }
+    let listed: Vec<String> = versions
+        .iter()
+        .map(|(version, rows)| {
+            let version = version.as_deref().map_or("no version", short);
+            format!("{version} ({})", count(*rows, "row"))
+        })
+        .collect();
+    note(format_args!(
+        "{feature} has no rows under its version {} in store {}, but under {}; --feature-version VERSION reads them",
+        short(current),
+        store.name(),
+        listed.join(", ")
+    ));
     Ok(())
 }
 

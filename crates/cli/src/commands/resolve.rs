@@ -13,6 +13,7 @@ use crate::args::{self, Layout, Question, Reading, Resolve};
 use crate::listing::Listing;
 use crate::preview::Preview;
 use crate::project::{Project, feature, filters};
+use crate::report::note;
 use crate::rows::{Destination, FirstRows, Incoming, Parts, Tally, save};
 use crate::screen::{Screen, count, shell_word};
 use metaxy_frames::{Format, WriteOptions};
@@ -28,12 +29,26 @@ pub(super) async fn run(project: &Project, args: Resolve, screen: &Screen) -> Re
         (destination, _) => destination,
     };
     let (feature, increment) = asked(&store, &args.question).await?;
+    if !increment.waits_for().is_empty() {
+        let upstreams: Vec<&str> = increment
+            .waits_for()
+            .iter()
+            .map(FeatureKey::as_str)
+            .collect();
+        note(format_args!(
+            "{feature} waits for {}: there are rows of other feature versions only, so nothing is orphaned yet",
+            upstreams.join(", ")
+        ));
+    }
     if args.count {
         let compared_with = increment.compared_with().to_owned();
+        let waits_for = increment.waits_for().to_vec();
         let counts = increment.counts().await?;
         return match format {
             Some(Layout::Frame(Format::Json)) => {
-                screen.document(&counts_document(&store, &feature, &compared_with, counts)?)
+                let document =
+                    counts_document(&store, &feature, &compared_with, counts, &waits_for);
+                screen.document(&document?)
             }
             Some(Layout::Frame(format)) => count_of(counts).show(screen, Some(format)),
             Some(Layout::Plain) | None => count_of(counts).show(screen, None),
@@ -142,6 +157,7 @@ pub(super) fn counts_document(
     feature: &FeatureKey,
     compared_with: &str,
     counts: Counts,
+    waits_for: &[FeatureKey],
 ) -> Result<Value> {
     Ok(json!({
         "feature": feature.as_str(),
@@ -151,6 +167,7 @@ pub(super) fn counts_document(
         "new": counts.new,
         "stale": counts.stale,
         "orphaned": counts.orphaned,
+        "waits_for": waits_for.iter().map(FeatureKey::as_str).collect::<Vec<_>>(),
     }))
 }
 
@@ -180,6 +197,7 @@ async fn show(
     screen.blank()?;
     let preview = Preview {
         ids: &ids,
+        apart: &[],
         system: false,
     };
     preview.show(screen, &first.schema, &first.batches())?;

@@ -143,9 +143,8 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -
     };
     let missing = all().map(|s| s.missing_upstream.as_ref().map(FeatureKey::as_str));
     let waits_for = all().map(|s| s.waits_for.iter().map(|a| a.feature.as_str()));
-    let upstream = |work: fn(&Awaited) -> u64| {
-        all().map(move |s| s.waits_for.iter().map(work).sum::<u64>())
-    };
+    let upstream =
+        |work: fn(&Awaited) -> u64| all().map(move |s| s.waits_for.iter().map(work).sum::<u64>());
     listing
         .text("category", all().map(|s| s.category.as_str()))
         .for_scripts()

@@ -219,6 +219,7 @@ fn status_is_of_the_store() {
         transcript["status"],
         serde_json::json!({
             "category": "missing", "samples": 0, "new": 2, "stale": 0, "orphaned": 0, "store": null, "missing_upstream": null,
+            "state": "needs_work", "waits_for": [],
         })
     );
     assert_eq!(

@@ -249,3 +249,193 @@ fn what_was_pushed_to_production_is_seen() {
     let plain = folder.ok(&["--config-file", "chain.toml", "history"]);
     assert!(plain.contains("store") && plain.contains("prod"), "{plain}");
 }
+
+/// A third feature, which depends on the transcript; all is computed.
+fn chain() -> Folder {
+    let folder = Folder::with_raw();
+    folder.write(
+        "features/words.toml",
+        "[[feature]]\nkey = \"video/words\"\nid_columns = [\"video_id\"]\ndeps = [\"video/transcript\"]\n",
+    );
+    for feature in [TRANSCRIPT, "video/words"] {
+        let todo = folder.ok(&["resolve", feature]);
+        folder.ok_with(&["write", feature, "-"], &todo);
+    }
+    folder
+}
+
+/// Another code version of a field of the root on which nothing depends.
+fn bump_frames(folder: &Folder) {
+    let features = folder.text("features/example.toml");
+    let fields = "[feature.fields]\naudio = {}\nframes = { code_version = \"2\" }";
+    let changed = features.replace("fields = [\"audio\", \"frames\"]", fields);
+    assert_ne!(changed, features);
+    folder.write("features/example.toml", &changed);
+}
+
+#[test]
+fn a_feature_waits_for_what_is_upstream_of_it() {
+    let folder = chain();
+    let words = || document(&folder, &["video/words"])[0].clone();
+    let in_sync = |code: i32| {
+        let output = folder.run(&["status", "video/words", "--assert-in-sync"], "");
+        assert_eq!(output.status.code(), Some(code));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        (&words()["state"], in_sync(0).as_str()),
+        (&json!("up_to_date"), "")
+    );
+    folder.ok_with(&["write", "video/raw", "-"], &RAW.replace("a1", "a9"));
+    let row = words();
+    assert_eq!(
+        [
+            "state",
+            "category",
+            "waits_for",
+            "upstream_to_compute",
+            "stale"
+        ]
+        .map(|name| &row[name]),
+        [
+            &json!("waits"),
+            &json!("waits"),
+            &json!([TRANSCRIPT]),
+            &json!(1),
+            &json!(0)
+        ]
+    );
+    assert_eq!(
+        in_sync(3),
+        "not in sync: video/words (waits for video/transcript (1 to compute))\n"
+    );
+    let plain = folder.ok(&["status", "--format", "plain"]);
+    let line = |feature: &str| {
+        let line = plain.lines().find(|line| line.starts_with(feature));
+        line.unwrap_or_else(|| panic!("{plain}")).to_owned()
+    };
+    assert!(line(TRANSCRIPT).ends_with("compute 1"), "{plain}");
+    let end = "waits for video/transcript (1 to compute)";
+    assert!(line("video/words").ends_with(end), "{plain}");
+    let csv = folder.ok(&["status", "video/words", "--format", "csv"]);
+    assert!(csv.contains(",waits,video/transcript,1,0,"), "{csv}");
+    let drawn = folder.ok(&["graph", "render", "--status", "--format", "json"]);
+    let drawn: Value = serde_json::from_str(&drawn).unwrap();
+    let status = &drawn["features"][2]["status"];
+    assert_eq!(
+        (&status["state"], &status["waits_for"]),
+        (&row["state"], &row["waits_for"])
+    );
+    let drawn = folder.ok(&["graph", "render", "--status", "--width", "200"]);
+    assert!(drawn.contains("waits for video/transcript"), "{drawn}");
+}
+
+#[test]
+fn nothing_is_orphaned_while_upstream_has_rows_of_other_versions_only() {
+    let folder = chain();
+    bump_frames(&folder);
+    let all = document(&folder, &[]);
+    assert_shape("metaxy status", 0, &all);
+    let of = |at: usize, names: [&str; 4]| names.map(|name| all[at][name].clone());
+    assert_eq!(
+        of(0, ["category", "state", "samples", "other_versions"]),
+        [
+            json!("root_feature"),
+            json!("needs_work"),
+            json!(0),
+            json!(2)
+        ]
+    );
+    for at in [1, 2] {
+        assert_eq!(
+            of(at, ["state", "samples", "orphaned", "upstream_to_compute"]),
+            [json!("waits"), json!(2), json!(0), json!(2)]
+        );
+    }
+    let plain = folder.ok(&["status"]);
+    assert!(plain.contains("write 2 under this version"), "{plain}");
+    assert!(
+        plain.contains("waits for video/raw (2 to compute)"),
+        "{plain}"
+    );
+
+    let error = folder.fails(&["delete", TRANSCRIPT, "--orphaned", "--yes"], 1);
+    for words in [
+        "video/transcript",
+        "video/raw",
+        "other feature versions",
+        "hint: ",
+    ] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let told = folder.run(&["resolve", TRANSCRIPT, "--count", "--format", "csv"], "");
+    assert_eq!(
+        String::from_utf8_lossy(&told.stdout),
+        "part,rows\nnew,0\nstale,0\norphaned,0\n"
+    );
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(
+        told.starts_with("video/transcript waits for video/raw"),
+        "{told}"
+    );
+
+    folder.ok_with(&["write", "video/raw", "-"], RAW.lines().next().unwrap());
+    folder.ok(&["delete", TRANSCRIPT, "--orphaned", "--yes"]);
+    assert_eq!(folder.status(TRANSCRIPT).0, [1, 0, 0, 0].map(Some));
+}
+
+#[test]
+fn a_read_of_nothing_says_which_versions_have_rows() {
+    let folder = chain();
+    let old = folder.rows(&["status", "video/raw", "--format", "ndjson"])[0]["version"].clone();
+    let old = old.as_str().unwrap()[..8].to_owned();
+    bump_frames(&folder);
+    for format in ["plain", "ndjson"] {
+        let read = folder.run(&["read", "video/raw", "--format", format], "");
+        let told = String::from_utf8(read.stderr).unwrap();
+        assert!(read.status.success(), "{told}");
+        assert!(
+            told.starts_with("video/raw has no rows under its version"),
+            "{told}"
+        );
+        assert!(told.contains(&format!("under {old} (2 rows)")), "{told}");
+    }
+    folder.ok(&["read", "video/raw", "--feature-version", &old]);
+    // Rows that a filter leaves out are there.
+    folder.ok(&["read", TRANSCRIPT, "--filter", "seconds > 99"]);
+}
+
+#[test]
+fn rows_of_a_history_show_what_tells_them_apart() {
+    let folder = chain();
+    folder.ok_with(&["write", "video/raw", "-"], &RAW.replace("a1", "a9"));
+    let plain = folder.ok(&[
+        "read",
+        "video/raw",
+        "--with-sample-history",
+        "--format",
+        "plain",
+    ]);
+    let title = plain.lines().next().unwrap();
+    let at = |name: &str| title.find(name).unwrap_or_else(|| panic!("{plain}"));
+    assert!(at("video_id") < at("metaxy_updated_at"), "{plain}");
+    assert!(at("metaxy_updated_at") < at("metaxy_provenance"), "{plain}");
+    assert!(at("metaxy_data_version") < at("seconds"), "{plain}");
+    assert!(!title.contains("metaxy_deleted_at"), "{plain}");
+    let rows: Vec<&str> = plain
+        .lines()
+        .filter(|line| line.starts_with("v1"))
+        .collect();
+    assert!(rows.len() == 2 && rows[0] != rows[1], "{plain}");
+    let all = [
+        "--with-sample-history",
+        "--include-deleted",
+        "--with-feature-history",
+    ];
+    let plain = folder.ok(&[&["read", "video/raw", "--format", "plain"][..], &all].concat());
+    for name in ["metaxy_deleted_at", "metaxy_feature_version"] {
+        assert!(plain.lines().next().unwrap().contains(name), "{plain}");
+    }
+    let plain = folder.ok(&["read", "video/raw", "--format", "plain"]);
+    assert!(!plain.contains("metaxy_updated_at"), "{plain}");
+}

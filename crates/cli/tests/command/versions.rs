@@ -52,12 +52,12 @@ fn nothing_has_changed_after_a_push() {
     assert_eq!(diff["features"], json!([]));
     assert_eq!(
         diff["counts"],
-        json!({ "added": 0, "removed": 0, "changed": 0, "affected": 0, "unchanged": 2, "stale_samples": 0, "removed_samples": 0 })
+        json!({ "added": 0, "removed": 0, "changed": 0, "affected": 0, "unchanged": 2, "new_samples": 0, "removed_samples": 0 })
     );
 }
 
 #[test]
-fn a_new_code_version_makes_samples_stale() {
+fn a_new_code_version_makes_samples_new() {
     let folder = pushed();
     edit(&folder, "code_version = \"1\"", "code_version = \"2\"");
     let diff = json(&folder, &["graph-diff"]);
@@ -66,8 +66,8 @@ fn a_new_code_version_makes_samples_stale() {
         (&change["feature"], &change["change"]),
         (&TRANSCRIPT.into(), &"changed".into())
     );
-    assert_eq!(change["stale_samples"], 2);
-    assert_eq!(diff["counts"]["stale_samples"], 2);
+    assert_eq!(change["new_samples"], 2);
+    assert_eq!(diff["counts"]["new_samples"], 2);
     assert_ne!(change["version"]["from"], change["version"]["to"]);
     let field = &change["fields"][0];
     assert_eq!(
@@ -88,13 +88,13 @@ fn a_new_code_version_makes_samples_stale() {
     let [old, new] = ["from", "to"].map(|side| &change["version"][side].as_str().unwrap()[..8]);
     assert!(
         said.contains(&format!(
-            "changed video/transcript  {old} → {new}  2 samples stale\n"
+            "changed video/transcript  {old} → {new}  2 samples new\n"
         )),
         "{said}"
     );
     assert!(said.contains("  field text: code 1 → 2\n"), "{said}");
     assert!(
-        said.ends_with("1 changed, 1 unchanged, 2 samples stale\n"),
+        said.ends_with("1 changed, 1 unchanged, 2 samples new\n"),
         "{said}"
     );
 
@@ -106,11 +106,12 @@ fn a_new_code_version_makes_samples_stale() {
         .map(|line| format!("{line}\n"))
         .collect();
     folder.ok_with(&["write", TRANSCRIPT, "-"], &one);
-    assert_eq!(json(&folder, &["graph-diff"])["counts"]["stale_samples"], 1);
+    assert_eq!(json(&folder, &["graph-diff"])["counts"]["new_samples"], 1);
     let uncounted = json(&folder, &["graph-diff", "--no-counts"]);
-    assert_eq!(uncounted["counts"]["stale_samples"], Value::Null);
-    assert_eq!(uncounted["features"][0]["stale_samples"], Value::Null);
-    assert!(!folder.ok(&["graph-diff", "--no-counts"]).contains("stale"));
+    assert_eq!(uncounted["counts"]["new_samples"], Value::Null);
+    assert_eq!(uncounted["features"][0]["new_samples"], Value::Null);
+    let said = folder.ok(&["graph-diff", "--no-counts"]);
+    assert!(!said.contains("samples new"), "{said}");
 }
 
 #[test]
@@ -136,9 +137,31 @@ fn what_is_upstream_affects_what_is_downstream() {
         ]
     );
     assert_eq!(diff["features"][1]["fields"][0]["change"], "affected");
-    assert_eq!(diff["counts"]["stale_samples"], 4);
+    assert_eq!(diff["counts"]["new_samples"], 4);
     let said = folder.ok(&["graph-diff"]);
     assert!(said.contains("affected video/transcript"), "{said}");
+}
+
+#[test]
+fn each_feature_comes_after_what_it_depends_on() {
+    let folder = Folder::with_raw();
+    let last = |code: &str| {
+        let fields = format!("[feature.fields]\nwords = {{ code_version = \"{code}\" }}\n");
+        let feature = "[[feature]]\nkey = \"a/last\"\nid_columns = [\"video_id\"]\ndeps = [\"video/transcript\"]\n";
+        folder.write("features/more.toml", &format!("{feature}{fields}"));
+    };
+    last("1");
+    folder.ok(&["push"]);
+    last("2");
+    edit(
+        &folder,
+        "fields = [\"audio\", \"frames\"]",
+        "[feature.fields]\naudio = { code_version = \"2\" }\nframes = {}",
+    );
+    let diff = json(&folder, &["graph-diff"]);
+    let order = diff["features"].as_array().unwrap().iter();
+    let order: Vec<_> = order.map(|f| f["feature"].as_str().unwrap()).collect();
+    assert_eq!(order, ["video/raw", TRANSCRIPT, "a/last"]);
 }
 
 #[test]
@@ -166,7 +189,7 @@ fn everything_in_a_definition_is_compared() {
         (&"video/length".into(), &"added".into())
     );
     assert_eq!(
-        (&added["version"]["from"], &added["stale_samples"]),
+        (&added["version"]["from"], &added["new_samples"]),
         (&Value::Null, &Value::Null)
     );
     assert_eq!(
@@ -186,7 +209,7 @@ fn everything_in_a_definition_is_compared() {
     );
     // None of that changes a version.
     assert_eq!(changed["version"]["from"], changed["version"]["to"]);
-    assert_eq!(changed["stale_samples"], 0);
+    assert_eq!(changed["new_samples"], 0);
     let said = folder.ok(&["graph-diff"]);
     for line in [
         "added video/length  ",
@@ -200,12 +223,11 @@ fn everything_in_a_definition_is_compared() {
     folder.ok(&["push"]);
     let back = json(&folder, &["graph-diff", "latest", &first[..6]]);
     assert_eq!(back["to"]["version"], first.as_str());
-    assert_eq!(back["features"][0]["change"], "removed");
+    // What is gone comes last.
+    let gone = &back["features"][1];
+    assert_eq!(gone["change"], "removed");
     assert_eq!(
-        (
-            &back["features"][0]["version"]["to"],
-            &back["features"][0]["removed_samples"]
-        ),
+        (&gone["version"]["to"], &gone["removed_samples"]),
         (&Value::Null, &0.into())
     );
 }
@@ -246,7 +268,7 @@ fn samples_of_a_removed_feature_are_counted() {
         (
             &gone["change"],
             &gone["removed_samples"],
-            &gone["stale_samples"]
+            &gone["new_samples"]
         ),
         (&"removed".into(), &2.into(), &Value::Null)
     );
@@ -264,7 +286,7 @@ fn a_difference_is_drawn() {
     edit(&folder, "code_version = \"1\"", "code_version = \"2\"");
     let drawing = folder.ok(&["graph-diff", "--format", "terminal"]);
     assert!(
-        drawing.contains("changed · was ") && drawing.contains(" · 2 stale"),
+        drawing.contains("changed · was ") && drawing.contains(" · 2 new"),
         "{drawing}"
     );
     for (file, contains) in [
@@ -272,8 +294,8 @@ fn a_difference_is_drawn() {
         ("diff.dot", "color=\"#b96a00\""),
         ("diff.svg", "class=\"feature stale\""),
         ("diff.html", "\"tone\":\"stale\""),
-        ("diff.json", "\"stale_samples\": 2"),
-        ("diff.txt", "2 samples stale"),
+        ("diff.json", "\"new_samples\": 2"),
+        ("diff.txt", "2 samples new"),
     ] {
         folder.ok(&["graph-diff", "-o", file]);
         assert!(folder.text(file).contains(contains), "{file}");

@@ -55,7 +55,10 @@ impl MetadataStore {
 /// Why nobody can tell which samples of `feature` are orphaned.
 pub(super) fn not_ready(feature: &FeatureKey, upstreams: &[FeatureKey]) -> Error {
     let names: Vec<&str> = upstreams.iter().map(FeatureKey::as_str).collect();
-    let (names, have) = (names.join(", "), if names.len() == 1 { "has" } else { "have" });
+    let (names, have) = (
+        names.join(", "),
+        if names.len() == 1 { "has" } else { "have" },
+    );
     Error::new(
         ErrorKind::UpstreamNotReady,
         format!(

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::MetadataStore;
 use super::increment::Counts;
 use super::status::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
-use super::MetadataStore;
 use crate::error::{ErrorKind, Result};
 use crate::expr::Expr;
 use crate::key::FeatureKey;

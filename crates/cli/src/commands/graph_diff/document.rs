@@ -9,7 +9,7 @@ use crate::commands::graph::{parents, plain};
 use crate::screen::moment;
 
 pub(super) fn document(difference: &Difference) -> Value {
-    let (stale, removed) = difference.samples();
+    let (new, removed) = difference.samples();
     let counted = |number: u64| difference.counted.then_some(number);
     let of = |kind: Kind| difference.of_kind(kind).count();
     json!({
@@ -23,7 +23,7 @@ pub(super) fn document(difference: &Difference) -> Value {
             "changed": of(Kind::Changed),
             "affected": of(Kind::Affected),
             "unchanged": difference.unchanged,
-            "stale_samples": counted(stale),
+            "new_samples": counted(new),
             "removed_samples": counted(removed),
         },
         "features": difference.changes.iter().map(change).collect::<Vec<_>>(),
@@ -52,7 +52,7 @@ fn change(change: &Change) -> Value {
         "dependencies": change.dependencies.iter().map(dependency).collect::<Vec<_>>(),
         "members": members(&change.members),
         "schema_changed": change.schema_changed,
-        "stale_samples": change.samples.filter(|_| !is_removed),
+        "new_samples": change.samples.filter(|_| !is_removed),
         "removed_samples": change.samples.filter(|_| is_removed),
     })
 }

@@ -50,7 +50,7 @@ fn words(change: &Change) -> String {
     match (change.kind, change.samples.unwrap_or_default()) {
         (_, 0) => {}
         (Kind::Removed, left) => words.push_str(&format!(" · {} left", grouped(left))),
-        (_, stale) => words.push_str(&format!(" · {} stale", grouped(stale))),
+        (_, new) => words.push_str(&format!(" · {} new", grouped(new))),
     }
     words
 }

@@ -44,7 +44,7 @@ fn feature(text: &mut String, change: &Change, style: Style) {
         (Kind::Removed, Some(left)) => {
             text.push_str(&format!("  {} left", count(left, "sample")));
         }
-        (_, Some(stale)) => text.push_str(&format!("  {} stale", count(stale, "sample"))),
+        (_, Some(new)) => text.push_str(&format!("  {} new", count(new, "sample"))),
     }
     text.push('\n');
     let mut line = |what: String| text.push_str(&format!("  {what}\n"));

@@ -68,8 +68,9 @@ pub(super) async fn resolve_counts(project: &Project, given: &Given) -> Result<V
         .with_staleness_predicates(filters(&given.texts("stale_if"))?);
     let increment = store.resolve_lazy(&feature, options).await?;
     let compared_with = increment.compared_with().to_owned();
+    let waits_for = increment.waits_for().to_vec();
     let counts = increment.counts().await?;
-    resolve::counts_document(&store, &feature, &compared_with, counts)
+    resolve::counts_document(&store, &feature, &compared_with, counts, &waits_for)
 }
 
 pub(super) async fn read(project: &Project, given: &Given) -> Result<Value> {

@@ -80,7 +80,7 @@ pub(super) const TOOLS: &[Described] = &[
     },
     Described {
         name: "status",
-        words: "How many samples each feature has, and how many are new, stale or orphaned.",
+        words: "How many samples each feature has, how many are new, stale or orphaned, and what upstream it waits for.",
         takes: &[
             argument(
                 "features",

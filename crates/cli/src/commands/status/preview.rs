@@ -66,6 +66,7 @@ impl Preview {
         screen.heading(&self.feature)?;
         let preview = preview::Preview {
             ids: &self.ids,
+            apart: &[],
             system: false,
         };
         preview.show(screen, &rows.schema, &rows.batches())
