@@ -299,7 +299,10 @@ impl MetadataStore {
         let projects: BTreeSet<&str> = pushed.iter().map(|one| one.project.as_str()).collect();
         let mut recent = HashSet::new();
         for project in projects {
-            for graph in snapshots_of(pushed, Some(project), self.name()).into_iter().take(pushes) {
+            for graph in snapshots_of(pushed, Some(project), self.name())
+                .into_iter()
+                .take(pushes)
+            {
                 let rows = || {
                     pushed.iter().filter(|one| {
                         one.project == project && one.project_version == graph.project_version

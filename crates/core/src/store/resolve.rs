@@ -274,7 +274,8 @@ impl MetadataStore {
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
         let scope = ReadScope::current(self.graph.feature_version(feature)?);
-        self.upstream_of(owner, feature, filters, &scope, frames).await
+        self.upstream_of(owner, feature, filters, &scope, frames)
+            .await
     }
 
     /// As [`upstream`](Self::upstream), of another version or time, from the store that answers for it.
@@ -286,7 +287,8 @@ impl MetadataStore {
         frames: &mut Vec<Frame>,
     ) -> Result<Upstream> {
         let owner = self.answering(feature).await?;
-        self.upstream_of(&owner, feature, filters, scope, frames).await
+        self.upstream_of(&owner, feature, filters, scope, frames)
+            .await
     }
 
     async fn upstream_of(

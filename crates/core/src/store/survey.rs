@@ -93,7 +93,9 @@ impl Survey {
             status.store = Some(owner.name().to_owned());
         }
         if self.options.progress && compared.counts.is_some() {
-            status.progress = store.progress(feature, self.options.resolve_options()).await?;
+            status.progress = store
+                .progress(feature, self.options.resolve_options())
+                .await?;
         }
         status.state = compared.state(plan.is_root(), &status.waits_for);
         let nothing = compared.counts.is_none_or(Counts::is_empty);

@@ -257,7 +257,11 @@ fn recorded_by<'a>(
 }
 
 /// The graphs that the history of a store, oldest first, is made of, newest first.
-pub(crate) fn snapshots_of(history: &[PushedFeature], project: Option<&str>, store: &str) -> Vec<Snapshot> {
+pub(crate) fn snapshots_of(
+    history: &[PushedFeature],
+    project: Option<&str>,
+    store: &str,
+) -> Vec<Snapshot> {
     let mut groups: BTreeMap<(&str, &str), (Micros, HashSet<&FeatureKey>, &str)> = BTreeMap::new();
     for feature in history {
         if project.is_some_and(|project| project != feature.project) {
