@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use indexmap::IndexMap;
 
 use super::merge::{Chosen, Identity, Known, Sieve};
-use super::versions::{GivenProvenance, VERSIONS, with_versions};
+use super::versions::{Checks, GivenProvenance, VERSIONS, with_versions};
 use super::write::with_times;
 use super::{MetadataStore, WriteOptions};
 use crate::append::{Append, Times};
@@ -368,7 +368,10 @@ impl MetadataStore {
         let spec = &self.graph.require(feature)?.spec;
         let rows = match tells_versions(rows.schema()) {
             true => rows,
-            false => with_versions(rows, spec, self.hash(), GivenProvenance::Keep)?,
+            false => {
+                let checks = Checks::default();
+                with_versions(rows, spec, self.hash(), GivenProvenance::Keep, checks)?
+            }
         };
         Ok(Append {
             table: feature.clone(),

@@ -1,7 +1,5 @@
 //! The chain of stores that a store falls back to (`semantics.md` §7, §15).
 
-use std::sync::Arc;
-
 use super::MetadataStore;
 use crate::columns;
 use crate::config::FallbackBy;
@@ -68,10 +66,5 @@ impl MetadataStore {
         };
         let one = Relation::scan(scan, schema).limit(1);
         Ok(self.number_of(feature, one).await? > 0)
-    }
-
-    /// Whether both are one store.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }

@@ -258,9 +258,9 @@ impl Comparison {
         let counts = self.counts.unwrap_or_default();
         if self.missing_upstream.is_some() || self.upstream_not_ready {
             FeatureState::Waits
-        } else if counts.new + counts.stale > 0 {
-            FeatureState::NeedsWork
-        } else if counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing) {
+        } else if counts.new + counts.stale > 0
+            || counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing)
+        {
             FeatureState::NeedsWork
         } else if !waits_for.is_empty() {
             // What seems orphaned now may be wanted once that is done.
