@@ -282,7 +282,7 @@ impl<'a> World<'a> {
         filters.rotate_left(turn);
         for (i, filter) in filters.into_iter().take(4).enumerate() {
             let kind = kinds[(pick / 7 + i) % kinds.len()].clone();
-            let all = (pick / 3 + i) % 3 == 0;
+            let all = (pick / 3 + i).is_multiple_of(3);
             let options = kind
                 .with_feature_history(all)
                 .with_filters([filter.clone()]);

@@ -104,7 +104,10 @@ pub(super) async fn agreed(
         ErrorKind::InvalidArgument,
         format!("this would {what}, which is {far}: more than {most}; nothing was deleted"),
     )
-    .with_hint("look at what was compared or filtered; if it is meant, add --max-share 1"))
+    .with_hint(match yes {
+        true => "look at what was compared or filtered; if it is meant, add --max-share 1",
+        false => "look at what was compared or filtered; if it is meant, add --yes --max-share 1",
+    }))
 }
 
 /// What a delete takes of the features of which it takes too much.
