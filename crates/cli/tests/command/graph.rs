@@ -218,7 +218,8 @@ fn status_is_of_the_store() {
     assert_eq!(
         transcript["status"],
         serde_json::json!({
-            "category": "missing", "samples": 0, "new": 2, "stale": 0, "orphaned": 0, "store": null, "missing_upstream": null,
+            "category": "missing", "samples": 0, "new": 2, "stale": 0, "orphaned": 0, "store": null,
+            "compared_with": "dev", "missing_upstream": null,
             "state": "needs_work", "waits_for": [],
         })
     );

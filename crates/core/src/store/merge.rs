@@ -4,7 +4,7 @@
 //! one write in which an ID repeats share a key. Such rows come together, in their order: a key is there or it is not. So where the last of them has
 //! come alone, as the current row of its sample, those that it replaced at once do not follow it: they would come after it.
 //!
-//! Two stores can have written a sample in the same microsecond. Of such rows the greater wins in both, by what is hashed of their versions;
+//! Two stores can have written a sample in the same microsecond. Of such rows the greater wins in both, by what is hashed of their versions and of when they were written;
 //! a tombstone is greater than any sample. What was there is never written after what is greater, so two stores that copy from each other agree.
 
 use std::sync::Arc;
@@ -127,7 +127,10 @@ impl Identity {
             .zip(data.as_string::<i32>());
         let ranked = keys.into_iter().zip(versions).enumerate();
         Ok(ranked
-            .map(|(row, (key, versions))| (key, rank(deleted.is_valid(row), versions)))
+            .map(|(row, (key, versions))| {
+                let written = updated.is_valid(row).then(|| updated.value(row));
+                (key, rank(deleted.is_valid(row), written, versions))
+            })
             .collect())
     }
 }
@@ -142,10 +145,12 @@ fn keys(converter: &RowConverter, arrays: &[ArrayRef]) -> Result<Vec<Key>> {
 }
 
 /// What decides between rows of one key. It is never zero.
-fn rank(is_deleted: bool, versions: (Option<&str>, Option<&str>)) -> u64 {
+fn rank(is_deleted: bool, written: Option<i64>, versions: (Option<&str>, Option<&str>)) -> u64 {
     let hash = match versions {
         (Some(provenance), Some(data)) => {
-            let provenance = xxhash3_64::Hasher::oneshot(provenance.as_bytes());
+            // Samples that were deleted at one moment may have been written at different ones.
+            let written = written.unwrap_or_default().cast_unsigned();
+            let provenance = xxhash3_64::Hasher::oneshot_with_seed(written, provenance.as_bytes());
             xxhash3_64::Hasher::oneshot_with_seed(provenance, data.as_bytes()) >> 1
         }
         // Rows whose versions were never told replace none.
