@@ -233,9 +233,21 @@ async fn compare(
             return Ok(compared);
         }
     }
-    let increment = store
-        .resolve_against(holder, feature, options.resolve())
-        .await?;
+    let resolved = store.resolve_against(holder, feature, options.resolve());
+    let increment = match resolved.await {
+        Err(error) if error.kind() == ErrorKind::InvalidFrame => {
+            // Rows of other versions may lack a field that is asked for now.
+            for dep in &plan.deps {
+                let owner = store.answering(&dep.dep.feature).await?;
+                if owner.has_only_other_versions(&dep.dep.feature).await? {
+                    compared.upstream_not_ready = true;
+                    return Ok(compared);
+                }
+            }
+            return Err(error);
+        }
+        resolved => resolved?,
+    };
     compared.upstream_not_ready = !increment.waits_for().is_empty();
     compared.counts = Some(increment.sample_counts().await?);
     Ok(compared)
