@@ -204,7 +204,8 @@ pub async fn waits_for_a_field_that_upstream_does_not_have_yet(bed: &TestBed) ->
     let with = |fields: &[&str]| {
         graph([
             feature("a", fields, &[])?,
-            feature("b", &["default"], &["a"])?,
+            // No field upstream has this name, so it depends on all.
+            feature("b", &["all"], &["a"])?,
             feature("c", &["default"], &["b"])?,
         ])
     };

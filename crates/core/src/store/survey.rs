@@ -262,14 +262,13 @@ impl Comparison {
             };
         }
         let counts = self.counts.unwrap_or_default();
+        // What seems orphaned now may be wanted once what is upstream is done.
+        let can_delete = counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing);
         if self.missing_upstream.is_some() || self.upstream_not_ready {
             FeatureState::Waits
-        } else if counts.new + counts.stale > 0 {
-            FeatureState::NeedsWork
-        } else if counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing) {
+        } else if counts.new + counts.stale > 0 || can_delete {
             FeatureState::NeedsWork
         } else if !waits_for.is_empty() {
-            // What seems orphaned now may be wanted once that is done.
             FeatureState::Waits
         } else {
             FeatureState::UpToDate
