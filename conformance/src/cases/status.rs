@@ -23,6 +23,7 @@ cases! {
     says_what_is_up_to_date,
     is_transitive,
     waits_for_rows_of_the_current_version,
+    waits_for_a_field_that_upstream_does_not_have_yet,
     waits_for_an_optional_upstream_that_has_work,
     looks_upstream_in_the_stores_that_answer,
     leaves_out_filters_that_do_not_fit_upstream,
@@ -196,6 +197,32 @@ pub async fn waits_for_rows_of_the_current_version(bed: &TestBed) -> Outcome {
     newer.write(&raw, rows()?).await?;
     stands(&newer, "video/faces", FeatureState::UpToDate, &[]).await?;
     stands(&newer, "video/transcript", FeatureState::NeedsWork, &[]).await
+}
+
+/// A new field upstream, which no stored row has, is no failure: what depends on it waits, and so does what follows (§15).
+pub async fn waits_for_a_field_that_upstream_does_not_have_yet(bed: &TestBed) -> Outcome {
+    let with = |fields: &[&str]| {
+        graph([
+            feature("a", fields, &[])?,
+            // No field upstream has this name, so it depends on all.
+            feature("b", &["all"], &["a"])?,
+            feature("c", &["default"], &["b"])?,
+        ])
+    };
+    let store = bed.store(with(&["default"])?).await?;
+    store.write(&key("a")?, samples(&[(1, "x")])?).await?;
+    compute(&store, "b").await?;
+    compute(&store, "c").await?;
+    let newer = store.with_graph(with(&["default", "more"])?);
+    let a = ("a", 1, 0);
+    stands(&newer, "b", FeatureState::Waits, &[a]).await?;
+    stands(&newer, "c", FeatureState::Waits, &[a, ("b", 0, 0)]).await?;
+    let status = of(&newer, "b").await?;
+    check_eq(
+        (status.category, status.counts),
+        (StatusCategory::Waits, None),
+        "category and counts",
+    )
 }
 
 /// An optional upstream that was never written, and for which nothing can be computed, is not waited for; one with work is (§15).

@@ -238,9 +238,21 @@ async fn compare(
             return Ok(compared);
         }
     }
-    let increment = store
-        .resolve_against(holder, feature, options.resolve_options())
-        .await?;
+    let resolved = store.resolve_against(holder, feature, options.resolve_options());
+    let increment = match resolved.await {
+        Err(error) if error.kind() == ErrorKind::InvalidFrame => {
+            // Rows of other versions may lack a field that is asked for now.
+            for dep in &plan.deps {
+                let owner = store.answering(&dep.dep.feature).await?;
+                if owner.has_only_other_versions(&dep.dep.feature).await? {
+                    compared.upstream_not_ready = true;
+                    return Ok(compared);
+                }
+            }
+            return Err(error);
+        }
+        resolved => resolved?,
+    };
     compared.compared_with = Some(increment.compared_with().to_owned());
     compared.upstream_not_ready = !increment.waits_for().is_empty();
     compared.counts = Some(increment.sample_counts().await?);
@@ -256,14 +268,13 @@ impl Comparison {
             };
         }
         let counts = self.counts.unwrap_or_default();
+        // What seems orphaned now may be wanted once what is upstream is done.
+        let can_delete = counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing);
         if self.missing_upstream.is_some() || self.upstream_not_ready {
             FeatureState::Waits
-        } else if counts.new + counts.stale > 0
-            || counts.orphaned > 0 && waits_for.iter().all(Awaited::has_nothing)
-        {
+        } else if counts.new + counts.stale > 0 || can_delete {
             FeatureState::NeedsWork
         } else if !waits_for.is_empty() {
-            // What seems orphaned now may be wanted once that is done.
             FeatureState::Waits
         } else {
             FeatureState::UpToDate
