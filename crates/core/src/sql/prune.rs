@@ -87,7 +87,7 @@ fn stamp(stored: &Schema, dialect: &dyn Dialect) -> Result<Option<(String, DataT
         };
         if matches!(field.data_type(), DataType::Timestamp(..)) {
             let column = format!("a.{}", quote(name));
-            times.push(dialect.operand(&column, field.data_type(), None)?);
+            times.push(dialect.operand(&column, field.data_type())?);
             stamp_type = Some(field.data_type().clone());
         }
     }
