@@ -130,18 +130,13 @@ impl Dialect for DuckDbDialect {
         })
     }
 
-    fn operand(
-        &self,
-        column: &str,
-        data_type: &DataType,
-        compared_with: Option<&DataType>,
-    ) -> Result<String> {
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
         match data_type {
             // An ENUM is compared as the text that it stands for; a column kept as text is one.
             DataType::Dictionary(_, value) if value.as_ref() == &DataType::Utf8 => {
                 Ok(format!("CAST({column} AS VARCHAR)"))
             }
-            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
+            DataType::Dictionary(_, value) => self.operand(column, value),
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("a filter cannot compare a column of type {data_type}"),

@@ -100,14 +100,9 @@ impl Dialect for PostgresDialect {
         })
     }
 
-    fn operand(
-        &self,
-        column: &str,
-        data_type: &DataType,
-        compared_with: Option<&DataType>,
-    ) -> Result<String> {
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
         match data_type {
-            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
+            DataType::Dictionary(_, value) => self.operand(column, value),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 Ok(format!("({column} COLLATE \"C\")"))
             }
@@ -136,7 +131,7 @@ impl Dialect for PostgresDialect {
     }
 
     fn like(&self, column: &str, data_type: &DataType, pattern: &Pattern) -> Result<String> {
-        let column = self.operand(column, data_type, None)?;
+        let column = self.operand(column, data_type)?;
         let text = pattern.escaped();
         // No text of the server is like a pattern with the character zero.
         if text.contains('\0') {

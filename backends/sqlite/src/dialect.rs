@@ -90,14 +90,9 @@ impl Dialect for SqliteDialect {
         })
     }
 
-    fn operand(
-        &self,
-        column: &str,
-        data_type: &DataType,
-        compared_with: Option<&DataType>,
-    ) -> Result<String> {
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
         match data_type {
-            DataType::Dictionary(_, value) => self.operand(column, value, compared_with),
+            DataType::Dictionary(_, value) => self.operand(column, value),
             nested if nested.is_nested() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("a filter cannot compare a column of type {data_type}"),
@@ -122,7 +117,7 @@ impl Dialect for SqliteDialect {
             true => "metaxy_ilike",
             false => "metaxy_like",
         };
-        let column = self.operand(column, data_type, None)?;
+        let column = self.operand(column, data_type)?;
         let pattern = self.text(&pattern.escaped());
         Ok(format!("{function}({column}, {pattern})"))
     }
@@ -232,13 +227,8 @@ mod tests {
         fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String> {
             self.0.literal(value, compared_with)
         }
-        fn operand(
-            &self,
-            column: &str,
-            data_type: &DataType,
-            compared_with: Option<&DataType>,
-        ) -> Result<String> {
-            self.0.operand(column, data_type, compared_with)
+        fn operand(&self, column: &str, data_type: &DataType) -> Result<String> {
+            self.0.operand(column, data_type)
         }
         fn member(&self, column: &str, data_type: &DataType, member: &str) -> String {
             self.0.member(column, data_type, member)

@@ -118,7 +118,7 @@ impl Condition<'_> {
     /// An operand that is compared with nothing, or with literals of its own type.
     fn operand(&self, operand: &Operand) -> Result<String> {
         match self.side(operand)? {
-            Side::Column { sql, data_type } => self.dialect.operand(&sql, data_type, None),
+            Side::Column { sql, data_type } => self.dialect.operand(&sql, data_type),
             Side::Literal(value) => self.dialect.literal(value, None),
         }
     }

@@ -88,7 +88,7 @@ impl Side<'_> {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
     pub fn beside(&self, other: &Self, dialect: &(impl Dialect + ?Sized)) -> Result<String> {
         match self {
-            Self::Column { sql, data_type } => dialect.operand(sql, data_type, other.data_type()),
+            Self::Column { sql, data_type } => dialect.operand(sql, data_type),
             Self::Literal(value) => dialect.literal(value, other.data_type()),
         }
     }
@@ -109,16 +109,11 @@ pub trait Dialect: Send + Sync {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare the two.
     fn literal(&self, value: &Value, compared_with: Option<&DataType>) -> Result<String>;
 
-    /// A column as an operand beside a column of type `compared_with`, or beside literals of its own type (`None`).
+    /// A column as an operand of a comparison with values of its own type.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare this type.
-    fn operand(
-        &self,
-        column: &str,
-        data_type: &DataType,
-        compared_with: Option<&DataType>,
-    ) -> Result<String>;
+    fn operand(&self, column: &str, data_type: &DataType) -> Result<String>;
 
     /// A comparison of a bound filter, in parentheses: for every two types what
     /// [`Expr::evaluate`](crate::expr::Expr::evaluate) gives. By default what the engine makes of the two
@@ -137,7 +132,7 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare this type.
     fn like(&self, column: &str, data_type: &DataType, pattern: &Pattern) -> Result<String> {
-        let mut column = self.operand(column, data_type, None)?;
+        let mut column = self.operand(column, data_type)?;
         if pattern.ignores_case() {
             column = format!(
                 "translate({column}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')"

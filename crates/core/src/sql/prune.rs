@@ -87,7 +87,7 @@ pub(super) fn stamp(stored: &Schema, dialect: &dyn Dialect) -> Result<Option<(St
         };
         if matches!(field.data_type(), DataType::Timestamp(..)) {
             let column = format!("a.{}", quote(name));
-            times.push(dialect.operand(&column, field.data_type(), None)?);
+            times.push(dialect.operand(&column, field.data_type())?);
             stamp_type = Some(field.data_type().clone());
         }
     }
