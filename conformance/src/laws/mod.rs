@@ -16,7 +16,7 @@ use metaxy_store::store::{Counts, FeatureState, RebaseOptions, StatusOptions};
 use metaxy_store::{ErrorKind, Expr, FeatureKey, ReadOptions, ResolveOptions, WriteOptions, col};
 
 use crate::bed::TestBed;
-use crate::cases::{cases, types};
+use crate::cases::{cases, rebase, types};
 use crate::outcome::{Outcome, Stop, check, check_eq, of, refused};
 
 mod copies;
@@ -328,7 +328,8 @@ pub async fn rebases_hide_nothing(bed: &TestBed) -> Outcome {
                 let rebased = world
                     .store
                     .rebase(&key, rows, RebaseOptions::default())
-                    .await?;
+                    .await;
+                let rebased = rebase::known_history(rebased)?;
                 let keep = WriteOptions::default().with_preserve_feature_version(true);
                 world.store.write_with(&key, rebased.rows, keep).await?;
                 let Some(after) = world.resolve(feature, ResolveOptions::default()).await? else {

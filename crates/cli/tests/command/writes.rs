@@ -19,7 +19,7 @@ fields = ["text"]
 [[feature]]
 key = "video/crop"
 id_columns = ["video", "crop"]
-deps = [{ feature = "video/raw", lineage = { type = "expansion", on = ["video"] } }]
+deps = [{ feature = "video/raw", lineage = { expansion = ["video"] } }]
 fields = ["boxes"]
 "#;
 
@@ -78,11 +78,7 @@ fn samples_that_come_twice_and_columns_that_are_missed_are_told() {
     let folder = project();
     let rows = [raw(1, "a"), raw(2, "b"), raw(1, "c")].join("\n");
     let rows = rows.replace("\"path\":\"p\",", "");
-    let said = document(
-        &folder,
-        &["write", "video/raw", "-", "--format", "json"],
-        &rows,
-    );
+    let said = document(&folder, &["write", "video/raw", "-"], &rows);
     assert_eq!((&said["rows"], &said["repeated"]), (&json!(3), &json!(1)));
     let missed = json!([{"column": "path", "features": ["video/transcript"]}]);
     assert_eq!(said["missed_columns"], missed);

@@ -9,7 +9,7 @@ mod then;
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 
@@ -100,7 +100,7 @@ impl MetadataStore {
     /// [`preserve_feature_version`](super::WriteOptions::preserve_feature_version).
     ///
     /// Where the old version is that of this graph or of one that was pushed to this store, a row is known to be current by its provenance.
-    /// Where it is not, a row counts as computed from what was upstream when it was written.
+    /// Where it is not, a row counts as computed from what was upstream when it was created.
     ///
     /// A target that is not the current version is looked up among the graphs pushed to this store, the newest that has it; features
     /// of other projects that it needs are taken as they were pushed then. Upstream rows come from the whole chain.
@@ -316,9 +316,13 @@ impl Groups {
         for batch in rows.batches() {
             let versions = text(column(batch, columns::FEATURE_VERSION)?)?;
             let versions = versions.as_string::<i32>();
-            let times = column(batch, columns::UPDATED_AT)?;
-            let times = times.as_primitive_opt::<TimestampMicrosecondType>();
-            let times = times.ok_or_else(|| {
+            let times = |name| {
+                let array = column(batch, name).ok()?;
+                array.as_primitive_opt::<TimestampMicrosecondType>()
+            };
+            // What was carried over before was computed when it was created.
+            let created = times(columns::CREATED_AT);
+            let updated = times(columns::UPDATED_AT).ok_or_else(|| {
                 Error::new(
                     ErrorKind::InvalidFrame,
                     format!("{:?} is no time in microseconds", columns::UPDATED_AT),
@@ -327,7 +331,11 @@ impl Groups {
             })?;
             let mut of_group: BTreeMap<Group, Vec<u64>> = BTreeMap::new();
             for row in 0..batch.num_rows() {
-                let written = times.is_valid(row).then(|| times.value(row));
+                let at = |times: &TimestampMicrosecondArray| {
+                    times.is_valid(row).then(|| times.value(row))
+                };
+                let (updated, created) = (at(updated), created.and_then(at));
+                let written = updated.into_iter().chain(created).min();
                 let group = Group {
                     state: history.state(written.unwrap_or(Micros::MAX)),
                     looked: 0,
