@@ -32,17 +32,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     let progress = Progress::new(format!("writing {feature}"), incoming.total.clone());
     let ids = store.graph().require(&feature)?.spec.id_columns();
     let (rows, repeated) = Repeated::watch(progress.watch(incoming.rows), ids)?;
-    let written = store.write_with(&feature, rows, options).await;
-    let written = written.map_err(|error| {
-        let asked = !args.allow_null_versions && error.to_string().contains("has no version of field");
-        match asked {
-            true => error.with_hint(
-                "give the version or a hash of what the field holds, or write with --allow-null-versions: a change of a version that is null is \
-                 never seen; nothing was written",
-            ),
-            false => error,
-        }
-    })?;
+    let written = store.write_with(&feature, rows, options).await?;
     drop(progress);
     let repeated = repeated.count();
     if args.format == View::Json {

@@ -118,8 +118,8 @@ fn children_of_a_step_that_died_are_not_written() {
     folder.ok(&["write", "video/crop", "crops.ndjson"]);
     let error = folder.fails(&["write", "video/crop", "crops.ndjson", "--require-end"], 1);
     assert!(error.contains("nothing was written"), "{error}");
-    folder.ok(&["resolve", "video/crop", "--end", "--output", "none.parquet"]);
-    folder.ok(&["write", "video/crop", "none.parquet", "--require-end"]);
+    folder.ok(&["read", "video/crop", "--output", "crops.parquet"]);
+    folder.ok(&["write", "video/crop", "crops.parquet", "--require-end"]);
     let error = folder.fails(&["resolve", "video/crop", "--end", "--output", "x.csv"], 1);
     assert!(error.contains("csv"), "{error}");
 }

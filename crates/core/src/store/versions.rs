@@ -292,7 +292,8 @@ impl Versions {
                 ),
             )
             .with_hint(
-                "give the version or a hash of what the field holds: without one a change is never seen. Nothing was written",
+                "give the version or a hash of what the field holds: a change of a version that is null is never seen; \
+                 `metaxy write --allow-null-versions` takes it as it is. Nothing was written",
             ));
         }
         Ok(())
