@@ -401,8 +401,8 @@ fn roots_and_incomplete_frames_are_refused() {
     let odd = with_column(&whole, "metaxy_data_version_by_field", odd);
     let error = rebase(&store, FACES, odd, RebaseOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidFrame);
-    // A target without upstream rows leaves nothing.
+    // What is orphaned is carried over, and stays so.
     block_on(store.delete(&key(RAW), DeleteOptions::soft())).unwrap();
-    let none = rebase(&store, FACES, whole, RebaseOptions::default()).unwrap();
-    assert!(none.is_empty());
+    let orphaned = rebase(&store, FACES, whole, RebaseOptions::default()).unwrap();
+    assert_eq!(texts(&orphaned, "id").len(), 1);
 }
