@@ -180,7 +180,7 @@ impl Keys {
             })
             .collect();
         let is_time = |name: &&str| {
-            find(*name).is_some_and(|column| {
+            find(name).is_some_and(|column| {
                 matches!(
                     column.field.data_type(),
                     DataType::Timestamp(TimeUnit::Microsecond, _)
@@ -226,7 +226,7 @@ fn places(keys: Option<&Keys>, batch: &RecordBatch) -> Result<Places> {
     let ids = keys.ids.iter();
     let ids: Vec<ArrayRef> = ids.filter_map(|id| column(id.as_str())).collect();
     let stamps = keys.stamps.iter();
-    let stamps: Vec<ArrayRef> = stamps.filter_map(|name| column(*name)).collect();
+    let stamps: Vec<ArrayRef> = stamps.filter_map(|name| column(name)).collect();
     Ok(Places {
         keys: Some(keys.converter.convert_columns(&ids)?),
         ids,
