@@ -12,7 +12,7 @@ use metaxy_store::backend::{Appended, Backend};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
-use metaxy_store::{Expr, FeatureKey, Frame, Result};
+use metaxy_store::{FeatureKey, Frame, Result};
 
 #[test]
 fn a_forgotten_deletion_is_shrunk_to_two_operations() {
@@ -141,9 +141,8 @@ impl Fault for DeletesRows {
         table: &FeatureKey,
         samples: &DeleteSamples,
     ) -> Result<u64> {
-        let among = samples.among.iter().cloned();
-        let rows = Expr::and_all(among.chain([samples.condition.clone()]));
-        inner.delete(table, rows.as_ref()).await
+        let rows = samples.looked_at_where(samples.condition.clone());
+        inner.delete(table, Some(&rows)).await
     }
 }
 

@@ -66,22 +66,18 @@ struct Candidate {
 /// The numbers of the rows that go, for each file.
 async fn rows_of(table: &Table, base: &Snapshot, samples: &DeleteSamples) -> Result<Vec<Vec<u32>>> {
     let keys = Keys::of(base, &samples.id_columns)?;
-    let among = samples.among.iter().cloned();
-    let matching = Expr::and_all(among.chain([samples.condition.clone()]));
+    let matching = samples.looked_at_where(samples.condition.clone());
     let mut goes = vec![Vec::new(); base.files.len()];
     let mut candidates: HashMap<Box<[u8]>, Candidate> = HashMap::new();
-    let columns = asked(base, matching.as_ref(), keys.as_ref());
+    let columns = asked(base, Some(&matching), keys.as_ref());
     for (number, data) in (0_u32..).zip(&base.files) {
-        if !matching
-            .as_ref()
-            .is_none_or(|filter| may_match(filter, data))
-        {
+        if !may_match(&matching, data) {
             continue;
         }
         let mut rows = file::read(table, &data.path, data.bytes, &columns).await?;
         let mut before = 0;
         while let Some(batch) = rows.next().await? {
-            let holds = holds(matching.as_ref(), &batch)?;
+            let holds = holds(Some(&matching), &batch)?;
             let places = places(keys.as_ref(), &batch)?;
             for row in rows_that(&holds) {
                 let at = before + row as u32;

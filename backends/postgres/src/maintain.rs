@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::names::Names;
 use crate::rights;
 use crate::session::Session;
-use crate::write::{found, removed};
+use crate::write::{Opened, open, removed};
 
 /// Removes superseded rows of a table, or counts them.
 pub(crate) async fn prune(
@@ -19,13 +19,15 @@ pub(crate) async fn prune(
     feature: &FeatureKey,
     prune: &Prune,
 ) -> Result<u64, Failure> {
-    let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
-    let name = names.table(feature);
-    let Some(table) = found(&mut session, &names, &name, feature).await? else {
-        session.release();
+    let Some(opened) = open(shared, feature).await? else {
         return Ok(0);
     };
+    let Opened {
+        mut session,
+        names,
+        name,
+        table,
+    } = opened;
     let dialect = PostgresDialect::new(names.clone());
     let Some(sql) = prune_sql(feature, &table.schema, prune, &dialect)? else {
         session.release();

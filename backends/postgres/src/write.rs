@@ -378,13 +378,15 @@ pub(crate) async fn delete(
     feature: &FeatureKey,
     filter: Option<&Expr>,
 ) -> Result<u64, Failure> {
-    let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
-    let name = names.table(feature);
-    let Some(table) = found(&mut session, &names, &name, feature).await? else {
-        session.release();
+    let Some(opened) = open(shared, feature).await? else {
         return Ok(0);
     };
+    let Opened {
+        mut session,
+        names,
+        name,
+        table,
+    } = opened;
     rights::require_delete(&mut session, &names, &name, feature).await?;
     let mut sql = format!("DELETE FROM {}", names.qualified(&name));
     if let Some(filter) = filter {
@@ -402,13 +404,15 @@ pub(crate) async fn delete_samples(
     feature: &FeatureKey,
     samples: &DeleteSamples,
 ) -> Result<u64, Failure> {
-    let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
-    let name = names.table(feature);
-    let Some(table) = found(&mut session, &names, &name, feature).await? else {
-        session.release();
+    let Some(opened) = open(shared, feature).await? else {
         return Ok(0);
     };
+    let Opened {
+        mut session,
+        names,
+        name,
+        table,
+    } = opened;
     rights::require_delete(&mut session, &names, &name, feature).await?;
     let sql = {
         let dialect = PostgresDialect::new(names.clone());
@@ -443,29 +447,43 @@ pub(crate) async fn removed(
     Ok(removed)
 }
 
-/// A table that is ours, `None` if there is none of its name.
-pub(crate) async fn found(
-    session: &mut Session,
-    names: &Names,
-    name: &str,
-    feature: &FeatureKey,
-) -> Result<Option<Table>, Failure> {
-    let found = catalog::table_or_free(session, names, name, feature).await?;
-    if let Some(table) = &found {
-        catalog::require_ours(table, name, feature)?;
-    }
-    Ok(found)
+/// A table that is ours, and a session that looks at it.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    pub(crate) names: Names,
+    pub(crate) name: String,
+    pub(crate) table: Table,
+}
+
+/// The table of a feature; `None` if there is none.
+pub(crate) async fn open(shared: &Shared, feature: &FeatureKey) -> Result<Option<Opened>, Failure> {
+    let mut session = shared.session().await?;
+    let names = shared.names(&mut session).await?;
+    let name = names.table(feature);
+    let Some(table) = catalog::table_or_free(&mut session, &names, &name, feature).await? else {
+        session.release();
+        return Ok(None);
+    };
+    catalog::require_ours(&table, &name, feature)?;
+    Ok(Some(Opened {
+        session,
+        names,
+        name,
+        table,
+    }))
 }
 
 /// Removes a table; returns whether there was one.
 pub(crate) async fn drop_table(shared: &Shared, feature: &FeatureKey) -> Result<bool, Failure> {
-    let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
-    let name = names.table(feature);
-    let Some(table) = found(&mut session, &names, &name, feature).await? else {
-        session.release();
+    let Some(opened) = open(shared, feature).await? else {
         return Ok(false);
     };
+    let Opened {
+        mut session,
+        names,
+        name,
+        table,
+    } = opened;
     let sql = format!("DROP TABLE {}", names.qualified(&name));
     rights::require_owner(&mut session, &name, &table, feature, "drop it", Some(&sql)).await?;
     commit::begin(&mut session).await?;

@@ -286,23 +286,15 @@ pub(crate) fn delete(
     filter: Option<&Expr>,
 ) -> Result<u64, CatalogError> {
     let dialect = shared.dialect();
-    let name = dialect.table_name(table);
-    let transaction = handle
-        .connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some(entry) = catalog::table(&transaction, &name)? else {
-        refuse_taken(&transaction, &name, table)?;
-        return Ok(0);
-    };
-    let mut sql = format!("DELETE FROM main.{}", quote(&name));
-    if let Some(filter) = filter {
-        let sql_of = |column: &str| Ok(quote(column));
-        let condition = condition(filter, &entry.schema, &sql_of, &dialect)?;
-        sql.push_str(&format!(" WHERE {condition}"));
-    }
-    let removed = transaction.execute(&sql, [])?;
-    transaction.commit()?;
-    Ok(removed as u64)
+    remove(shared, handle, table, |schema| {
+        let mut sql = format!("DELETE FROM main.{}", quote(&dialect.table_name(table)));
+        if let Some(filter) = filter {
+            let sql_of = |column: &str| Ok(quote(column));
+            let condition = condition(filter, schema, &sql_of, &dialect)?;
+            sql.push_str(&format!(" WHERE {condition}"));
+        }
+        Ok(sql)
+    })
 }
 
 /// Removes samples of a table with all their rows.
@@ -313,7 +305,20 @@ pub(crate) fn delete_samples(
     samples: &DeleteSamples,
 ) -> Result<u64, CatalogError> {
     let dialect = shared.dialect();
-    let name = dialect.table_name(table);
+    remove(shared, handle, table, |schema| {
+        let sql_of = |column: &str| Ok(format!("a.{}", quote(column)));
+        Ok(samples_sql(table, schema, samples, &sql_of, &dialect)?)
+    })
+}
+
+/// Runs the statement that `sql` makes for the columns of a table, in a transaction; returns how many rows it removed.
+fn remove(
+    shared: &Shared,
+    handle: &mut Handle,
+    table: &FeatureKey,
+    sql: impl FnOnce(&Schema) -> Result<String, CatalogError>,
+) -> Result<u64, CatalogError> {
+    let name = shared.dialect().table_name(table);
     let transaction = handle
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -321,9 +326,7 @@ pub(crate) fn delete_samples(
         refuse_taken(&transaction, &name, table)?;
         return Ok(0);
     };
-    let sql_of = |column: &str| Ok(format!("a.{}", quote(column)));
-    let sql = samples_sql(table, &entry.schema, samples, &sql_of, &dialect)?;
-    let removed = transaction.execute(&sql, [])?;
+    let removed = transaction.execute(&sql(&entry.schema)?, [])?;
     transaction.commit()?;
     Ok(removed as u64)
 }

@@ -65,11 +65,7 @@ impl Fault for Samples {
 
 /// Looks only at rows that match: of these the latest matches, always.
 fn rows(samples: DeleteSamples) -> DeleteSamples {
-    let condition = samples.condition.clone();
-    let among = match samples.among.clone() {
-        Some(among) => among.and(condition),
-        None => condition,
-    };
+    let among = samples.looked_at_where(samples.condition.clone());
     samples.with_among(among)
 }
 
@@ -122,10 +118,7 @@ impl Fault for AnyRow {
             ids.extend(found.into_iter().flatten().flatten());
         }
         let rows = col(id.as_str()).is_in(ids).bind(&schema)?;
-        let rows = match samples.among.clone() {
-            Some(among) => among.and(rows),
-            None => rows,
-        };
+        let rows = samples.looked_at_where(rows);
         inner.delete(table, Some(&rows)).await
     }
 }

@@ -41,4 +41,13 @@ impl DeleteSamples {
             samples.among = Some(among);
         }
     }
+
+    /// What is true for the rows that are looked at and meet a condition.
+    #[must_use]
+    pub fn looked_at_where(&self, condition: Expr) -> Expr {
+        match &self.among {
+            Some(among) => among.clone().and(condition),
+            None => condition,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::columns;
 use crate::config::FallbackBy;
 use crate::error::Result;
 use crate::key::FeatureKey;
-use crate::plan::{Relation, Scan};
+use crate::plan::{Plan, Relation, Scan};
 
 impl MetadataStore {
     /// The first store of the chain, depth first, that has the feature: a table with at least one row. Where a store falls back by
@@ -50,8 +50,8 @@ impl MetadataStore {
         Ok(other_versions)
     }
 
-    /// Whether this store's table has a row of the version, a tombstone included. Rows of a table without versions are of every one.
-    async fn holds_version(&self, feature: &FeatureKey, version: &str) -> Result<bool> {
+    /// Whether this store's table has a row of the version, a tombstone included: the search for one row. Rows of a table without versions are of every one.
+    pub(super) async fn holds_version(&self, feature: &FeatureKey, version: &str) -> Result<bool> {
         let Some(schema) = self.feature_schema(feature).await? else {
             return Ok(false);
         };
@@ -64,7 +64,11 @@ impl MetadataStore {
             as_of: None,
             latest_per: None,
         };
-        let one = Relation::scan(scan, schema).limit(1);
-        Ok(self.number_of(feature, one).await? > 0)
+        let one = Relation::scan(scan, schema)
+            .select([columns::FEATURE_VERSION])?
+            .limit(1);
+        let rows = self.inner.backend.query(Plan::from(one)).await;
+        let rows = rows.map_err(|e| self.about(e, feature))?;
+        Ok(!rows.collect().await?.is_empty())
     }
 }

@@ -154,8 +154,7 @@ impl MetadataStore {
         let mut history = History::default();
         for dep in &plan.deps {
             let upstream = &dep.dep.feature;
-            let owner = self.find_store(upstream).await?;
-            let owner = owner.as_ref().unwrap_or(self);
+            let owner = self.answering(upstream).await?;
             history.add(upstream, owner.times_of_writes(upstream).await?);
         }
         let rows = rows.collect().await?;

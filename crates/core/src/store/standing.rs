@@ -1,10 +1,8 @@
 //! Which store answers for a feature, and whether what it has is of the current version (`semantics.md` §7, §15).
 
 use super::MetadataStore;
-use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::FeatureKey;
-use crate::plan::{Plan, Relation, Scan};
 
 impl MetadataStore {
     /// The store of the chain that answers for an upstream. Where none has a row of it, this one: a table that exists without
@@ -28,24 +26,8 @@ impl MetadataStore {
     /// Whether this store's table has rows of other versions of the feature and none of the current one, not even one that marks a
     /// deletion. It costs the search for one row.
     pub(super) async fn has_only_other_versions(&self, feature: &FeatureKey) -> Result<bool> {
-        let Some(schema) = self.feature_schema(feature).await? else {
-            return Ok(false);
-        };
-        if schema.field_with_name(columns::FEATURE_VERSION).is_err() {
-            return Ok(false);
-        }
-        let scan = Scan {
-            table: feature.clone(),
-            feature_version: Some(self.graph.feature_version(feature)?.to_owned()),
-            as_of: None,
-            latest_per: None,
-        };
-        let one = Relation::scan(scan, schema)
-            .select([columns::FEATURE_VERSION])?
-            .limit(1);
-        let rows = self.inner.backend.query(Plan::from(one)).await;
-        let rows = rows.map_err(|e| self.about(e, feature))?;
-        if !rows.collect().await?.is_empty() {
+        let current = self.graph.feature_version(feature)?;
+        if self.holds_version(feature, current).await? {
             return Ok(false);
         }
         self.has_feature_here(feature).await
