@@ -66,7 +66,7 @@ pub(crate) struct Job {
     /// The position of the frame.
     pub(crate) position: usize,
     pub(crate) split: Split,
-    /// For the folds of groups: the name of the first value.
+    /// For the folds of groups: the name of the first value, which no other fold has.
     pub(crate) fold: Option<String>,
 }
 

@@ -244,13 +244,26 @@ impl Splitter {
             true => self.settled(input)?,
             false => self.without_hashes(input, &names)?,
         };
-        let folded = Relation::fold(Fold {
+        let mut renamed = Fold {
             input: input.server.clone(),
             ..fold.clone()
-        })?;
-        if let (true, Some((first, _))) = (is_foreign(fold.hash), fold.values.first()) {
-            self.fold_groups(fold, first, folded.clone())?;
-        }
+        };
+        let folded = match (is_foreign(fold.hash), renamed.values.first_mut()) {
+            (true, Some((first, _))) => {
+                // What tells the fold from all others of the statement, also from one whose columns have the same names.
+                let name = std::mem::replace(first, format!("__mx.fold{}", self.frames));
+                let unique = first.clone();
+                let folded = Relation::fold(renamed.clone())?;
+                self.fold_groups(&renamed, &unique, folded.clone())?;
+                let fields = folded.schema().fields().iter();
+                let columns = fields.map(|field| match *field.name() == unique {
+                    true => (name.clone(), Scalar::column(&unique)),
+                    false => (field.name().clone(), Scalar::column(field.name())),
+                });
+                folded.clone().project(columns.collect())?
+            }
+            _ => Relation::fold(renamed)?,
+        };
         let mut columns = input.columns;
         columns.extend(fold.values.iter().map(|(name, _)| (name.clone(), None)));
         let mut fields: Vec<_> = input.schema.fields().iter().cloned().collect();
