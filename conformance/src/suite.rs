@@ -95,6 +95,7 @@ impl Part {
             ],
             Self::Resolving => &[
                 "backend::",
+                "childless::",
                 "increments::",
                 "joins::",
                 "laws::",

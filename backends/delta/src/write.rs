@@ -421,7 +421,7 @@ fn stamped_later(
     later: Micros,
 ) -> Result<RecordBatch> {
     let stamped: &[&str] = match times {
-        Times::Write(_) => &[UPDATED_AT, CREATED_AT],
+        Times::Write(_) => &[UPDATED_AT, CREATED_AT, DELETED_AT],
         Times::Tombstone(_) => &[DELETED_AT],
         Times::Keep => &[],
     };

@@ -176,6 +176,7 @@ impl Staged {
             (Times::Write(_), columns::UPDATED_AT) | (Times::Tombstone(_), columns::DELETED_AT) => {
                 Some(Later::All)
             }
+            (Times::Write(_), columns::DELETED_AT) => Some(Later::Own),
             (Times::Write(_), columns::CREATED_AT) if self.created_given => Some(Later::Own),
             (Times::Write(_), columns::CREATED_AT) => Some(Later::All),
             _ => None,

@@ -22,6 +22,7 @@ pub(crate) use cases;
 pub mod backend;
 pub mod buffered;
 pub mod capabilities;
+pub mod childless;
 pub mod concurrency;
 pub mod copy;
 pub mod delete;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Case> {
         backend::CASES,
         buffered::CASES,
         capabilities::CASES,
+        childless::CASES,
         concurrency::CASES,
         copy::CASES,
         display::CASES,

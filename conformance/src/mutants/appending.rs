@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
+use arrow::compute::{cast, concat_batches, filter_record_batch, is_null, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use async_trait::async_trait;
 use futures::StreamExt;
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::backend::{Appended, Backend};
+use metaxy_store::columns::EMPTY;
 use metaxy_store::{FeatureKey, Frame, Result, Rows};
 
 use super::{Fault, mutants};
@@ -28,6 +29,8 @@ mutants! {
     Rewrite(narrow_floats) => "narrows_floats": "stores floats in 32 bits";
     Rewrite(null_is_zero) => "null_is_zero": "stores null numbers as zero";
     Rewrite(accept_null_ids) => "accepts_null_ids": "accepts samples without an ID";
+    Rewrite(lose_childless) => "loses_parents_without_children": "drops rows that say that a parent has no children";
+    Rewrite(forget_childless) => "forgets_parents_without_children": "stores rows that say that a parent has no children as any deleted ones";
     Rewrite(create_always) => "creates_tables_unasked": "makes tables although it must not";
     Rewrite(own_clock) => "trusts_the_writers_clock": "stamps a write as the writer's clock says, even if an earlier write is later";
     Rewrite(stamp_always) => "stamps_rows_that_come_with_times": "stamps rows that come with their times";
@@ -96,6 +99,29 @@ fn with_columns(append: Append, change: fn(&Field, &ArrayRef) -> Result<ArrayRef
         ),
         ..append
     }
+}
+
+fn lose_childless(append: Append) -> Append {
+    with_rows(append, |batch| match batch.column_by_name(EMPTY) {
+        Some(marks) => Ok(filter_record_batch(&batch, &is_null(marks)?)?),
+        None => Ok(batch),
+    })
+}
+
+fn forget_childless(append: Append) -> Append {
+    with_rows(append, |batch| {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, column)| match field.name() == EMPTY {
+            true => (
+                field.name(),
+                new_null_array(field.data_type(), column.len()),
+                true,
+            ),
+            false => (field.name(), column.clone(), true),
+        });
+        Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+    })
 }
 
 fn is_feature(append: &Append) -> bool {

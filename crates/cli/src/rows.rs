@@ -1,5 +1,6 @@
 //! Rows of features on their way from and to files.
 
+mod childless;
 mod first;
 mod hints;
 mod ids;
@@ -23,6 +24,7 @@ use crate::progress::{Progress, Total};
 use crate::screen::Screen;
 use metaxy_frames::{Finished, Format, FrameWriter, ReadOptions, WriteOptions, open_reader_with};
 
+pub(crate) use childless::WithoutChildren;
 pub(crate) use first::{FirstRows, Tally};
 pub(crate) use ids::with_ids;
 pub(crate) use parts::{ORPHANED, PART_COLUMN, Parts};

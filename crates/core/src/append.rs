@@ -11,7 +11,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, ListArray, MapArray, RecordBatch,
     StructArray, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{and, cast, is_null, nullif};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use futures::TryStreamExt;
 
@@ -64,7 +64,7 @@ pub enum Times {
 pub struct Append {
     /// Whose table.
     pub table: FeatureKey,
-    /// The columns that identify a sample; none may be null.
+    /// The columns that identify a sample; none may be null, but in rows marked by `metaxy_empty`.
     pub id_columns: Vec<String>,
     /// The rows.
     pub rows: Frame,
@@ -200,8 +200,13 @@ impl PreparedAppend {
                     None => now.clone(),
                 };
                 columns.set(columns::CREATED_AT, created);
+                let deleted = match batch.column_by_name(columns::EMPTY) {
+                    // Parents without children: no row of a sample.
+                    Some(marks) => nullif(&now, &is_null(marks)?)?,
+                    None => new_null_array(&stamp_type(), rows),
+                };
                 columns.set(columns::UPDATED_AT, now);
-                columns.set(columns::DELETED_AT, new_null_array(&stamp_type(), rows));
+                columns.set(columns::DELETED_AT, deleted);
             }
             Times::Tombstone(_) => columns.set(columns::DELETED_AT, now),
             Times::Keep => {}
@@ -224,12 +229,18 @@ pub fn may_not_make_table(table: &FeatureKey, statement: &str) -> Error {
 }
 
 /// # Errors
-/// [`ErrorKind::InvalidFrame`] if an ID column is missing or null somewhere.
+/// [`ErrorKind::InvalidFrame`] if an ID column is missing, or null somewhere else than in the row of a parent without children.
 pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatch) -> Result<()> {
+    let marks = batch
+        .column_by_name(columns::EMPTY)
+        .map(|marks| is_null(marks));
+    let unmarked = marks.transpose()?;
     for name in ids {
-        let nulls = batch
-            .column_by_name(name)
-            .map_or(batch.num_rows(), |ids| ids.logical_null_count());
+        let nulls = match (batch.column_by_name(name), &unmarked) {
+            (None, _) => batch.num_rows(),
+            (Some(ids), None) => ids.logical_null_count(),
+            (Some(ids), Some(unmarked)) => and(&is_null(ids)?, unmarked)?.true_count(),
+        };
         if nulls > 0 {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,

@@ -23,7 +23,11 @@ pub const DELETED_AT: &str = "metaxy_deleted_at";
 /// Text: the run of an orchestrator that wrote the row.
 pub const MATERIALIZATION_ID: &str = "metaxy_materialization_id";
 
-/// All system columns of a feature table, in the order in which new tables get them.
+/// True or null: the row says that its parent was looked at and has no children. Only tables in which there is such a row have the
+/// column, and reads leave out both (`semantics.md` §15).
+pub const EMPTY: &str = "metaxy_empty";
+
+/// The system columns of every feature table, in the order in which new tables get them.
 pub const ALL: [&str; 10] = [
     PROVENANCE_BY_FIELD,
     PROVENANCE,
@@ -40,5 +44,5 @@ pub const ALL: [&str; 10] = [
 /// Whether `name` is one of the system columns.
 #[must_use]
 pub fn is_system(name: &str) -> bool {
-    ALL.contains(&name)
+    name == EMPTY || ALL.contains(&name)
 }

@@ -83,6 +83,7 @@ fn system_type(name: &str) -> Option<DataType> {
         columns::CREATED_AT | columns::UPDATED_AT | columns::DELETED_AT => Some(
             DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         ),
+        columns::EMPTY => Some(DataType::Boolean),
         _ if is_by_field(name) => None,
         _ => columns::is_system(name).then_some(DataType::Utf8),
     }

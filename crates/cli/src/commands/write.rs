@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::{View, Write};
 use crate::progress::Progress;
 use crate::project::{Project, feature};
-use crate::rows::{Incoming, Repeated};
+use crate::rows::{Incoming, Repeated, WithoutChildren};
 use crate::screen::{Screen, count, shell_word};
 
 pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Result<()> {
@@ -32,6 +32,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     let progress = Progress::new(format!("writing {feature}"), incoming.total.clone());
     let ids = store.graph().require(&feature)?.spec.id_columns();
     let (rows, repeated) = Repeated::watch(progress.watch(incoming.rows), ids)?;
+    let (rows, without_children) = WithoutChildren::watch(rows);
     let written = store.write_with(&feature, rows, options).await?;
     drop(progress);
     let repeated = repeated.count();
@@ -41,6 +42,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
             "store": store.name(),
             "rows": written.rows,
             "repeated": repeated,
+            "without_children": without_children.count(),
             "orphaned_left_out": orphaned(),
             "missed_columns": missed.iter().map(|(column, by)| json!({
                 "column": column,
@@ -53,6 +55,13 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
         "{feature}: {rows} written to store {}",
         store.name()
     ))?;
+    match without_children.count() {
+        0 => {}
+        1 => screen.line("1 of them says that a parent has no children")?,
+        many => screen.line(format_args!(
+            "{many} of them say that a parent has no children"
+        ))?,
+    }
     if orphaned() > 0 {
         screen.line(format_args!(
             "{} left out; `metaxy delete {} --orphaned` deletes what upstream no longer has",

@@ -123,3 +123,60 @@ fn children_of_a_step_that_died_are_not_written() {
     let error = folder.fails(&["resolve", "video/crop", "--end", "--output", "x.csv"], 1);
     assert!(error.contains("csv"), "{error}");
 }
+
+#[test]
+fn a_parent_without_children_is_done() {
+    let folder = project();
+    folder.ok_with(
+        &["write", "video/raw", "-"],
+        &[raw(1, "a"), raw(2, "b"), raw(3, "c")].join("\n"),
+    );
+    let rows = folder.ok(&["resolve", "video/crop"]);
+    let step = |marked: &str, others: &str| -> String {
+        let rows = rows.lines().map(|row| {
+            let mut row: serde_json::Value = serde_json::from_str(row).unwrap();
+            match row["video"].as_u64().unwrap() {
+                1 => row["crop"] = json!(7),
+                2 => row[marked] = json!(true),
+                _ => return String::new(),
+            }
+            row["boxes"] = json!(others);
+            row.to_string()
+        });
+        rows.collect::<Vec<_>>().join("\n")
+    };
+    let write = ["write", "video/crop", "-", "--no-require-end"];
+    let told = folder.ok_with(&write, &step("metaxy_empty", "x"));
+    assert!(told.contains("2 rows written"), "{told}");
+    assert!(
+        told.contains("1 of them says that a parent has no children"),
+        "{told}"
+    );
+    assert_eq!(folder.ok(&["resolve", "video/crop"]).lines().count(), 1);
+    let read = folder.rows(&["read", "video/crop", "--format", "ndjson"]);
+    assert_eq!(read.len(), 1, "{read:?}");
+    assert!(read[0].get("metaxy_empty").is_none(), "{read:?}");
+
+    // As CSV, alone, and with nothing in place of the child's ID.
+    let rows = folder.ok(&["resolve", "video/crop", "--format", "csv"]);
+    let mut lines = rows.lines();
+    let head = format!("{},crop,metaxy_empty\n", lines.next().unwrap());
+    let row = format!("{},,true\n", lines.next().unwrap());
+    let csv = [
+        "write",
+        "video/crop",
+        "-",
+        "--samples-format",
+        "csv",
+        "--no-require-end",
+    ];
+    let report = document(&folder, &csv, &format!("{head}{row}"));
+    assert_eq!(report["without_children"], json!(1), "{report}");
+    assert_eq!(folder.ok(&["resolve", "video/crop"]), "");
+    let error = folder.fails_with(
+        &csv,
+        &format!("{head}{}", row.replace("true", "perhaps")),
+        1,
+    );
+    assert!(error.contains("metaxy_empty"), "{error}");
+}

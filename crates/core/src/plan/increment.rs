@@ -11,7 +11,7 @@ use super::expected::{Expected, INTERNAL};
 use super::{Compare, Leader, LeaderColumns, Node, Relation, Scalar, internal, matched_as};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, col};
+use crate::expr::{Expr, col, lit};
 use crate::feature_plan::FeaturePlan;
 
 /// The column of [`Compare`](super::Compare) that holds a [`Label`].
@@ -122,7 +122,8 @@ impl IncrementPlan {
             };
             (led, Some(columns))
         };
-        let relation = Relation::compare(Compare {
+        let marks_childless = stored.schema().field_with_name(columns::EMPTY).is_ok();
+        let mut relation = Relation::compare(Compare {
             expected_version: expected.provenance().into(),
             stored_version: columns::PROVENANCE.into(),
             expected: wanted,
@@ -132,11 +133,25 @@ impl IncrementPlan {
             leader,
         })
         .map_err(|e| e.with_context("feature", plan.key()))?;
+        if marks_childless {
+            // A parent that has no children, and that is gone, is no sample.
+            let mark = format!("{STORED_PREFIX}{}", columns::EMPTY);
+            let shown = col(LABEL)
+                .ne(lit(Label::Orphaned as i64))
+                .or(col(&mark).is_null());
+            let shown = shown.bind(relation.schema())?;
+            relation = relation.filter(Scalar::Test(shown))?;
+        }
+        let shown = stored_schema.fields().iter();
+        let shown: Vec<_> = shown
+            .filter(|field| field.name() != columns::EMPTY)
+            .cloned()
+            .collect();
         Ok(Self {
             relation,
             expected_schema: expected.output_schema()?,
             expected,
-            stored_schema,
+            stored_schema: Arc::new(Schema::new(shown)),
         })
     }
 

@@ -35,7 +35,7 @@ pub use expected::{Expected, Upstream};
 pub(crate) use expected::{INTERNAL, is_internal, member_column};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
 pub(crate) use matching::matching_type;
-pub use read::{ReadOptions, ReadScope, read_current};
+pub use read::{Childless, ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
 use crate::clock::Micros;

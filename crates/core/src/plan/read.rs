@@ -2,11 +2,11 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::{Relation, Scalar, Scan};
+use super::{Leader, Relation, Scalar, Scan};
 use crate::clock::Micros;
 use crate::columns;
 use crate::error::Result;
-use crate::expr::{Expr, col};
+use crate::expr::{Expr, col, lit};
 use crate::key::FeatureKey;
 use crate::options::setters;
 
@@ -21,6 +21,21 @@ pub struct ReadScope {
     pub include_soft_deleted: bool,
     /// The table as it was at this time.
     pub as_of: Option<Micros>,
+    /// What becomes of rows that say that a parent has no children.
+    pub childless: Childless,
+}
+
+/// What a read does with rows that say that a parent has no children (`semantics.md` §15).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Childless {
+    /// Leaves them out, and their column too.
+    #[default]
+    Hidden,
+    /// Gives those that are the latest row of their parent, which is told by these columns; no other column is null in them as they are
+    /// no samples but `metaxy_empty`.
+    Latest(Vec<String>),
+    /// Gives them as they are stored, tombstones that they are.
+    Stored,
 }
 
 impl ReadScope {
@@ -32,6 +47,7 @@ impl ReadScope {
             sample_history: false,
             include_soft_deleted: false,
             as_of: None,
+            childless: Childless::Hidden,
         }
     }
 }
@@ -58,6 +74,8 @@ pub struct ReadOptions {
     pub local_only: bool,
     /// At most this many rows, whichever come first.
     pub limit: Option<u64>,
+    /// Rows that say that a parent has no children as well, where they are the latest of their parent: a rebase carries them over.
+    pub with_childless: bool,
 }
 
 impl ReadOptions {
@@ -94,6 +112,10 @@ impl ReadOptions {
         with_local_only(local_only: bool) {
             options.local_only = local_only;
         }
+        /// Rows that say that a parent has no children as well.
+        with_childless(include: bool) {
+            options.with_childless = include;
+        }
         /// At most this many rows.
         with_limit(limit: u64) {
             options.limit = Some(limit);
@@ -119,12 +141,49 @@ pub fn read_current(
         latest_per: (!scope.sample_history).then(|| id_columns.to_vec()),
     };
     let mut relation = Relation::scan(scan, schema.clone());
-    if !scope.include_soft_deleted {
-        let alive = col(columns::DELETED_AT).is_null().bind(schema)?;
-        relation = relation.filter(Scalar::Test(alive))?;
+    let alive = (!scope.include_soft_deleted).then(|| col(columns::DELETED_AT).is_null());
+    let test = |relation: Relation, condition: Expr| -> Result<Relation> {
+        let condition = condition.bind(relation.schema())?;
+        relation.filter(Scalar::Test(condition))
+    };
+    if schema.field_with_name(columns::EMPTY).is_err() || scope.childless == Childless::Stored {
+        if let Some(alive) = alive {
+            relation = test(relation, alive)?;
+        }
+        return filter_all(relation, filters);
     }
-    filter_all(relation, filters)
+    let names = || schema.fields().iter().map(|field| field.name().as_str());
+    let no_mark = col(columns::EMPTY).is_null();
+    match &scope.childless {
+        Childless::Latest(parents) => {
+            relation = Relation::leader(Leader {
+                input: relation,
+                keys: parents.clone(),
+                order: id_columns.to_vec(),
+                value: columns::EMPTY.into(),
+                value_name: LAST_MARK.into(),
+                flag_name: IS_LAST.into(),
+            })?;
+            let unmarked = match alive {
+                Some(alive) => alive,
+                None => no_mark,
+            };
+            let last = col(columns::EMPTY)
+                .is_not_null()
+                .and(col(IS_LAST).eq(lit(true)));
+            relation = test(relation, unmarked.or(last))?.select(names())?;
+            filter_all(relation, filters)
+        }
+        Childless::Hidden | Childless::Stored => {
+            relation = test(relation, alive.unwrap_or(no_mark))?;
+            relation = filter_all(relation, filters)?;
+            relation.select(names().filter(|name| *name != columns::EMPTY))
+        }
+    }
 }
+
+const LAST_MARK: &str = "__mx.last_mark";
+const IS_LAST: &str = "__mx.is_last";
 
 /// The rows for which all `filters` hold.
 ///

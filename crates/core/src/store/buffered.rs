@@ -319,6 +319,7 @@ async fn checked(
     rows: Frame,
 ) -> Result<Rows> {
     store.require_write("be written to")?;
+    let rows = store.with_childless(feature, rows).await?;
     let nothing = Frame::from(Rows::empty(rows.schema().clone()));
     let ids = store.append(feature, nothing, options)?.id_columns;
     store.require_matching_ids(feature, rows.schema()).await?;

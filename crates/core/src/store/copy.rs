@@ -19,7 +19,7 @@ use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
 use crate::options::setters;
-use crate::plan::{Plan, ReadScope, Relation, read_current};
+use crate::plan::{Childless, Plan, ReadScope, Relation, read_current};
 
 /// What a copy takes. The default is the latest row of every sample, over all feature versions, of all features.
 #[derive(Debug, Clone)]
@@ -459,6 +459,7 @@ impl Asked<'_> {
             sample_history: history,
             include_soft_deleted: with_deleted,
             as_of: None,
+            childless: Childless::Stored,
         };
         read_current(self.feature, &self.schema, self.ids, &scope, filters)
     }

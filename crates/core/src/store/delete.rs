@@ -233,7 +233,8 @@ impl MetadataStore {
             scope.sample_history = true;
             let all = read_current(feature, &schema, ids, &scope, &[])?;
             let chosen = relation.select(ids.iter().map(String::as_str))?;
-            let names = schema.fields().iter().map(|field| field.name().as_str());
+            let names = all.schema().clone();
+            let names = names.fields().iter().map(|field| field.name().as_str());
             relation = all
                 .join(chosen, ids.to_vec(), JoinKind::Inner)?
                 .select(names)?;

@@ -2,6 +2,7 @@
 
 mod buffered;
 mod builder;
+mod childless;
 mod copy;
 mod count;
 mod delete;

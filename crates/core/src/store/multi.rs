@@ -45,9 +45,7 @@ impl MetadataStore {
         let mut features = Vec::with_capacity(order.len());
         for feature in &order {
             if let Some(rows) = frames.remove(feature) {
-                let append = self.append(feature, rows, &options);
-                let append = append.map_err(|e| self.about(e, feature))?;
-                let append = append.with_known_ids().await;
+                let append = self.prepared(feature, rows, &options).await;
                 if let Some(append) = append.map_err(|e| self.about(e, feature))? {
                     let matching = self.require_matching_ids(feature, append.rows.schema());
                     matching.await.map_err(|e| self.about(e, feature))?;

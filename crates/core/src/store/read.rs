@@ -6,7 +6,7 @@ use super::{MetadataStore, support};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
-use crate::plan::{Plan, ReadOptions, ReadScope, Relation, read_current};
+use crate::plan::{Childless, Plan, ReadOptions, ReadScope, Relation, read_current};
 
 impl MetadataStore {
     /// The samples of a feature, from the first store of the chain that has it.
@@ -92,7 +92,23 @@ impl MetadataStore {
             sample_history: options.with_sample_history,
             include_soft_deleted: options.include_soft_deleted,
             as_of: options.as_of,
+            childless: match options.with_childless {
+                true => self.childless(feature)?,
+                false => Childless::Hidden,
+            },
         })
+    }
+
+    /// The scope in which the rows of parents without children are seen, which not every feature has.
+    pub(super) fn childless(&self, feature: &FeatureKey) -> Result<Childless> {
+        let plan = self.plan(feature)?;
+        let all = plan.spec().id_columns();
+        Ok(
+            match all.iter().all(|id| plan.identity_columns.contains(id)) {
+                true => Childless::Hidden,
+                false => Childless::Latest(plan.identity_columns),
+            },
+        )
     }
 
     fn read_plan(
@@ -105,6 +121,7 @@ impl MetadataStore {
         let ids = self.graph.require(feature)?.spec.id_columns();
         let mut relation = read_current(feature, schema, ids, scope, &options.filters)?;
         if let Some(columns) = &options.columns {
+            let schema = relation.schema();
             if let Some(unknown) = columns.iter().find(|c| schema.field_with_name(c).is_err()) {
                 let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
                 let error = Error::new(

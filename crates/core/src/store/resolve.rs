@@ -210,7 +210,10 @@ impl MetadataStore {
             Some(schema) if options.skip_comparison => Some(Relation::empty(schema)),
             Some(schema) => {
                 let ids = plan.spec().id_columns();
-                let scope = ReadScope::current(version);
+                let scope = ReadScope {
+                    childless: self.childless(feature)?,
+                    ..ReadScope::current(version)
+                };
                 let rows = read_current(feature, &schema, ids, &scope, &target_filters)?;
                 Some(self.brought(&holder, feature, rows, &mut frames).await?)
             }

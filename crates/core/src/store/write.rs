@@ -10,6 +10,7 @@ use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
+use super::childless::always_deleted;
 use super::versions::{Checks, GivenProvenance, with_versions};
 use crate::append::{Append, Stamp, Times, as_stamps, stamp_type};
 use crate::backend::Appended;
@@ -75,6 +76,12 @@ impl MetadataStore {
     /// `metaxy_provenance` and the data versions are derived where they are missing; feature and project version,
     /// `metaxy_updated_at` and the materialization id are the store's to set; `metaxy_created_at` is kept where given.
     ///
+    /// A sample of which nothing was made is a row as well, where a feature makes many of one ([`Lineage::Expansion`]): with `metaxy_empty`
+    /// true, the IDs and versions of the parent as an increment gives them, and null in the other ID columns. The parent then counts as done
+    /// until its provenance changes. Reads never show such a row.
+    ///
+    /// [`Lineage::Expansion`]: crate::spec::Lineage::Expansion
+    ///
     /// A frame without rows makes the table as well, unless the type of an ID is not known: that of an increment whose upstreams
     /// were never written is Null.
     ///
@@ -97,10 +104,7 @@ impl MetadataStore {
         options: WriteOptions,
     ) -> Result<Appended> {
         self.require_write("be written to")?;
-        let append = self
-            .append(feature, rows.into(), &options)
-            .map_err(|e| self.about(e, feature))?;
-        let append = append.with_known_ids().await;
+        let append = self.prepared(feature, rows.into(), &options).await;
         let Some(append) = append.map_err(|e| self.about(e, feature))? else {
             return Ok(Appended::default());
         };
@@ -160,7 +164,19 @@ impl MetadataStore {
         Ok(missed)
     }
 
-    /// The rows as a backend takes them.
+    /// The rows as a backend takes them; `None` if they are none, and of IDs whose type is not known.
+    pub(super) async fn prepared(
+        &self,
+        feature: &FeatureKey,
+        rows: Frame,
+        options: &WriteOptions,
+    ) -> Result<Option<Append>> {
+        let rows = self.with_childless(feature, rows).await?;
+        let append = self.append(feature, rows, options)?;
+        append.with_known_ids().await
+    }
+
+    /// As [`prepared`](Self::prepared), of rows whose marks are in order.
     pub(super) fn append(
         &self,
         feature: &FeatureKey,
@@ -328,7 +344,9 @@ pub(super) fn with_times(frame: Frame, feature: &FeatureKey) -> Result<Frame> {
                     (Some(created), _) => Some(created),
                     (None, updated) => updated.clone(),
                 },
-                name if TIMES.contains(&name) => stamps(name)?,
+                columns::DELETED_AT => {
+                    always_deleted(stamps(columns::DELETED_AT)?, updated.as_ref(), &batch)?
+                }
                 name => batch.column_by_name(name).cloned(),
             };
             Ok(array.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows())))

@@ -71,7 +71,9 @@ async fn carry(
             .with_feature_history(true)
             .with_feature_version(version)
     };
-    let old = of(&versions.from).with_filters(filters);
+    let old = of(&versions.from)
+        .with_filters(filters)
+        .with_childless(true);
     let there = store.count(feature, of(&versions.to)).await?;
     let old = store.read(feature, old).await?.collect().await?;
     let samples = old.num_rows() as u64;
