@@ -10,7 +10,9 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use futures::executor::block_on;
-use metaxy_core::plan::{Compare, JoinKind, LABEL, Label, Plan, ReadScope, Relation, Scalar};
+use metaxy_core::plan::{
+    Childless, Compare, JoinKind, LABEL, Label, Plan, ReadScope, Relation, Scalar,
+};
 use metaxy_core::plan::{STORED_PREFIX, read_current};
 use metaxy_core::{FeatureKey, Result, Rows, columns};
 use metaxy_polars::{
@@ -266,6 +268,7 @@ fn read(number: usize) -> Relation {
         sample_history: false,
         include_soft_deleted: false,
         as_of: None,
+        childless: Childless::Hidden,
     };
     let rows = read_current(&key(number), &schema(number), &["id".into()], &scope, &[]).unwrap();
     let columns = ["id".to_owned(), format!("value_{number}")];
