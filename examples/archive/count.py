@@ -296,7 +296,7 @@ def main(what, *arguments):
         found = {feature: {} for feature in UPSTREAM}
         for feature, row in (line.split(" ", 1) for line in sys.stdin):
             row = json.loads(row)
-            found[feature][row["video"], *filter(None, [row.get("face")])] = row
+            found[feature][tuple(row[name] for name in ["video", "face"] if row.get(name))] = row
         for feature, rows in found.items():
             expected = {sample: row["out"] for sample, row in store.live(feature).items() if sample[-1]}
             if feature == "video":
