@@ -68,7 +68,7 @@ def version(feature):
 
 
 class Store:
-    """The book of one store: for each feature and version the rows, and for each of those how many of its sample there are."""
+    """The book of one store: for each feature and version the latest row of each sample, with the times of all its rows."""
 
     def __init__(self, name, book):
         self.name = name
@@ -86,7 +86,7 @@ class Store:
     def written_last(self, feature):
         """The samples of the other version that was written last."""
         others = [rows for of_version, rows in self.tables[feature].items() if rows and of_version != version(feature)]
-        last = max(others, key=lambda rows: max(row["at"] for row in rows.values()))
+        last = max(others, key=lambda rows: max(row["times"][-1] for row in rows.values()))
         return {key: row for key, row in last.items() if not row["deleted"]}
 
     def moment(self):
@@ -95,8 +95,8 @@ class Store:
 
     def put(self, feature, sample, moment, **row):
         table, key = self.table(feature), " ".join(sample)
-        before = table.get(key, {"rows": 0})
-        table[key] = {**before, "deleted": False, "at": moment, **row, "rows": before["rows"] + 1}
+        before = table.get(key, {"times": []})
+        table[key] = {**before, "deleted": False, **row, "times": [*before["times"], moment]}
 
     # What is to be done
 
@@ -125,7 +125,7 @@ class Store:
         if feature == "video/crop":
             # A film's state is that of the crops that were written last; older ones of other pictures have no film any more.
             last = {}
-            for sample, row in sorted(there.items(), key=lambda item: item[1]["at"]):
+            for sample, row in sorted(there.items(), key=lambda item: item[1]["times"]):
                 last[sample[:1]] = row
             orphaned = {s for s, row in there.items() if row["of"] != last[s[:1]]["of"]}
             orphaned |= {s for s in there if s[:1] not in wanted}
@@ -185,15 +185,17 @@ class Store:
         latest = {}
         for of_version, rows in other.tables.get(feature, {}).items():
             for key, row in rows.items():
-                if key not in latest or latest[key][1]["at"] < row["at"]:
+                if key not in latest or latest[key][1]["times"][-1] < row["times"][-1]:
                     latest[key] = of_version, row
         came = 0
         for key, (of_version, row) in latest.items():
             rows = self.tables.setdefault(feature, {}).setdefault(of_version, {})
-            before = rows.get(key, {"rows": 0, "at": 0})
-            if before["at"] < row["at"]:
-                rows[key] = {**row, "rows": before["rows"] + 1}
-                came += 1
+            time, there = row["times"][-1], rows.get(key, {"times": []})
+            if time in there["times"]:
+                continue
+            times = sorted([*there["times"], time])
+            rows[key] = {**(row if times[-1] == time else there), "times": times}
+            came += 1
         return came, len(latest) - came
 
     def forget(self, feature, superseded):
@@ -201,11 +203,11 @@ class Store:
         versions = self.tables[feature]
         if not superseded:
             old = [versions.pop(of_version) for of_version in list(versions) if of_version != version(feature)]
-            return sum(row["rows"] for rows in old for row in rows.values())
+            return sum(len(row["times"]) for rows in old for row in rows.values())
         rows = [row for rows in versions.values() for row in rows.values()]
-        extra = sum(row["rows"] - 1 for row in rows)
+        extra = sum(len(row["times"]) - 1 for row in rows)
         for row in rows:
-            row["rows"] = 1
+            del row["times"][:-1]
         return extra
 
 
