@@ -83,6 +83,10 @@ class Store:
         rows = self.table(feature).items()
         return {tuple(key.split(" ")): row for key, row in rows if not row["deleted"]}
 
+    def has_only_others(self, feature):
+        """Whether there are rows of other versions only."""
+        return any(self.tables.get(feature, {}).values()) and not self.table(feature)
+
     def written_last(self, feature):
         """The samples of the other version that was written last."""
         others = [rows for of_version, rows in self.tables[feature].items() if rows and of_version != version(feature)]
@@ -121,17 +125,17 @@ class Store:
     def todo(self, feature):
         """The samples that are new, stale and orphaned. Of crops the first two are films, and the last are crops."""
         wanted, there = self.wanted(feature), self.live(feature)
-        orphaned = set()
+        orphaned = there.keys() - wanted.keys()
         if feature == "video/crop":
             # A film's state is that of the crops that were written last; older ones of other pictures have no film any more.
             last = {}
             for sample, row in sorted(there.items(), key=lambda item: item[1]["times"]):
                 last[sample[:1]] = row
-            orphaned = {s for s, row in there.items() if row["of"] != last[s[:1]]["of"]}
-            orphaned |= {s for s in there if s[:1] not in wanted}
+            orphaned = {sample for sample, row in there.items() if sample[:1] not in wanted or row["of"] != last[sample[:1]]["of"]}
             there = last
-        else:
-            orphaned = there.keys() - wanted.keys()
+        if any(self.has_only_others(up) for up in UPSTREAM[feature]):
+            # Nobody knows yet what there will be.
+            orphaned = set()
         new = wanted.keys() - there.keys()
         stale = {sample for sample in wanted.keys() & there.keys() if wanted[sample] != there[sample]["of"]}
         return new, stale, orphaned
@@ -218,15 +222,16 @@ def upstream(feature):
 def expected_status(store):
     work, answer = {}, {}
     for feature in UPSTREAM:
+        numbers = [None] * 3 if feature == "video" else [len(samples) for samples in store.todo(feature)]
+        new, stale, orphaned = numbers
+        work[feature] = any(numbers) or store.has_only_others(feature)
+        waits_for = [up for up in UPSTREAM if up in upstream(feature) and work[up]]
+        not_ready = any(store.has_only_others(up) for up in UPSTREAM[feature])
+        state = "waits" if waits_for else "up_to_date"
+        # What is orphaned may be wanted again once what is upstream is done.
+        if (new or stale) and not not_ready or orphaned and not waits_for:
+            state = "needs_work"
         samples = sum(1 for sample in store.live(feature) if sample[-1])
-        if feature == "video":
-            answer[feature] = {"samples": samples, "new": None, "stale": None, "orphaned": None, "state": "up_to_date", "waits_for": []}
-            continue
-        new, stale, orphaned = map(len, store.todo(feature))
-        older = any(store.tables.get(feature, {}).values()) and not store.table(feature)
-        work[feature] = new + stale + orphaned > 0 or older
-        waits_for = [up for up in work if up in upstream(feature) and work[up]]
-        state = "needs_work" if new + stale + orphaned else "waits" if waits_for else "up_to_date"
         answer[feature] = {
             "samples": samples, "new": new, "stale": stale, "orphaned": orphaned, "state": state, "waits_for": sorted(waits_for),
         }
