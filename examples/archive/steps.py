@@ -33,18 +33,20 @@ def crops(row):
     faces = {}
     for place, *seen in pictures(row):
         for face in seen:
-            faces[face] = faces.get(face, "") + face + "@" + place + " "
-    del row["metaxy_data_version"]
-    for face, pixels in sorted(faces.items()):
-        # The version of a crop is its own: where a film is cut anew and a face looks as before, nothing is to be done for it.
-        version = hashlib.sha256(pixels.encode()).hexdigest()[:16]
-        yield {**row, "face": face, "pixels": pixels.strip(), "metaxy_data_version_by_field": {"pixels": version}}
+            faces.setdefault(face, []).append(f"{face}@{place}")
     if not faces:
         yield from without_faces(row)
+        return
+    del row["metaxy_data_version"]
+    for face, places in sorted(faces.items()):
+        pixels = " ".join(places)
+        # The version of a crop is its own: where a film is cut anew and a face looks as before, nothing is to be done for it.
+        version = hashlib.sha256(pixels.encode()).hexdigest()[:16]
+        yield {**row, "face": face, "pixels": pixels, "metaxy_data_version_by_field": {"pixels": version}}
 
 
 def without_faces(row):
-    """What is written of a film that shows no face. Nothing can be, so far: the film stays new to this step."""
+    """The rows that are written of a film without faces. Nothing says so far that it is done, so it stays to be done."""
     return []
 
 
