@@ -226,7 +226,7 @@ fn tell(args: &Rebase, store: &MetadataStore, all: &[Done], screen: &Screen) -> 
         ))?;
         if done.counts.left_out > 0 {
             screen.note(format_args!(
-                "What {} of {} were computed from is not stored any more: they are left out.",
+                "{} of {} left out: what a sample was computed from is not stored any more, or other children of its parent are newer.",
                 count(done.counts.left_out, "sample"),
                 done.feature
             ))?;
