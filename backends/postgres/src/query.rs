@@ -131,12 +131,12 @@ async fn look_up(
         .collect();
     let sql = format!(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), \
-         EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) FROM pg_class AS c \
-         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         c.relname IN (SELECT s.tablename FROM pg_stats AS s WHERE s.schemaname = {schema} AND s.tablename IN ({list})) \
+         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-         WHERE n.nspname = {} AND c.relkind IN ('r', 'p') AND c.relname IN ({})",
-        literal_text(&dialect.names.schema),
-        list.join(", ")
+         WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p') AND c.relname IN ({list})",
+        schema = literal_text(&dialect.names.schema),
+        list = list.join(", ")
     );
     let mut found: HashMap<String, HashMap<String, String>> = HashMap::new();
     let mut unknown = false;
