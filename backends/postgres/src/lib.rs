@@ -34,8 +34,8 @@
 //! reported as failed, and one that was not is not reported as done.
 //!
 //! A write of 50 rows or more makes the statistics by which the server plans, where there are none, and one that is large beside its table
-//! renews them, if the role owns the table. Where there are none, queries do without joins by loops: of a table that it does not know, the
-//! server expects next to no rows.
+//! renews them, if the role owns the table. Where there are none, or where they do not know the feature version that is read, queries do
+//! without joins by loops: of what it does not know, the server expects next to no rows.
 //!
 //! # Rights
 //!

@@ -21,7 +21,9 @@ use crate::error::Failure;
 pub(crate) struct Sessions {
     pool: OnceLock<PgPool>,
     schema: OnceCell<String>,
+    /// What the owner of the database has to know of it.
     warning: Arc<OnceLock<String>>,
+    /// Whether it was told.
     warned: AtomicBool,
 }
 
