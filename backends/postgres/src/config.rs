@@ -11,6 +11,7 @@ use metaxy_core::backend::{Access, Backend};
 use metaxy_core::config::{LOCK_TIMEOUT, OptionDoc, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::PostgresBackend;
@@ -161,6 +162,9 @@ impl PostgresConfig {
             Some(_) => connect,
             None => connect.application_name("metaxy"),
         };
+        // The driver would warn of each statement that takes longer than a second, which a large table or another writer makes it do.
+        // What is run is told by events of this crate.
+        let connect = connect.disable_statement_logging();
         Self {
             connect,
             secrets: secrets

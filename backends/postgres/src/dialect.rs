@@ -220,6 +220,19 @@ impl Dialect for PostgresDialect {
         " OFFSET 0"
     }
 
+    /// As arrays of one value each: the server joins by their hashes, and their nulls are equal. What is null or differs it would find out
+    /// for each row beside each other.
+    fn same(&self, a: &str, b: &str, data_type: &DataType) -> String {
+        match Kept::of(data_type) {
+            // An array of arrays does not tell null and empty apart, and JSON as it was written is not compared at all.
+            Some(kept) if !data_type.is_nested() && kept != Kept::Json => {
+                let kept = kept.sql();
+                format!("ARRAY[({a})::{kept}] = ARRAY[({b})::{kept}]")
+            }
+            _ => format!("{a} IS NOT DISTINCT FROM {b}"),
+        }
+    }
+
     fn converted(&self, column: &str, _from: &DataType, to: &DataType) -> String {
         match Kept::of(to) {
             Some(kept) => format!("({column})::{}", kept.sql()),

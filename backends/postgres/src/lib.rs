@@ -33,8 +33,9 @@
 //! transaction. If the answer to a commit is lost, the server is asked what became of the transaction: a write that was committed is not
 //! reported as failed, and one that was not is not reported as done.
 //!
-//! A write that is large beside its table renews the statistics by which the server plans, if the role owns the table. Where there are
-//! none, queries do without joins by loops: of a table that it does not know, the server expects next to no rows.
+//! A write of 50 rows or more makes the statistics by which the server plans, where there are none, and one that is large beside its table
+//! renews them, if the role owns the table. Where there are none, or where they do not know the feature version that is read, queries do
+//! without joins by loops: of what it does not know, the server expects next to no rows.
 //!
 //! # Rights
 //!

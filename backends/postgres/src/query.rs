@@ -10,7 +10,7 @@ use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{literal_text, quote, render};
-use metaxy_core::{Error, ErrorKind, Frame, Result};
+use metaxy_core::{Error, ErrorKind, Frame, Result, columns};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 use tokio::sync::Notify;
 
@@ -130,36 +130,35 @@ async fn look_up(
         .map(|(scan, _)| literal_text(&dialect.names.table(&scan.table)))
         .collect();
     let sql = format!(
-        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), \
-         EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) FROM pg_class AS c \
-         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), s.versions \
+         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-         WHERE n.nspname = {} AND c.relkind IN ('r', 'p') AND c.relname IN ({})",
-        literal_text(&dialect.names.schema),
-        list.join(", ")
+         LEFT JOIN (SELECT tablename, COALESCE(MAX(most_common_vals::text) FILTER (WHERE attname = {version}), '') AS versions \
+         FROM pg_stats WHERE schemaname = {schema} AND tablename IN ({list}) GROUP BY 1) AS s ON s.tablename = c.relname \
+         WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p') AND c.relname IN ({list})",
+        version = literal_text(columns::FEATURE_VERSION),
+        schema = literal_text(&dialect.names.schema),
+        list = list.join(", ")
     );
-    let mut found: HashMap<String, HashMap<String, String>> = HashMap::new();
-    let mut unknown = false;
+    let mut found: HashMap<String, Found> = HashMap::new();
     for row in session.rows(&sql).await? {
-        if let [Some(table), Some(column), Some(declared), Some(known)] = row.as_slice() {
-            unknown |= known != "t";
-            let columns = found.entry(table.clone()).or_default();
-            columns.insert(column.clone(), declared.clone());
+        if let [Some(table), Some(column), Some(declared), versions] = row.as_slice() {
+            let table = found.entry(table.clone()).or_default();
+            table.declared.insert(column.clone(), declared.clone());
+            table.versions.clone_from(versions);
         }
     }
-    if unknown {
-        // Of a table without statistics the server expects that next to no row is alive, and would join by loops in loops.
-        session.run("SET LOCAL enable_nestloop = off").await?;
-    }
+    let mut is_known = true;
     for (scan, schema) in scans {
         let name = dialect.names.table(&scan.table);
-        let Some(declared) = found.get(&name) else {
+        let Some(table) = found.get(&name) else {
             return Err(table_is_gone(&scan.table).into());
         };
+        is_known &= table.knows(scan.feature_version.as_deref());
         let mut odd = false;
         let list = schema.fields().iter().map(|field| {
             let column = quote(field.name());
-            let declared = declared.get(field.name()).map(String::as_str);
+            let declared = table.declared.get(field.name()).map(String::as_str);
             match declared.and_then(|declared| cast_of(field, declared)) {
                 Some(target) => {
                     odd = true;
@@ -173,7 +172,30 @@ async fn look_up(
             dialect.odd.insert(name, list.join(", "));
         }
     }
+    if !is_known {
+        // Of what its statistics do not know the server expects next to no rows, and would join by loops in loops.
+        session.run("SET LOCAL enable_nestloop = off").await?;
+    }
     Ok(())
+}
+
+/// What the catalog says of a table that a plan reads.
+#[derive(Debug, Default)]
+struct Found {
+    /// The types of the columns.
+    declared: HashMap<String, String>,
+    /// The feature versions that the statistics know, as the text of an array; `None` without statistics.
+    versions: Option<String>,
+}
+
+impl Found {
+    /// Whether the server can tell how many rows there are, of one feature version or of all.
+    fn knows(&self, version: Option<&str>) -> bool {
+        let Some(known) = &self.versions else {
+            return false;
+        };
+        version.is_none_or(|version| known.contains(version))
+    }
 }
 
 /// The statement of a relation, whose columns have the types that they are read as.

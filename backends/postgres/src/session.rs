@@ -1,6 +1,7 @@
 //! Connections: how they are got, what is set on them, and when they are thrown away.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metaxy_core::{Error, ErrorKind};
@@ -8,6 +9,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Row, ValueRef};
 use tokio::sync::OnceCell;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::backend::THREADS;
 use crate::config::PostgresConfig;
@@ -18,12 +21,23 @@ use crate::error::Failure;
 pub(crate) struct Sessions {
     pool: OnceLock<PgPool>,
     schema: OnceCell<String>,
+    /// What the owner of the database has to know of it.
+    warning: Arc<OnceLock<String>>,
+    /// Whether it was told.
+    warned: AtomicBool,
 }
 
 impl Sessions {
     /// A connection that nobody else uses.
     pub(crate) async fn take(&self, config: &PostgresConfig) -> Result<Session, Failure> {
-        let connection = self.pool(config)?.acquire().await?;
+        // What the server says before it can be told what not to say, the driver would log for each connection.
+        let connection = self.pool(config)?.acquire();
+        let connection = connection.with_subscriber(NoSubscriber::new()).await?;
+        if let Some(warning) = self.warning.get()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!("{warning}");
+        }
         Ok(Session {
             connection: Some(connection),
             settled: false,
@@ -58,14 +72,14 @@ impl Sessions {
         // The pool looks after its connections on the runtime that it is made on.
         let _guard = THREADS.handle()?.enter();
         Ok(self.pool.get_or_init(|| {
-            let settings = settings(config);
+            let (settings, warning) = (settings(config), self.warning.clone());
             PgPoolOptions::new()
                 .max_connections(config.pool_size)
                 .acquire_timeout(config.connect_timeout)
                 .acquire_slow_threshold(Duration::from_secs(3600))
                 .after_connect(move |connection, _| {
-                    let settings = settings.clone();
-                    Box::pin(async move { set_up(connection, settings).await })
+                    let (settings, warning) = (settings.clone(), warning.clone());
+                    Box::pin(async move { set_up(connection, settings, &warning).await })
                 })
                 .connect_lazy_with(config.connect().clone())
         }))
@@ -79,8 +93,7 @@ fn settings(config: &PostgresConfig) -> String {
         "SET client_min_messages = error; SET jit = off; SET \"TimeZone\" = 'UTC'; SET \"DateStyle\" = 'ISO'; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET cursor_tuple_fraction = 1; \
          SET work_mem = '{}MB'; SET lock_timeout = {}; SET statement_timeout = {}; \
-         SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::integer >= 140000; \
-         SELECT current_setting('server_encoding')",
+         SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::integer >= 140000",
         config.work_memory,
         millis(config.lock_timeout),
         millis(config.statement_timeout)
@@ -95,14 +108,38 @@ pub(crate) fn millis(duration: Duration) -> u64 {
         .min(i32::MAX as u64)
 }
 
-async fn set_up(connection: &mut PgConnection, settings: String) -> Result<(), sqlx::Error> {
-    let rows = sqlx::raw_sql(AssertSqlSafe(settings))
+/// The version from which on a server knows with which version of its collation a database was made.
+const KNOWS_COLLATIONS: u32 = 150_000;
+
+/// What there is to say of the collation of the database; null: nothing.
+const COLLATION: &str = "(SELECT format('the server sorts text by version %1$s of the collation of database %2$I, which was made with version %3$s: \
+     until `REINDEX DATABASE %2$I; ALTER DATABASE %2$I REFRESH COLLATION VERSION` is run, searches by an index may miss rows', \
+     coalesce(is_now, 'none'), datname, datcollversion) \
+     FROM pg_database, pg_database_collation_actual_version(oid) AS is_now \
+     WHERE datname = current_database() AND datcollversion IS NOT NULL AND datcollversion IS DISTINCT FROM is_now)";
+
+/// Sets what is set on each connection. What the owner of the database has to know of it is left in `warning`.
+async fn set_up(
+    connection: &mut PgConnection,
+    settings: String,
+    warning: &OnceLock<String>,
+) -> Result<(), sqlx::Error> {
+    let version = connection.server_version_num().unwrap_or_default();
+    let collation = match version >= KNOWS_COLLATIONS {
+        true => COLLATION,
+        false => "NULL",
+    };
+    let sql = format!("{settings}; SELECT current_setting('server_encoding'), {collation}");
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql))
         .fetch_all(&mut *connection)
         .await?;
-    let encoding = match rows.last() {
-        Some(row) => text_of(row, 0)?.unwrap_or_default(),
-        None => String::new(),
+    let (encoding, found) = match rows.last() {
+        Some(row) => (text_of(row, 0)?.unwrap_or_default(), text_of(row, 1)?),
+        None => (String::new(), None),
     };
+    if let Some(found) = found {
+        warning.get_or_init(|| found);
+    }
     if encoding != "UTF8" {
         let problem = format!("the database has the encoding {encoding}, and a store needs UTF8");
         return Err(sqlx::Error::Configuration(problem.into()));

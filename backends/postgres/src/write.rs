@@ -234,7 +234,7 @@ async fn put(
         session.run(&afterwards.join("; ")).await?;
     }
     if stored.as_ref().is_none_or(|stored| stored.is_owner) {
-        analyze(session, names, place, rows).await?;
+        analyze(session, names, place, rows, stored.is_none()).await?;
     }
     if rows == 0 {
         return Ok((0, None));
@@ -260,28 +260,40 @@ fn alters(place: &Staged, stored: &Table) -> bool {
     })
 }
 
-/// Rows from which on the server is told of a write: it does so by itself, but not at once, and plans of large tables need it.
-const WORTH_ANALYZING: u64 = 1_000;
+/// Rows from which on a write makes the statistics of a table that has none: the server does so by itself, but not at once.
+const WORTH_KNOWING: u64 = 50;
 
-/// Renews the statistics of the columns by which rows are found, if the write was large beside the table.
+/// Rows from which on a write renews the statistics of a table that it is large beside: plans of large tables need it.
+const WORTH_RENEWING: u64 = 1_000;
+
+/// Makes or renews the statistics of the columns by which rows are found: if there are none, or if the write was large beside the table.
 async fn analyze(
     session: &mut Session,
     names: &Names,
     place: &Staged,
     rows: u64,
+    is_new: bool,
 ) -> Result<(), Failure> {
-    if rows < WORTH_ANALYZING {
+    if rows < WORTH_KNOWING {
         return Ok(());
     }
     let table = names.qualified(&place.name);
-    let known = format!(
-        "SELECT EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) \
-         AND c.reltuples > {} FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = {}::regclass",
-        rows.saturating_mul(4),
-        literal_text(&table)
-    );
-    if session.value(&known).await?.as_deref() == Some("t") {
-        return Ok(());
+    if !is_new {
+        let mut known = format!(
+            "SELECT EXISTS (SELECT 1 FROM pg_stats WHERE schemaname = {} AND tablename = {})",
+            literal_text(&names.schema),
+            literal_text(&place.name)
+        );
+        if rows >= WORTH_RENEWING {
+            let beside = rows.saturating_mul(4);
+            known.push_str(&format!(
+                " AND (SELECT reltuples FROM pg_class WHERE oid = {}::regclass) > {beside}",
+                literal_text(&table)
+            ));
+        }
+        if session.value(&known).await?.as_deref() == Some("t") {
+            return Ok(());
+        }
     }
     let system = [
         columns::FEATURE_VERSION,

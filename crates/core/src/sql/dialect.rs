@@ -241,8 +241,10 @@ pub trait Dialect: Send + Sync {
         format!("{a} IS DISTINCT FROM {b}")
     }
 
-    /// `a` and `b` do not differ, null being equal to null.
-    fn same(&self, a: &str, b: &str) -> String {
+    /// `a` and `b`, both of this type, do not differ, null being equal to null. Rows are joined by it: an engine that joins by no hash of
+    /// such a comparison compares each row with each, and needs another one.
+    fn same(&self, a: &str, b: &str, data_type: &DataType) -> String {
+        let _ = data_type;
         format!("{a} IS NOT DISTINCT FROM {b}")
     }
 

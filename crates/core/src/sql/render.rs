@@ -434,11 +434,12 @@ impl Renderer<'_> {
         let mut list = Vec::new();
         let mut on = Vec::new();
         for (i, key) in fold.keys.iter().enumerate() {
-            let (key, place) = (members.column(key)?, column_at(i));
-            list.push(format!("{key} AS {place}"));
+            let data_type = fold.input.schema().field_with_name(key)?.data_type();
+            let place = column_at(i);
+            list.push(format!("{} AS {place}", members.column(key)?));
             let same = format!("{folds}.{place}");
-            let key = block.column(&fold.keys[i])?;
-            on.push(self.dialect.same(&key, &same));
+            let key = block.column(key)?;
+            on.push(self.dialect.same(&key, &same, data_type));
         }
         for (i, (name, value)) in fold.values.iter().enumerate() {
             let value = self.scalar(value, fold.input.schema(), &members)?;
