@@ -6,7 +6,7 @@
     sub(/^prune /, "")
 }
 
-/ (row|sample)s? / && $2 > 0 {
+/ (row|sample)s? / && $2 + 0 > 0 {
     sub(/:$/, "", $1)
     list[what] = list[what] ", " $1 " " $2
 }

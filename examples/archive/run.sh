@@ -99,7 +99,7 @@ checked './night.sh dev' done dev video $steps
 status_of dev
 rows_of dev
 
-say 'Day 15. Six films come that show no face, and the faces of two others are cut out. Without crops they stay to be done.'
+say 'Day 15. Six films come that show no face, and the faces of two others are cut out. Without crops they are done, too.'
 run 'python3 films.py arrive 6 --faces 0 && python3 films.py recut 2 --faces 0'
 checked './night.sh dev' done dev video $steps
 run 'metaxy status video/crop'

@@ -236,13 +236,18 @@ pub async fn are_not_done_once_their_children_were_deleted(bed: &TestBed) -> Out
     Ok(())
 }
 
-/// Children that a parent had before are orphaned (§6, §15).
+/// Children that a parent had before are orphaned, and may be deleted (§6, §15).
 pub async fn replace_the_children_of_before(bed: &TestBed) -> Outcome {
     let store = bed.store(crops("1")?).await?;
     two_videos(&store).await?;
     write_videos(&store, &[(1, "changed")]).await?;
     step(&store, |_| vec![]).await?;
-    are(&store, [&[], &[], &["1 1", "1 2"]]).await
+    are(&store, [&[], &[], &["1 1", "1 2"]]).await?;
+    let orphans = resolve(&store, "crop").await?.orphaned;
+    let crop = key("crop")?;
+    store.delete_rows(&crop, orphans.batch().clone()).await?;
+    are(&store, [&[], &[], &[]]).await?;
+    check(children(&store).await?.is_empty(), "no children")
 }
 
 /// They go along with a copy, once (§15).

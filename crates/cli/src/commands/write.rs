@@ -20,7 +20,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     if !incoming.ended && needs_end(&store, &feature, &args)? {
         return Err(without_end(&feature, &args));
     }
-    let missed = store.missed_columns(&feature, incoming.rows.schema())?;
+    let mut missed = store.missed_columns(&feature, incoming.rows.schema())?;
     let orphaned = incoming.orphaned();
     let mut options = WriteOptions::default()
         .with_preserve_times(args.keep_times)
@@ -36,13 +36,18 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
     let written = store.write_with(&feature, rows, options).await?;
     drop(progress);
     let repeated = repeated.count();
+    let without_children = without_children.count();
+    if without_children == written.rows {
+        // Nobody takes columns of no samples.
+        missed.clear();
+    }
     if args.format == View::Json {
         return screen.document(&json!({
             "feature": feature.as_str(),
             "store": store.name(),
             "rows": written.rows,
             "repeated": repeated,
-            "without_children": without_children.count(),
+            "without_children": without_children,
             "orphaned_left_out": orphaned(),
             "missed_columns": missed.iter().map(|(column, by)| json!({
                 "column": column,
@@ -55,7 +60,7 @@ pub(super) async fn run(project: &Project, args: Write, screen: &Screen) -> Resu
         "{feature}: {rows} written to store {}",
         store.name()
     ))?;
-    match without_children.count() {
+    match without_children {
         0 => {}
         1 => screen.line("1 of them says that a parent has no children")?,
         many => screen.line(format_args!(

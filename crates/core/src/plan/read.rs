@@ -156,8 +156,14 @@ pub fn read_current(
     let no_mark = col(columns::EMPTY).is_null();
     match &scope.childless {
         Childless::Latest(parents) => {
+            // Later is what was written later: children of before may be deleted after it was found that there are none.
+            let written = names().map(|name| match name {
+                columns::DELETED_AT => (name.to_owned(), Scalar::column(columns::UPDATED_AT)),
+                _ => (name.to_owned(), Scalar::column(name)),
+            });
+            let deleted = [(WAS_DELETED.to_owned(), Scalar::column(columns::DELETED_AT))];
             relation = Relation::leader(Leader {
-                input: relation,
+                input: relation.project(written.chain(deleted).collect())?,
                 keys: parents.clone(),
                 order: id_columns.to_vec(),
                 value: columns::EMPTY.into(),
@@ -165,13 +171,17 @@ pub fn read_current(
                 flag_name: IS_LAST.into(),
             })?;
             let unmarked = match alive {
-                Some(alive) => alive,
+                Some(_) => col(WAS_DELETED).is_null(),
                 None => no_mark,
             };
             let last = col(columns::EMPTY)
                 .is_not_null()
                 .and(col(IS_LAST).eq(lit(true)));
-            relation = test(relation, unmarked.or(last))?.select(names())?;
+            let back = names().map(|name| match name {
+                columns::DELETED_AT => (name.to_owned(), Scalar::column(WAS_DELETED)),
+                _ => (name.to_owned(), Scalar::column(name)),
+            });
+            relation = test(relation, unmarked.or(last))?.project(back.collect())?;
             filter_all(relation, filters)
         }
         Childless::Hidden | Childless::Stored => {
@@ -182,6 +192,7 @@ pub fn read_current(
     }
 }
 
+const WAS_DELETED: &str = "__mx.was_deleted";
 const LAST_MARK: &str = "__mx.last_mark";
 const IS_LAST: &str = "__mx.is_last";
 
