@@ -12,7 +12,7 @@ use metaxy_store::{
 };
 
 use crate::bed::TestBed;
-use crate::bed::frames::{Table, by_field, frame, ints, read, samples, stored, with_column};
+use crate::bed::frames::{Table, by_field, frame, ints, keyed, read, samples, stored, with_column};
 use crate::bed::graphs::{graph, key, pair_of};
 use crate::bed::increments::{compute, resolve, resolve_with};
 use crate::outcome::{Outcome, Stop, check, check_eq, names, refused};
@@ -25,6 +25,9 @@ cases! { "rebase":
     knows_what_was_computed_before_a_change_and_written_after_it,
     leaves_out_what_nothing_tells_of,
     carries_what_follows_from_what_was_carried,
+    is_stale_where_upstream_was_computed_anew,
+    keeps_what_a_waiting_upstream_said,
+    keeps_orphans_of_children_that_were_left_out,
     keeps_stale_groups_and_parents_stale,
     gives_one_row_per_aggregated_sample,
     carries_children_of_an_expansion,
@@ -273,6 +276,109 @@ pub async fn carries_what_follows_from_what_was_carried(bed: &TestBed) -> Outcom
         resolve(&store, "c").await?.are(&[], &[3], &[])?;
     }
     Ok(())
+}
+
+/// Rows of an upstream that were computed anew under a new version are not those that a row was made from, also where that row was current
+/// until then (§15).
+pub async fn is_stale_where_upstream_was_computed_anew(bed: &TestBed) -> Outcome {
+    let store = bed.store(through_faces("1", false)?).await?;
+    store
+        .write(&key("video")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    compute(&store, "faces").await?;
+    compute(&store, "doc").await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    let store = store.with_graph(through_faces("2", false)?);
+    compute(&store, "faces").await?;
+    check_eq(rebased(&store, "doc").await?, [0, 2, 0, 0], "counts")?;
+    resolve(&store, "doc").await?.are(&[], &[1, 2], &[])?;
+    compute(&store, "doc").await?;
+    resolve(&store, "doc").await?.nothing()
+}
+
+/// A row that was made with an optional upstream is not one that was made without, though the upstream has no row of its new version yet
+/// (§15).
+pub async fn keeps_what_a_waiting_upstream_said(bed: &TestBed) -> Outcome {
+    let store = bed.store(through_faces("1", true)?).await?;
+    store
+        .write(&key("video")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    compute(&store, "faces").await?;
+    compute(&store, "doc").await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    let store = store.with_graph(through_faces("2", true)?);
+    rebased(&store, "doc").await?;
+    // Of the first video there are no faces any more.
+    let faces = resolve(&store, "faces").await?.new;
+    store
+        .write(&key("faces")?, faces.batch().slice(1, 1))
+        .await?;
+    resolve(&store, "doc").await?.are(&[], &[1, 2], &[])
+}
+
+/// What was made of a child that is not carried over is an orphan (§15).
+pub async fn keeps_orphans_of_children_that_were_left_out(bed: &TestBed) -> Outcome {
+    let chain = |code: &str| -> Result<FeatureGraph> {
+        let field = FieldSpec::new("default")?.with_code_version(code);
+        let dep = FeatureDep::new("talk")?.with_lineage(Lineage::expansion(["talk"]));
+        let length = FeatureSpec::new("length", ["talk", "sentence"])?;
+        graph([
+            FeatureSpec::new("talk", ["talk"])?,
+            FeatureSpec::new("sentence", ["talk", "sentence"])?
+                .with_field(field)
+                .with_dep(dep),
+            length.with_dep(FeatureDep::new("sentence")?),
+        ])
+    };
+    let talk = |version: &str| keyed(&[("talk", &[1])], &[version]);
+    let store = bed.store(chain("1")?).await?;
+    for (version, sentences) in [("x", [1, 2].as_slice()), ("y", &[1])] {
+        store.write(&key("talk")?, talk(version)?).await?;
+        let parts = resolve(&store, "sentence").await?;
+        let parent = match parts.new.is_empty() {
+            true => parts.stale,
+            false => parts.new,
+        };
+        for sentence in sentences {
+            let row = with_column(parent.batch(), "sentence", ints([*sentence]))?;
+            store.write(&key("sentence")?, row).await?;
+        }
+        compute(&store, "length").await?;
+    }
+    store.push_graph(None, &IndexMap::new()).await?;
+    let store = store.with_graph(chain("2")?);
+    check_eq(
+        rebased(&store, "sentence").await?,
+        [1, 0, 0, 1],
+        "sentences",
+    )?;
+    check_eq(rebased(&store, "length").await?, [1, 0, 1, 0], "lengths")?;
+    let parts = resolve(&store, "length").await?;
+    check(parts.new.is_empty() && parts.stale.is_empty(), "work")?;
+    check_eq(
+        parts.orphaned.lines(&["talk", "sentence"])?,
+        ["1 2"],
+        "orphaned",
+    )
+}
+
+/// Documents of videos and their faces, whose code has this version.
+fn through_faces(code: &str, optional: bool) -> Result<FeatureGraph> {
+    let field = FieldSpec::new("default")?.with_code_version(code);
+    let faces = FeatureSpec::new("faces", ["id"])?
+        .with_field(field)
+        .with_dep(FeatureDep::new("video")?);
+    let bare = |upstream: &str| -> Result<FeatureDep> {
+        Ok(FeatureDep::new(upstream)?.with_select(Vec::<String>::new()))
+    };
+    let from_faces = match optional {
+        true => bare("faces")?.optional(),
+        false => bare("faces")?,
+    };
+    let doc = FeatureSpec::new("doc", ["id"])?
+        .with_dep(bare("video")?)
+        .with_dep(from_faces);
+    graph([FeatureSpec::new("video", ["id"])?, faces, doc])
 }
 
 /// A group that got another member after it was folded stays stale, and so does a parent that changed after its children were made (§15).

@@ -103,15 +103,19 @@ pub async fn like_patterns_as_defined(bed: &TestBed) -> Outcome {
     store.write(&key("a")?, rows).await?;
     let all = read(&store, "a", ReadOptions::default()).await?;
     let escaped = Pattern::new("%!_%").with_escape('!')?;
-    for name in ["utf8", "large", "view", "words"] {
-        for pattern in [
-            "%", "_", "__", "a%", "%a", "%a%b%", "A_B", "%!%", "100%%", "'%", "\\%", "%\\%", "é%",
-            "%\n%", "[a]%", "*", "?", "%%%_%", "a%b%c",
-        ]
-        .map(Pattern::new)
-        .into_iter()
-        .chain([escaped.clone()])
-        {
+    // How text is kept and what a pattern means have nothing to do with each other.
+    let patterns = [
+        "a%", "%a%b%", "A_B", "é%", "%", "_", "__", "%a", "%!%", "100%%", "'%", "\\%", "%\\%",
+        "%\n%", "[a]%", "*", "?", "%%%_%", "a%b%c",
+    ];
+    for (name, patterns) in [
+        ("utf8", patterns.as_slice()),
+        ("large", &patterns[..4]),
+        ("view", &patterns[..4]),
+        ("words", &patterns[..4]),
+    ] {
+        let patterns = patterns.iter().map(|pattern| Pattern::new(*pattern));
+        for pattern in patterns.chain([escaped.clone()]) {
             for filter in [
                 col(name).like(pattern.clone()),
                 col(name).not_like(pattern.clone()),

@@ -36,7 +36,7 @@ fn of_write_and_delete() {
     let said = documented(&folder, "metaxy write", &["write", "video/raw", "-"], RAW);
     assert_eq!(
         said,
-        json!({"feature": "video/raw", "store": "dev", "rows": 2, "repeated": 0, "orphaned_left_out": 0, "missed_columns": []})
+        json!({"feature": "video/raw", "store": "dev", "rows": 2, "repeated": 0, "without_children": 0, "orphaned_left_out": 0, "missed_columns": []})
     );
     let one = [
         "delete",

@@ -17,7 +17,7 @@ use self::frames::{After, Before};
 use self::then::{Decided, Expected, History, Known, Moment, Name};
 use super::MetadataStore;
 use super::versions::text;
-use crate::clock::Micros;
+use crate::clock::{LAST, Micros};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feature_plan::FeaturePlan;
@@ -98,6 +98,10 @@ impl MetadataStore {
     /// out, and counted. Data versions that are the same as the old provenance become null (a write fills them in), those set by the user
     /// stay. Feature and project version are those of the target: write the result with
     /// [`preserve_feature_version`](super::WriteOptions::preserve_feature_version).
+    ///
+    /// Of an upstream whose version is another as well, only rows that existed when a row was created count as those that it was computed from,
+    /// such as rows that were carried over; where they were computed anew the row becomes stale, with what the new definition makes of the
+    /// rows of the old version. So carry over what is upstream first.
     ///
     /// Where the old version is that of this graph or of one that was pushed to this store, a row is known to be current by its provenance.
     /// Where it is not, a row counts as computed from what was upstream when it was created.
@@ -423,8 +427,28 @@ impl Rebase<'_> {
             versions.insert(upstream.clone(), version.to_owned());
         }
         let then = self.history.moment(group.state);
+        // What is taken of upstreams that have another version now.
+        let mut settled = true;
+        let mut kept = HashMap::new();
+        if !same {
+            for dep in &self.plan.deps {
+                let upstream = &dep.dep.feature;
+                let now = new.graph.feature_version(upstream)?;
+                let owner = new.answering(upstream).await?;
+                let is_there = owner.holds_version(upstream, now).await?;
+                settled &= is_there;
+                let version = match is_there {
+                    true => now.to_owned(),
+                    false => versions[upstream].clone(),
+                };
+                kept.insert(upstream.clone(), version);
+            }
+        }
+        let own_versions = &versions;
+        let end = self.history.end(group.state).unwrap_or(LAST);
         let mut wanted = vec![(Name::New, new, None, Moment::Now)];
         if !same {
+            wanted.push((Name::Carried, new, Some(&kept), Moment::Now));
             wanted.push((Name::Now, new, Some(&versions), Moment::Now));
         }
         if let Moment::At(_) = then {
@@ -439,6 +463,7 @@ impl Rebase<'_> {
         let known = Known {
             old: old.is_some(),
             same,
+            settled,
             then,
         };
 
@@ -460,6 +485,7 @@ impl Rebase<'_> {
                     store,
                     versions: *versions,
                     moment: *moment,
+                    created: (*name == Name::Carried).then_some((own_versions, end)),
                 };
                 let expected = expected.relation(*name, &mut frames).await?;
                 relation = relation.join(expected, ids.clone(), JoinKind::Left)?;

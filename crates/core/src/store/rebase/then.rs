@@ -8,7 +8,9 @@ use arrow::datatypes::Int64Type;
 
 use super::{RebaseCounts, column};
 use crate::clock::Micros;
+use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, Value, col, lit};
 use crate::feature_plan::FeaturePlan;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
@@ -55,6 +57,11 @@ impl History {
         self.changes.partition_point(|change| *change <= at)
     }
 
+    /// The last moment of this state; `None` if it lasts.
+    pub(super) fn end(&self, state: usize) -> Option<Micros> {
+        self.changes.get(state).map(|next| next.saturating_sub(1))
+    }
+
     pub(super) fn moment(&self, state: usize) -> Moment {
         match state.checked_sub(1).and_then(|last| self.changes.get(last)) {
             _ if state == self.changes.len() => Moment::Now,
@@ -77,6 +84,9 @@ impl History {
 pub(super) enum Name {
     /// What the new definition makes of what is upstream now.
     New,
+    /// What it makes of those rows of what is upstream now that were not computed after the row: they were carried over as well, or no
+    /// version of theirs changed. Of an upstream that has no row of its new version yet, those of the old one.
+    Carried,
     /// What the new definition makes of the versions of what is upstream that the old one reads, as they are now.
     Now,
     /// The same, as they were.
@@ -114,6 +124,8 @@ pub(super) struct Expected<'e> {
     /// The versions of what is upstream; without, those of the graph.
     pub(super) versions: Option<&'e HashMap<FeatureKey, String>>,
     pub(super) moment: Moment,
+    /// Of upstreams that have another version now than these say: only rows that were first written by then.
+    pub(super) created: Option<(&'e HashMap<FeatureKey, String>, Micros)>,
 }
 
 impl Expected<'_> {
@@ -136,7 +148,17 @@ impl Expected<'_> {
                 },
                 ..ReadScope::current(version)
             };
-            let relation = store.upstream_in(upstream, &[], &scope, frames).await?;
+            let created = self.created.filter(|(old, _)| {
+                let old = old.get(upstream);
+                old.is_some_and(|old| old != version)
+            });
+            let filters: Vec<Expr> = created
+                .map(|(_, by)| col(columns::CREATED_AT).le(lit(Value::Timestamp(by))))
+                .into_iter()
+                .collect();
+            let relation = store
+                .upstream_in(upstream, &filters, &scope, frames)
+                .await?;
             upstreams.push(relation);
         }
         let table = store.inner.backend.schema(self.feature).await?;
@@ -183,6 +205,8 @@ pub(super) struct Known {
     pub(super) old: bool,
     /// Whether both definitions read the same versions of what is upstream.
     pub(super) same: bool,
+    /// Whether every upstream has rows of the version that the new definition reads.
+    pub(super) settled: bool,
     pub(super) then: Moment,
 }
 
@@ -245,6 +269,7 @@ impl Decided {
             Moment::At(_) => Some(given(Name::Then)?),
             Moment::Never => None,
         };
+        let carried = (!known.same).then(|| given(Name::Carried)).transpose()?;
         let old_now = known.old.then(|| given(Name::OldNow)).transpose()?;
         let old_then = match (known.old, known.then) {
             (true, Moment::Now) => Some(given(Name::OldNow)?),
@@ -269,16 +294,23 @@ impl Decided {
             };
             let counts = &mut decided.counts;
             if current {
-                match [&new, &now]
-                    .into_iter()
-                    .find(|given| given.get(row).is_some())
-                {
-                    Some(given) => {
-                        counts.current += 1;
-                        decided.rows.push((row, given.name));
+                let made = new.get(row);
+                let kept = carried.as_ref().and_then(|carried| carried.get(row));
+                if made.is_some() && (made == is || made == kept) {
+                    counts.current += 1;
+                    decided.rows.push((row, Name::New));
+                } else if is.is_some() {
+                    // What it was computed from is not what the new definition reads.
+                    match (made.is_some(), known.settled) {
+                        (true, _) => counts.stale += 1,
+                        (false, true) => counts.orphaned += 1,
+                        // Nobody knows yet what that will be.
+                        (false, false) => counts.current += 1,
                     }
+                    decided.rows.push((row, now.name));
+                } else {
                     // The new definition makes nothing of it.
-                    None => counts.left_out += 1,
+                    counts.left_out += 1;
                 }
             } else if known.old && !made_by(&old_then) {
                 decided.unknown.push(numbers.value(row).unsigned_abs());
