@@ -39,7 +39,7 @@ pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};
 pub use reference::{LOCK_TIMEOUT, OptionDoc, REQUIRED, SETTINGS, TABLE_PREFIX};
 pub use schema::json_schema;
-pub(crate) use schema::{draft, written};
+pub(crate) use schema::{draft, without_links, written};
 pub use selection::FeatureSelection;
 pub use store::{CommonStoreOptions, FallbackBy, StoreConfig, VersioningEngine};
 

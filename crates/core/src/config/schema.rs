@@ -64,6 +64,30 @@ pub(crate) fn draft(title: &str, members: Map<String, Value>) -> Value {
     schema.into()
 }
 
+/// Markdown without links: where an editor shows it, there is nothing that they lead to.
+pub(crate) fn without_links(text: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('[') {
+        result.push_str(before);
+        let words = link.split_once("](").and_then(|(words, after)| {
+            let (_, after) = after.split_once(')')?;
+            (!words.contains('[')).then_some((words, after))
+        });
+        rest = match words {
+            Some((words, after)) => {
+                result.push_str(words);
+                after
+            }
+            None => {
+                result.push('[');
+                link
+            }
+        };
+    }
+    result + rest
+}
+
 /// A default that stands in a reference as it would be written. None: it is words, or nothing.
 pub(crate) fn written(default: &str) -> Option<Value> {
     let table: toml::Table = format!("x = {default}").parse().ok()?;
@@ -142,7 +166,7 @@ fn of_backend(backend: &Descriptor) -> Value {
 /// One setting or option. What it is comes from the words that the reference has for it; where those are unknown, it may be anything.
 fn of_option(option: &OptionDoc) -> Map<String, Value> {
     let mut schema = of_kind(option.kind);
-    schema.insert("description".into(), option.summary.into());
+    schema.insert("description".into(), without_links(option.summary).into());
     if let Some(default) = written(option.default).filter(|_| option.default != REQUIRED) {
         schema.insert("default".into(), default);
     }
@@ -222,6 +246,12 @@ mod tests {
         for option in SETTINGS.iter().chain(CommonStoreOptions::DOCS) {
             assert!(!of_kind(option.kind).is_empty(), "{}", option.name);
         }
+    }
+
+    #[test]
+    fn links_are_words() {
+        assert_eq!(without_links("[a b](#c), `[x]` [d](e::f)."), "a b, `[x]` d.");
+        assert_eq!(without_links("list [`a`] (b)"), "list [`a`] (b)");
     }
 
     #[test]

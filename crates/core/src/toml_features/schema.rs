@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reference::{FILE, KeyDoc, KeyForm, KeyRule, KeyTable};
-use crate::config::{REQUIRED, draft, written};
+use crate::config::{REQUIRED, draft, without_links, written};
 
 /// The JSON schema of a feature file, draft 7, which the language servers for TOML read.
 ///
@@ -57,7 +57,7 @@ fn table(table: &KeyTable) -> Map<String, Value> {
 
 fn of_key(key: &KeyDoc) -> Value {
     let mut schema = form(&key.form);
-    schema.insert("description".into(), key.summary.into());
+    schema.insert("description".into(), without_links(key.summary).into());
     if let Some(default) = written(key.default) {
         schema.insert("default".into(), default);
     }
