@@ -47,7 +47,8 @@ pub fn json_schema(registry: &Registry) -> Value {
     schema.insert("properties".into(), properties.into());
     schema.insert("additionalProperties".into(), false.into());
     // A file that goes on from another may add to the stores of that one.
-    let typed = json!({ "properties": { "stores": { "additionalProperties": { "required": ["type"] } } } });
+    let typed =
+        json!({ "properties": { "stores": { "additionalProperties": { "required": ["type"] } } } });
     schema.insert("if".into(), json!({ "required": ["extend"] }));
     schema.insert("then".into(), true.into());
     schema.insert("else".into(), typed);
@@ -129,7 +130,8 @@ fn store(registry: &Registry) -> Value {
             either.insert("description".into(), said.join("\n\n").into());
         }
     }
-    let description = "What kind of store it is. `metaxy list backends` shows the kinds of this build.";
+    let description =
+        "What kind of store it is. `metaxy list backends` shows the kinds of this build.";
     properties["type"] = json!({
         "description": description,
         "anyOf": [{ "enum": kinds }, { "type": "string", "pattern": format!("{REFERENCE}|{WITH_COLON}") }],
@@ -156,7 +158,9 @@ fn of_backend(backend: &Descriptor) -> Value {
     let engine = backend.options.iter().any(|option| option.name == "config");
     let below = match engine {
         true => json!({ "type": "object", "properties": properties }),
-        false => json!({ "type": "object", "properties": properties, "additionalProperties": false }),
+        false => {
+            json!({ "type": "object", "properties": properties, "additionalProperties": false })
+        }
     };
     let text = text_that(r"^\s*\{");
     beside.insert("config".into(), json!({ "anyOf": [below, text] }));
@@ -183,7 +187,10 @@ fn of_kind(kind: &str) -> Map<String, Value> {
             json!({ "type": "boolean" }),
             r"^\s*([Tt]([Rr][Uu][Ee])?|[Yy]([Ee][Ss])?|[Oo][Nn]|[Ff]([Aa][Ll][Ss][Ee])?|[Nn][Oo]?|[Oo][Ff][Ff]|[01])\s*$",
         ),
-        "whole number" => either(json!({ "type": "integer", "minimum": 0 }), r"^\s*\+?[0-9]+\s*$"),
+        "whole number" => either(
+            json!({ "type": "integer", "minimum": 0 }),
+            r"^\s*\+?[0-9]+\s*$",
+        ),
         "duration" => either(
             json!({ "type": "number", "minimum": 0 }),
             r"^\s*[0-9.]+\s*(us|ms|s|m|h|d)?\s*$",
@@ -195,10 +202,15 @@ fn of_kind(kind: &str) -> Map<String, Value> {
         "table" => either(json!({ "type": "object" }), r"^\s*\{"),
         "table of texts" => {
             let scalar = json!({ "type": ["string", "number", "boolean"] });
-            either(json!({ "type": "object", "additionalProperties": scalar }), r"^\s*\{")
+            either(
+                json!({ "type": "object", "additionalProperties": scalar }),
+                r"^\s*\{",
+            )
         }
         words => match choices(words) {
-            Some(words) => json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": REFERENCE }] }),
+            Some(words) => {
+                json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": REFERENCE }] })
+            }
             None => json!({}),
         },
     };
@@ -215,9 +227,13 @@ fn text_that(form: &str) -> Value {
 
 /// The words of "`a`, `b` or `c`".
 fn choices(kind: &str) -> Option<Vec<&str>> {
-    let words = kind.split([',', ' ']).filter(|word| !matches!(*word, "" | "or"));
+    let words = kind
+        .split([',', ' '])
+        .filter(|word| !matches!(*word, "" | "or"));
     let words = words.map(|word| word.strip_prefix('`')?.strip_suffix('`'));
-    words.collect::<Option<Vec<_>>>().filter(|words| !words.is_empty())
+    words
+        .collect::<Option<Vec<_>>>()
+        .filter(|words| !words.is_empty())
 }
 
 /// An entry of `extra_features`.
@@ -250,7 +266,10 @@ mod tests {
 
     #[test]
     fn links_are_words() {
-        assert_eq!(without_links("[a b](#c), `[x]` [d](e::f)."), "a b, `[x]` d.");
+        assert_eq!(
+            without_links("[a b](#c), `[x]` [d](e::f)."),
+            "a b, `[x]` d."
+        );
         assert_eq!(without_links("list [`a`] (b)"), "list [`a`] (b)");
     }
 

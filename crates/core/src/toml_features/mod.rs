@@ -124,7 +124,8 @@ pub fn read_features<G: AsRef<str>>(
 }
 
 /// What to do about a key of a feature that has another form than any that is known.
-const FORMS_HINT: &str = "correct it there; the documentation of metaxy_store::toml_features shows the form of every key";
+const FORMS_HINT: &str =
+    "correct it there; the chapter \"Feature files\" of the guide shows every key with an example";
 
 /// Definitions with the lines on which they start.
 fn located(

@@ -516,10 +516,7 @@ fields = { words = { deps = [{ feature = "video/raw" }] } }
         },
         KeyDoc {
             name: "fields",
-            form: KeyForm::OneOf(&[
-                KeyForm::Words(&["all"]),
-                KeyForm::List(&KeyForm::Key),
-            ]),
+            form: KeyForm::OneOf(&[KeyForm::Words(&["all"]), KeyForm::List(&KeyForm::Key)]),
             default: "\"all\"",
             summary: "Which of its fields.",
             example: r#"[[feature]]

@@ -26,7 +26,10 @@ pub fn json_schema() -> Value {
 fn table(table: &KeyTable) -> Map<String, Value> {
     let mut schema = Map::new();
     schema.insert("type".into(), "object".into());
-    let properties = table.keys.iter().map(|key| (key.name.to_owned(), of_key(key)));
+    let properties = table
+        .keys
+        .iter()
+        .map(|key| (key.name.to_owned(), of_key(key)));
     schema.insert("properties".into(), properties.collect());
     let required = table.keys.iter().filter(|key| key.default == REQUIRED);
     let required: Vec<&str> = required.map(|key| key.name).collect();

@@ -266,7 +266,9 @@ fn the_chapter_shows_every_example() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let page = std::fs::read_to_string(page).unwrap();
     let shown = page.split("```toml\n").skip(1);
-    let shown: Vec<&str> = shown.map(|rest| rest.split("```").next().unwrap()).collect();
+    let shown: Vec<&str> = shown
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
     let head = "#:schema ./features.schema.json\n";
     let mut wanted = vec![head, UPSTREAM];
     wanted.extend(every_key().map(|(_, key)| key.example));
