@@ -23,7 +23,7 @@ const TEXTS: [(&str, &str); 3] = [
     ("features/example.toml", include_str!("init/example.toml")),
     (
         ".metaxy/.gitignore",
-        "# What the store holds is not for the repository.\n*\n",
+        "# What the store holds is not for the repository. The schemas are: files of the project name them.\n*\n!.gitignore\n!*.schema.json\n",
     ),
 ];
 

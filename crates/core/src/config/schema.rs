@@ -47,8 +47,13 @@ pub fn json_schema(registry: &Registry) -> Value {
     schema.insert("properties".into(), properties.into());
     schema.insert("additionalProperties".into(), false.into());
     // A file that goes on from another may add to the stores of that one.
-    let typed =
-        json!({ "properties": { "stores": { "additionalProperties": { "required": ["type"] } } } });
+    // That others are allowed is said, for servers that take no word about it for no.
+    let typed = json!({
+        "properties": {
+            "stores": { "additionalProperties": { "required": ["type"], "additionalProperties": true } },
+        },
+        "additionalProperties": true,
+    });
     schema.insert("if".into(), json!({ "required": ["extend"] }));
     schema.insert("then".into(), true.into());
     schema.insert("else".into(), typed);
@@ -117,7 +122,11 @@ fn store(registry: &Registry) -> Value {
             }
         }
         of_types.push(json!({
-            "if": { "properties": { "type": { "enum": names } }, "required": ["type"] },
+            "if": {
+                "properties": { "type": { "enum": names } },
+                "required": ["type"],
+                "additionalProperties": true,
+            },
             "then": of_backend(backend),
         }));
     }
@@ -136,7 +145,12 @@ fn store(registry: &Registry) -> Value {
         "description": description,
         "anyOf": [{ "enum": kinds }, { "type": "string", "pattern": format!("{REFERENCE}|{WITH_COLON}") }],
     });
-    json!({ "type": "object", "properties": properties, "allOf": of_types })
+    json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": true,
+        "allOf": of_types,
+    })
 }
 
 /// The names that a type goes by.
@@ -157,7 +171,7 @@ fn of_backend(backend: &Descriptor) -> Value {
     // Where the engine's own settings are called `config`, they stand below it too.
     let engine = backend.options.iter().any(|option| option.name == "config");
     let below = match engine {
-        true => json!({ "type": "object", "properties": properties }),
+        true => json!({ "type": "object", "properties": properties, "additionalProperties": true }),
         false => {
             json!({ "type": "object", "properties": properties, "additionalProperties": false })
         }
@@ -199,7 +213,10 @@ fn of_kind(kind: &str) -> Map<String, Value> {
         // One text is a list of one.
         "list of names" | "list of globs" => json!({ "anyOf": [texts(), { "type": "string" }] }),
         "list of selections" => either(json!({ "type": "array", "items": selection() }), r"^\s*\["),
-        "table" => either(json!({ "type": "object" }), r"^\s*\{"),
+        "table" => either(
+            json!({ "type": "object", "additionalProperties": true }),
+            r"^\s*\{",
+        ),
         "table of texts" => {
             let scalar = json!({ "type": ["string", "number", "boolean"] });
             either(

@@ -81,7 +81,7 @@ fn form(form: &KeyForm) -> Map<String, Value> {
         KeyForm::List(of) => json!({ "type": "array", "items": self::form(of) }),
         KeyForm::Map(of) => json!({ "type": "object", "additionalProperties": self::form(of) }),
         KeyForm::Table(of) => return table(of),
-        KeyForm::Anything => json!({ "type": "object" }),
+        KeyForm::Anything => json!({ "type": "object", "additionalProperties": true }),
         KeyForm::OneOf(forms) => {
             let forms: Vec<_> = forms.iter().map(self::form).collect();
             json!({ "anyOf": forms })
