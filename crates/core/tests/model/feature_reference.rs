@@ -259,6 +259,29 @@ fn the_rest_is_what_the_examples_say() {
     assert!(example("A feature", "external")[0].is_external());
 }
 
+/// What says nothing about samples changes no version of a feature.
+#[test]
+fn words_about_a_feature_are_no_new_version() {
+    for key in ["description", "metadata", "schema", "class_path"] {
+        let found = every_key().find(|(table, k)| table.title == "A feature" && k.name == key);
+        let (table, found) = found.unwrap();
+        let text = file(found.example);
+        let mut without: Table = text.parse().unwrap();
+        assert!(remove(&mut without, table, key));
+        let versions = |text: &str| {
+            let definitions = definitions(text);
+            let feature = definitions[0].key().clone();
+            let graph = FeatureGraph::from_definitions(definitions).unwrap();
+            let version = graph.feature_version(&feature).unwrap().to_owned();
+            let definition = graph.definition_version(&feature).unwrap().to_owned();
+            (version, definition)
+        };
+        let (with, without) = (versions(&text), versions(&without.to_string()));
+        assert_eq!(with.0, without.0, "{key}");
+        assert_eq!(with.1 == without.1, key == "class_path", "{key}");
+    }
+}
+
 /// The chapter of the guide shows every example, in the order of the table. Its words are checked by `cargo xtask reference`.
 #[test]
 fn the_chapter_shows_every_example() {
