@@ -141,10 +141,11 @@ fn store(registry: &Registry) -> Value {
     }
     let description =
         "What kind of store it is. `metaxy list backends` shows the kinds of this build.";
-    properties["type"] = json!({
+    let kind = json!({
         "description": description,
         "anyOf": [{ "enum": kinds }, { "type": "string", "pattern": format!("{REFERENCE}|{WITH_COLON}") }],
     });
+    properties.insert("type".into(), kind);
     json!({
         "type": "object",
         "properties": properties,
