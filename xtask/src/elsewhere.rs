@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Golden(Words),
     /// Check that the reference and this implementation read what the other wrote.
     Interop(Words),
-    /// Check that the configuration reference is what the code says, or write it anew.
+    /// Check that the references of the configuration and of feature files are what the code says, or write them anew.
     Reference(Words),
     /// Make sure that there is a PostgreSQL server to test on, installing it if need be.
     Server(Words),

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Interop(interop::Arguments),
     /// Send Parquet files of other programs through the command, and have them read by those again.
     Readers(readers::Arguments),
-    /// Check that the configuration reference is what the code says, or write it anew.
+    /// Check that the references of the configuration and of feature files are what the code says, or write them anew.
     Reference(reference::Arguments),
     /// Make sure that there is a PostgreSQL server to test on, installing it if need be.
     Server(servers::Arguments),

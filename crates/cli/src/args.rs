@@ -10,6 +10,7 @@ mod mcp;
 mod metadata;
 mod question;
 mod reading;
+mod schema;
 mod shell;
 mod status;
 
@@ -36,6 +37,7 @@ pub(crate) use metadata::{
 };
 pub(crate) use question::{Comparison, Question};
 pub(crate) use reading::Reading;
+pub(crate) use schema::{Schema, SchemaOf};
 pub(crate) use shell::{Completions, ManPages};
 pub(crate) use status::Status;
 
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Metadata(Metadata),
     /// Show the configuration.
     Config(ConfigArgs),
+    /// Print the JSON schema of feature files or of metaxy.toml, by which editors complete and check them.
+    Schema(Schema),
     /// Show the plan of a resolve, and what it becomes in the store's engine.
     Explain(Explain),
     /// Print a script with which a shell completes what is typed.

@@ -18,6 +18,7 @@ mod push;
 mod pushed;
 mod read;
 mod resolve;
+mod schema;
 mod shell;
 pub(crate) mod status;
 mod write;
@@ -73,6 +74,7 @@ async fn without_project(cli: &Cli, screen: &Screen) -> Result<bool> {
         }
         Command::Completions(args) => shell::completions(args, screen)?,
         Command::Man(args) => shell::man(args, screen)?,
+        Command::Schema(args) => schema::run(args, screen)?,
         Command::List(List {
             what: Listed::Backends,
             format,
@@ -102,7 +104,11 @@ async fn on_project(project: Project, command: Command, screen: &Screen) -> Resu
         Command::Explain(args) => explain::run(&project, args, screen).await,
         Command::Describe(args) => describe::run(&project, args, screen).await,
         // They need no project.
-        Command::Init(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Init(_)
+        | Command::Demo(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Schema(_) => Ok(()),
     };
     done.map(|()| Outcome::Done)
 }

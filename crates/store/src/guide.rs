@@ -7,6 +7,11 @@
 //! | [Pipelines in any language](pipelines) | the command, in shell scripts and other programs |
 //! | [Stores](stores) | each store with its limits and measured figures |
 //! | [Configuration](configuration) | every setting and every option |
+//! | [Feature files](feature_files) | every key of the files that define features, with an example |
+//! | [Failed samples](failed_samples) | steps that do not manage every sample |
+//! | [Parallel workers](parallel_workers) | many processes that work on one feature |
+//! | [pandas and Polars](pandas_and_polars) | steps that are data frames |
+//! | [Moving between stores](moving_stores) | a project that goes on in another store |
 //! | [Write a backend](write_a_backend) | a store of your own, and the suite that proves it |
 //! | [Moving from the Python package](moving_from_python) | what each of its methods is called here |
 
@@ -28,6 +33,21 @@ pub mod stores {}
 
 #[doc = include_str!("../guide/configuration.md")]
 pub mod configuration {}
+
+#[doc = include_str!("../guide/feature-files.md")]
+pub mod feature_files {}
+
+#[doc = include_str!("../guide/failed-samples.md")]
+pub mod failed_samples {}
+
+#[doc = include_str!("../guide/parallel-workers.md")]
+pub mod parallel_workers {}
+
+#[doc = include_str!("../guide/pandas-and-polars.md")]
+pub mod pandas_and_polars {}
+
+#[doc = include_str!("../guide/moving-stores.md")]
+pub mod moving_stores {}
 
 // Parts of files, which a test holds to the files.
 #[allow(rustdoc::invalid_rust_codeblocks)]

@@ -1,8 +1,9 @@
-//! `cargo xtask reference`: the configuration reference, from what the code says of its options.
+//! `cargo xtask reference`: the references of the configuration and of feature files, from what the code says of its options and keys.
+
+mod features;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
 
 use clap::Args;
 use metaxy_store::config::{CommonStoreOptions, OptionDoc, SETTINGS};
@@ -10,22 +11,39 @@ use metaxy_store::registry::{Descriptor, Registry};
 
 use crate::root;
 
-/// Where it stands, from the root of the workspace.
-const PAGE: &str = "crates/store/guide/configuration.md";
+/// What is generated of a page.
+type Generate = fn() -> Result<String, String>;
+
+/// Where the references stand, from the root of the workspace, and what makes them.
+const PAGES: [(&str, Generate); 2] = [
+    ("crates/store/guide/configuration.md", configuration),
+    ("crates/store/guide/feature-files.md", || {
+        Ok(features::chapter())
+    }),
+];
 /// Between these two lines it is generated; what is around them is written by hand.
 const START: &str = "<!-- generated: `cargo xtask reference` -->\n";
 const END: &str = "<!-- end -->\n";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Write the page anew, instead of checking that it is up to date.
+    /// Write the pages anew, instead of checking that they are up to date.
     #[arg(long)]
     update: bool,
 }
 
-/// Checks the page, or writes it, and says whether all is well.
+/// Checks the pages, or writes them, and says whether all is well.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
-    let path = page();
+    let mut good = true;
+    for (page, generate) in PAGES {
+        good &= of_page(page, &generate()?, arguments.update)?;
+    }
+    Ok(good)
+}
+
+/// Checks a page, or writes it, and says whether all is well.
+fn of_page(page: &str, generated: &str, update: bool) -> Result<bool, String> {
+    let path = root().join(page);
     let failed = |e| format!("{}: {e}", path.display());
     let text = fs::read_to_string(&path).map_err(failed)?;
     let (before, rest) = text
@@ -34,6 +52,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let (_, after) = rest
         .split_once(END)
         .ok_or_else(|| format!("{} has no line {END:?}", path.display()))?;
+    let wanted = format!("{before}{START}\n{generated}{END}{after}");
+    if wanted == text {
+        println!("{page} is up to date");
+        return Ok(true);
+    }
+    if update {
+        fs::write(&path, wanted).map_err(failed)?;
+        println!("{page} is written anew");
+        return Ok(true);
+    }
+    println!("{page} is not what the code says: `xtask reference --update` writes it anew");
+    Ok(false)
+}
+
+/// The settings and the options of every store.
+fn configuration() -> Result<String, String> {
     let registry = Registry::linked().map_err(|e| e.to_string())?;
     let absent: Vec<&str> = registry.absent().map(|known| known.name).collect();
     if !absent.is_empty() {
@@ -48,22 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     for backend in registry.iter() {
         of_backend(&mut generated, backend);
     }
-    let wanted = format!("{before}{START}\n{generated}{END}{after}");
-    if wanted == text {
-        println!("{PAGE} is up to date");
-        return Ok(true);
-    }
-    if arguments.update {
-        fs::write(&path, wanted).map_err(failed)?;
-        println!("{PAGE} is written anew");
-        return Ok(true);
-    }
-    println!("{PAGE} is not what the code says: `xtask reference --update` writes it anew");
-    Ok(false)
-}
-
-fn page() -> PathBuf {
-    root().join(PAGE)
+    Ok(generated)
 }
 
 fn of_backend(page: &mut String, backend: &Descriptor) {

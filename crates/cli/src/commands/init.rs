@@ -9,7 +9,8 @@ use metaxy_core::{Error, ErrorKind, Result};
 
 use serde_json::json;
 
-use crate::args::{Init, View};
+use super::schema;
+use crate::args::{Init, SchemaOf, View};
 use crate::screen::{Screen, program, shell_word};
 use crate::starter::Starter;
 
@@ -17,19 +18,25 @@ use crate::starter::Starter;
 const STORE: &str = ".metaxy/dev";
 
 /// The files of a new project; `{project}` stands for its name, `{settings}` for those of its store.
-const FILES: [(&str, &str); 3] = [
+const TEXTS: [(&str, &str); 3] = [
     ("metaxy.toml", include_str!("init/metaxy.toml")),
     ("features/example.toml", include_str!("init/example.toml")),
     (
         ".metaxy/.gitignore",
-        "# What the store holds is not for the repository.\n*\n",
+        "# What the store holds is not for the repository. The schemas are: files of the project name them.\n*\n!.gitignore\n!*.schema.json\n",
     ),
+];
+
+/// The schemas that the first lines of the others name.
+const SCHEMAS: [(&str, SchemaOf); 2] = [
+    (".metaxy/config.schema.json", SchemaOf::Config),
+    (".metaxy/features.schema.json", SchemaOf::Features),
 ];
 
 pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result<()> {
     let starter = Starter::of_this_build()?;
     let folder = &args.folder;
-    for (path, _) in FILES {
+    for path in paths() {
         if folder.join(path).exists() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -56,14 +63,17 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
         Some(name) => name.to_owned(),
         None => project_name(folder),
     };
-    for (path, content) in FILES {
+    for (path, content) in TEXTS {
         let content = content.replace("{project}", &project);
         let content = content.replace("{settings}", &starter.settings(STORE));
         write(&folder.join(path), &content)?;
     }
+    for (path, of) in SCHEMAS {
+        write(&folder.join(path), &schema::text(of)?)?;
+    }
     let view = args.format.view;
     if view == View::Json {
-        let files: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        let files: Vec<&str> = paths().collect();
         return screen.document(&json!({
             "project": project,
             "folder": folder.display().to_string(),
@@ -92,6 +102,12 @@ pub(super) fn run(args: &Init, project: Option<&str>, screen: &Screen) -> Result
         Some(format!("{metaxy} resolve video/transcript")),
     ];
     screen.next(steps.into_iter().flatten())
+}
+
+/// Where all of the files are.
+fn paths() -> impl Iterator<Item = &'static str> {
+    let texts = TEXTS.iter().map(|(path, _)| *path);
+    texts.chain(SCHEMAS.iter().map(|(path, _)| *path))
 }
 
 /// The folder's name with what a project's name cannot have replaced (`semantics.md` §9).

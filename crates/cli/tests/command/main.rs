@@ -10,6 +10,7 @@
 mod bad_inputs;
 mod browser;
 mod config;
+mod data_frames;
 mod deletes;
 mod demo;
 mod describe;
@@ -29,6 +30,7 @@ mod metadata;
 mod options;
 mod page;
 mod pushed;
+mod schema;
 mod shell;
 mod status;
 mod support;

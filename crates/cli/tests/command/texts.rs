@@ -229,6 +229,18 @@ fn tests() -> String {
         .collect()
 }
 
+/// The blocks that are configurations: where each is, and its text.
+pub(crate) fn configurations() -> impl Iterator<Item = (String, String)> {
+    let blocks = of(|held| matches!(held, Config)).into_iter();
+    blocks.map(|(block, _)| (block.to_string(), block.text))
+}
+
+/// The blocks that define features.
+pub(crate) fn features() -> impl Iterator<Item = (String, String)> {
+    let blocks = of(|held| matches!(held, Features | Saved(..))).into_iter();
+    blocks.map(|(block, _)| (block.to_string(), block.text))
+}
+
 /// The blocks that are held so.
 fn of(held: impl Fn(&Held) -> bool) -> Vec<(Block, Held)> {
     let mut blocks = held_blocks();

@@ -17,6 +17,7 @@ mod origin;
 mod overrides;
 mod redact;
 mod reference;
+mod schema;
 mod selection;
 mod settings;
 mod store;
@@ -37,6 +38,8 @@ pub use origin::Origin;
 pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};
 pub use reference::{LOCK_TIMEOUT, OptionDoc, REQUIRED, SETTINGS, TABLE_PREFIX};
+pub use schema::json_schema;
+pub(crate) use schema::{draft, without_links, written};
 pub use selection::FeatureSelection;
 pub use store::{CommonStoreOptions, FallbackBy, StoreConfig, VersioningEngine};
 

@@ -6,7 +6,9 @@
 pub struct OptionDoc {
     /// Its name.
     pub name: &'static str,
-    /// What is written for it, such as `text` or `duration`.
+    /// What is written for it: `text`, `path`, `truth value`, `whole number`, `duration`, `list`, `list of names`, `table`, `table of texts`, or
+    /// words in backticks of which one is chosen, such as "`full` or `normal`". The [schema](super::json_schema) of a configuration knows
+    /// these; what is said otherwise may be anything there.
     pub kind: &'static str,
     /// What applies where it is not given, as it would be written; [`REQUIRED`] where something must be given, and empty where nothing
     /// applies.

@@ -8,6 +8,9 @@ use crate::key::FeatureKey;
 
 use super::origin::Origin;
 
+/// What a selection is made of.
+pub(super) const MEMBERS: [&str; 3] = ["projects", "keys", "all"];
+
 /// Selects features of a store: those of some projects plus some named ones, or all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,8 +72,6 @@ impl FeatureSelection {
 
     /// Reads one entry of `extra_features`.
     pub(super) fn parse(value: Value, path: &str, origin: &Origin) -> Result<Self> {
-        const MEMBERS: [&str; 3] = ["projects", "keys", "all"];
-
         let table = value::table(value).map_err(|found| {
             origin
                 .invalid(

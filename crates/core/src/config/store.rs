@@ -260,9 +260,9 @@ impl CommonStoreOptions {
         ),
         OptionDoc::new(
             "hash_algorithm",
-            "text",
+            "`xxhash32`, `xxhash64`, `xxh3_64`, `wyhash`, `md5` or `sha256`",
             "that of the store's type",
-            "How versions of samples are hashed: `xxhash32`, `xxhash64`, `xxh3_64`, `wyhash`, `md5` or `sha256`. All who share tables use the same.",
+            "How versions of samples are hashed. All who share tables use the same.",
         ),
         OptionDoc::new(
             "versioning_engine",

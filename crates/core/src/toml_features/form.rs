@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::reference::{DEP, EXTERNAL, FEATURE, FIELD, FIELD_DEP, KeyTable, LINEAGE, MAPPING};
 use crate::definition::{External, FeatureDefinition, OnVersionMismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::Json;
@@ -11,37 +12,13 @@ use crate::spec::{
     ALL_FIELDS, FeatureDep, FeatureSpec, FieldDep, FieldDeps, FieldSpec, FieldsMapping, Lineage,
 };
 
-const FEATURE: &[&str] = &[
-    "key",
-    "id_columns",
-    "deps",
-    "fields",
-    "description",
-    "metadata",
-    "project",
-    "schema",
-    "class_path",
-    "external",
-];
-const DEP: &[&str] = &[
-    "feature",
-    "select",
-    "rename",
-    "fields_mapping",
-    "filters",
-    "lineage",
-    "optional",
-];
-const LINEAGE: &[&str] = &["aggregation", "expansion", "id_generation_pattern"];
-const MAPPING: &[&str] = &["match_suffix", "exclude_fields", "specific"];
-
 pub(super) fn definition(value: &Json, project: Option<&str>) -> Result<FeatureDefinition> {
     // The key is wanted for messages before the other members are looked at.
     let key = key_text(
         Reader::any(value, "feature")?.required("key")?,
         "`key` of a feature",
     )?;
-    let reader = Reader::new(value, format!("feature `{key}`"), FEATURE)?;
+    let reader = known(value, format!("feature `{key}`"), &FEATURE)?;
     reader.required("id_columns")?;
     let mut spec = FeatureSpec::new(&key, reader.strings("id_columns")?.unwrap_or_default())?;
     for dep in reader.list("deps")?.unwrap_or_default() {
@@ -84,7 +61,7 @@ fn feature_dep(value: &Json, feature: &str) -> Result<FeatureDep> {
     if value.as_object().is_none() {
         return of(value);
     }
-    let reader = Reader::new(value, format!("{feature}, deps"), DEP)?;
+    let reader = known(value, format!("{feature}, deps"), &DEP)?;
     let mut dep = of(reader.required("feature")?)?;
     let reader = reader.named(format!("{feature}, dep `{}`", dep.feature));
     dep.select = reader.strings("select")?;
@@ -114,7 +91,7 @@ fn lineage(value: &Json, dep: &str) -> Result<Lineage> {
         }
         _ => {}
     }
-    let reader = Reader::new(value, place, LINEAGE)?;
+    let reader = known(value, place, &LINEAGE)?;
     let id_generation_pattern = reader.text("id_generation_pattern")?.map(str::to_owned);
     match (
         reader.strings("aggregation")?,
@@ -147,7 +124,7 @@ fn fields_mapping(value: &Json, dep: &str) -> Result<FieldsMapping> {
         }
         None => {}
     }
-    let reader = Reader::new(value, place.as_str(), MAPPING)?;
+    let reader = known(value, place.as_str(), &MAPPING)?;
     let located = |e: Error| e.with_context("in", &place);
     let (match_suffix, exclude) = (reader.flag("match_suffix")?, reader.keys("exclude_fields")?);
     let Some(specific) = reader.get("specific") else {
@@ -205,7 +182,7 @@ fn field(field: FieldSpec, value: &Json, feature: &str) -> Result<FieldSpec> {
                 .with_hint(format!("a code version is text: write \"{value}\"")),
         );
     }
-    let reader = Reader::new(value, place, &["code_version", "deps"])?;
+    let reader = known(value, place, &FIELD)?;
     let field = match reader.text("code_version")? {
         Some(code_version) => field.with_code_version(code_version),
         None => field,
@@ -234,7 +211,7 @@ fn field_dep(value: &Json, field: &str) -> Result<FieldDep> {
     if value.as_object().is_none() {
         return FieldDep::all(key_text(value, &place)?).map_err(located);
     }
-    let reader = Reader::new(value, place.as_str(), &["feature", "fields"])?;
+    let reader = known(value, place.as_str(), &FIELD_DEP)?;
     let feature = key_text(reader.required("feature")?, &place)?;
     match reader.get("fields") {
         None => FieldDep::all(feature),
@@ -250,11 +227,7 @@ fn external(feature: &Reader<'_>) -> Result<Option<External>> {
         Some(Json::Bool(true)) => return Ok(Some(External::default())),
         Some(value) => value,
     };
-    let reader = Reader::new(
-        value,
-        format!("{}, external", feature.place()),
-        &["provenance_by_field", "on_version_mismatch"],
-    )?;
+    let reader = known(value, format!("{}, external", feature.place()), &EXTERNAL)?;
     let mut external = External::default();
     if let Some(versions) = reader.text_map("provenance_by_field")? {
         let versions = versions
@@ -276,6 +249,15 @@ fn external(feature: &Reader<'_>) -> Result<Option<External>> {
         }
     };
     Ok(Some(external))
+}
+
+/// A table all of whose keys are in the reference.
+pub(super) fn known<'a>(
+    value: &'a Json,
+    place: impl Into<String>,
+    table: &KeyTable,
+) -> Result<Reader<'a>> {
+    Reader::new(value, place, &table.names())
 }
 
 fn invalid(message: String) -> Error {

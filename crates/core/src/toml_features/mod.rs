@@ -35,10 +35,17 @@
 //! | `external` | `true`, or `{ provenance_by_field = { field = "version" }, on_version_mismatch = "warn" or "error" }` |
 //!
 //! A feature has the same versions as the same feature made with the builders.
+//!
+//! [`TABLES`] has every key, with an example. The chapter of the guide on feature files and [`json_schema`], which editors read, are made from
+//! it.
 
 mod form;
+mod reference;
+mod schema;
 mod source;
 
+pub use reference::{KeyDoc, KeyForm, KeyRule, KeyTable, TABLES, UPSTREAM};
+pub use schema::json_schema;
 pub(crate) use source::{TOML_HINT, not_toml};
 
 use std::collections::{BTreeSet, HashMap};
@@ -47,7 +54,6 @@ use std::path::{Path, PathBuf};
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::FeatureKey;
-use crate::spec::read::Reader;
 
 /// Reads the features of one TOML file's text. `origin` is the file's name, for messages; `project` is the project of
 /// features that name none.
@@ -118,7 +124,8 @@ pub fn read_features<G: AsRef<str>>(
 }
 
 /// What to do about a key of a feature that has another form than any that is known.
-const FORMS_HINT: &str = "correct it there; the documentation of metaxy_store::toml_features shows the form of every key";
+const FORMS_HINT: &str =
+    "correct it there; the chapter \"Feature files\" of the guide shows every key with an example";
 
 /// Definitions with the lines on which they start.
 fn located(
@@ -127,7 +134,7 @@ fn located(
     project: Option<&str>,
 ) -> Result<Vec<(FeatureDefinition, usize)>> {
     let document = source::Document::parse(text).map_err(|e| e.with_context("file", origin))?;
-    let top = Reader::new(&document.value, "the file", &["project", "feature"])
+    let top = form::known(&document.value, "the file", &reference::FILE)
         .map_err(|e| e.with_context("file", origin))?;
     let own = top
         .text("project")

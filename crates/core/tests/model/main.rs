@@ -8,6 +8,7 @@
 
 mod describe;
 mod diff;
+mod feature_reference;
 mod golden;
 mod graph;
 mod json;

@@ -78,6 +78,17 @@ const TEXTS: &[Text] = &[
     all("a-first-pipeline.md", "no_run", DOC_TEST),
     all("concepts.md", "toml", Features),
     all("configuration.md", "toml", Config),
+    one("failed-samples.md", "cat failed.ndjson", Typed(&FAILED)),
+    one("failed-samples.md", "\"text\": null", Typed(&FAILED)),
+    one("failed-samples.md", "--stale-if", Typed(&FAILED)),
+    all("failed-samples.md", "toml", Features),
+    one("failed-samples.md", "--max-share", Typed(&FAILED)),
+    all("feature-files.md", "toml", By("crates/core/tests/model/feature_reference.rs", &["fn the_chapter_shows_every_example()"])),
+    all("moving-stores.md", "toml", Config),
+    all("moving-stores.md", "console", Typed(&MOVE)),
+    all("pandas-and-polars.md", "console", DATA_FRAMES),
+    all("pandas-and-polars.md", "python", DATA_FRAMES),
+    all("parallel-workers.md", "console", Typed(&PARALLEL)),
     one("pipelines.md", "--output todo.ndjson", Typed(&FILES)),
     one("pipelines.md", "| ./transcribe |", Typed(&PIPE)),
     all("stores.md", "toml", Config),
@@ -90,6 +101,11 @@ const TEXTS: &[Text] = &[
 const DOC_TEST: Held = By(
     "crates/store/src/guide.rs",
     &["doc = include_str!(\"../guide/a-first-pipeline.md\")"],
+);
+
+const DATA_FRAMES: Held = By(
+    "crates/cli/tests/command/data_frames.rs",
+    &["fn the_steps_of_the_chapter_run()"],
 );
 
 const fn one(page: &'static str, words: &'static str, held: Held) -> Text {
@@ -124,6 +140,64 @@ const WALK: Session = Session {
         "cargo install ",
         "it builds the command once more; the built one is on the path",
     )],
+};
+
+/// Three videos, of which one has no sound.
+const FAILED: Session = Session {
+    name: "failed",
+    before: r#"metaxy init --project films &&
+for v in v1 v2 v3; do
+    echo "{\"video_id\": \"$v\", \"metaxy_provenance_by_field\": {\"audio\": \"a-$v\", \"frames\": \"f-$v\"}}"
+done | metaxy write video/raw - &&
+cat > transcribe <<'END' && chmod +x transcribe
+#!/bin/sh
+while read -r row; do
+    case $row in
+        *'"v2"'*) echo '{"video_id":"v2","error":"no sound"}' >> failed.ndjson ;;
+        *) echo "$row" | sed 's/}$/, "text": "Good evening."}/' ;;
+    esac
+done
+END"#,
+    after: "metaxy status --assert-in-sync",
+    left_out: &[],
+};
+
+/// Eight videos in two buckets, of which transcripts and faces are made.
+const PARALLEL: Session = Session {
+    name: "parallel",
+    before: r#"metaxy init --project films &&
+cat >> features/example.toml <<'END' &&
+
+[[feature]]
+key = "video/faces"
+id_columns = ["video_id"]
+deps = ["video/raw"]
+END
+for v in 1 2 3 4 5 6 7 8; do
+    echo "{\"video_id\": \"v$v\", \"bucket\": $((v % 2)), \"metaxy_provenance_by_field\": {\"audio\": \"a$v\", \"frames\": \"f$v\"}}"
+done > videos.ndjson &&
+metaxy write video/raw videos.ndjson &&
+printf '#!/bin/sh\nsed "s/}\$/, \\"text\\": \\"Good evening.\\"}/"\n' > transcribe &&
+chmod +x transcribe"#,
+    after: r#"test "$(cat done-part*.ndjson | wc -l)" -eq 8"#,
+    left_out: &[],
+};
+
+/// A project with a second store of the same kind, which is called `team` and is empty.
+const MOVE: Session = Session {
+    name: "move",
+    before: r#"metaxy init --project films &&
+sed -n '/^\[stores.dev\]/,$p' metaxy.toml > store &&
+sed 's/stores.dev/stores.team/; s/metaxy\/dev/metaxy\/team/; s/schema = .*/schema = "${METAXY_STORES__DEV__SCHEMA}_team"/' store >> metaxy.toml &&
+for v in v1 v2 v3; do
+    echo "{\"video_id\": \"$v\", \"metaxy_provenance_by_field\": {\"audio\": \"a-$v\", \"frames\": \"f-$v\"}}"
+done > videos.ndjson &&
+metaxy write video/raw videos.ndjson &&
+metaxy resolve video/transcript --output todo.ndjson &&
+metaxy write video/transcript todo.ndjson &&
+metaxy push"#,
+    after: "metaxy --store team history | grep first",
+    left_out: &[],
 };
 
 const FILES: Session = pipeline("files");
