@@ -33,7 +33,10 @@ fn holds(
     let fits = |schema: &Value| at(schema, value, path).is_ok();
     let is_met = match keyword {
         "$schema" | "title" | "description" | "default" | "then" | "else" => true,
-        "type" => has_type(rule.as_str().unwrap(), value),
+        "type" => match rule {
+            Value::Array(types) => types.iter().any(|of| has_type(of.as_str().unwrap(), value)),
+            of => has_type(of.as_str().unwrap(), value),
+        },
         "enum" => list().contains(value),
         "const" => rule == value,
         "allOf" => return list().iter().try_for_each(|each| at(each, value, path)),
