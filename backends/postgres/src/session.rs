@@ -79,7 +79,7 @@ impl Sessions {
                 .acquire_slow_threshold(Duration::from_secs(3600))
                 .after_connect(move |connection, _| {
                     let (settings, warning) = (settings.clone(), warning.clone());
-                    Box::pin(async move { set_up(connection, settings, &warning).await })
+                    Box::pin(async move { set_up(connection, &settings, &warning).await })
                 })
                 .connect_lazy_with(config.connect().clone())
         }))
@@ -121,7 +121,7 @@ const COLLATION: &str = "(SELECT format('the server sorts text by version %1$s o
 /// Sets what is set on each connection. What the owner of the database has to know of it is left in `warning`.
 async fn set_up(
     connection: &mut PgConnection,
-    settings: String,
+    settings: &str,
     warning: &OnceLock<String>,
 ) -> Result<(), sqlx::Error> {
     let version = connection.server_version_num().unwrap_or_default();

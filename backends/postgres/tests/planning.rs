@@ -62,9 +62,8 @@ fn groups_are_joined_by_hashes_and_null_is_a_group() {
     })
     .unwrap();
     let explanation = block_on(backend.explain(&fold)).unwrap();
-    let [statement] = explanation.statements.as_slice() else {
-        unreachable!("one statement: {explanation:?}")
-    };
+    assert_eq!(explanation.statements.len(), 1, "{explanation:?}");
+    let statement = &explanation.statements[0];
     let plan = format!("SET enable_nestloop = off; EXPLAIN {statement}");
     let plan = cluster().sql(&url, &plan).unwrap();
     assert!(!plan.contains("Nested Loop"), "{plan}");
