@@ -18,6 +18,18 @@ use crate::together::{Job, Log};
 /// one place.
 const COMMAND: &str = "METAXY_TEST_COMMAND";
 
+/// Names a Python with pandas, Polars and PyArrow for the tests that run steps in it.
+const PYTHON: &str = "METAXY_TEST_PYTHON";
+
+/// The Python that `interop` and `readers` have installed, if they have.
+fn python() -> Option<PathBuf> {
+    let tools = target_directory().ok()?.join("tools");
+    let environments = fs::read_dir(tools).ok()?.flatten();
+    let mut environments = environments.map(|entry| entry.path());
+    let whole = environments.find(|folder| folder.join("complete").is_file())?;
+    Some(whole.join("bin").join("python")).filter(|python| python.is_file())
+}
+
 /// What a build has made.
 pub(crate) struct Built {
     tests: Vec<Arc<Program>>,
@@ -193,6 +205,11 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.stdio()?);
+        if std::env::var_os(PYTHON).is_none()
+            && let Some(python) = python()
+        {
+            command.env(PYTHON, python);
+        }
         if let Some(folder) = compiler_libraries() {
             command.env("LD_LIBRARY_PATH", folder);
         }
