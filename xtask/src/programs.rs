@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::outcomes::Tests;
 use crate::stages::{cargo, target_directory};
 use crate::together::{Job, Log};
+use crate::tools;
 
 /// Names the `metaxy` that the tests of the command run, in place of the one that cargo has built last: every build puts its own into
 /// one place.
@@ -20,15 +21,6 @@ const COMMAND: &str = "METAXY_TEST_COMMAND";
 
 /// Names a Python with pandas, Polars and PyArrow for the tests that run steps in it.
 const PYTHON: &str = "METAXY_TEST_PYTHON";
-
-/// The Python that `interop` and `readers` have installed, if they have.
-fn python() -> Option<PathBuf> {
-    let tools = target_directory().ok()?.join("tools");
-    let environments = fs::read_dir(tools).ok()?.flatten();
-    let mut environments = environments.map(|entry| entry.path());
-    let whole = environments.find(|folder| folder.join("complete").is_file())?;
-    Some(whole.join("bin").join("python")).filter(|python| python.is_file())
-}
 
 /// What a build has made.
 pub(crate) struct Built {
@@ -206,7 +198,7 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(log.stdio()?);
         if std::env::var_os(PYTHON).is_none()
-            && let Some(python) = python()
+            && let Some(python) = tools::python()
         {
             command.env(PYTHON, python);
         }

@@ -19,15 +19,15 @@ pub(crate) async fn prune(
     feature: &FeatureKey,
     prune: &Prune,
 ) -> Result<u64, Failure> {
-    let Some(opened) = open(shared, feature).await? else {
-        return Ok(0);
-    };
-    let Opened {
+    let Some(Opened {
         mut session,
         names,
         name,
         table,
-    } = opened;
+    }) = open(shared, feature).await?
+    else {
+        return Ok(0);
+    };
     let dialect = PostgresDialect::new(names.clone());
     let Some(sql) = prune_sql(feature, &table.schema, prune, &dialect)? else {
         session.release();

@@ -391,15 +391,15 @@ pub(crate) async fn delete(
     feature: &FeatureKey,
     filter: Option<&Expr>,
 ) -> Result<u64, Failure> {
-    let Some(opened) = open(shared, feature).await? else {
-        return Ok(0);
-    };
-    let Opened {
+    let Some(Opened {
         mut session,
         names,
         name,
         table,
-    } = opened;
+    }) = open(shared, feature).await?
+    else {
+        return Ok(0);
+    };
     rights::require_delete(&mut session, &names, &name, feature).await?;
     let mut sql = format!("DELETE FROM {}", names.qualified(&name));
     if let Some(filter) = filter {
@@ -417,15 +417,15 @@ pub(crate) async fn delete_samples(
     feature: &FeatureKey,
     samples: &DeleteSamples,
 ) -> Result<u64, Failure> {
-    let Some(opened) = open(shared, feature).await? else {
-        return Ok(0);
-    };
-    let Opened {
+    let Some(Opened {
         mut session,
         names,
         name,
         table,
-    } = opened;
+    }) = open(shared, feature).await?
+    else {
+        return Ok(0);
+    };
     rights::require_delete(&mut session, &names, &name, feature).await?;
     let sql = {
         let dialect = PostgresDialect::new(names.clone());
@@ -488,15 +488,15 @@ pub(crate) async fn open(shared: &Shared, feature: &FeatureKey) -> Result<Option
 
 /// Removes a table; returns whether there was one.
 pub(crate) async fn drop_table(shared: &Shared, feature: &FeatureKey) -> Result<bool, Failure> {
-    let Some(opened) = open(shared, feature).await? else {
-        return Ok(false);
-    };
-    let Opened {
+    let Some(Opened {
         mut session,
         names,
         name,
         table,
-    } = opened;
+    }) = open(shared, feature).await?
+    else {
+        return Ok(false);
+    };
     let sql = format!("DROP TABLE {}", names.qualified(&name));
     rights::require_owner(&mut session, &name, &table, feature, "drop it", Some(&sql)).await?;
     commit::begin(&mut session).await?;

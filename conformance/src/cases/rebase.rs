@@ -281,14 +281,7 @@ pub async fn carries_what_follows_from_what_was_carried(bed: &TestBed) -> Outcom
 /// Rows of an upstream that were computed anew under a new version are not those that a row was made from, also where that row was current
 /// until then (§15).
 pub async fn is_stale_where_upstream_was_computed_anew(bed: &TestBed) -> Outcome {
-    let store = bed.store(through_faces("1", false)?).await?;
-    store
-        .write(&key("video")?, samples(&[(1, "x"), (2, "y")])?)
-        .await?;
-    compute(&store, "faces").await?;
-    compute(&store, "doc").await?;
-    store.push_graph(None, &IndexMap::new()).await?;
-    let store = store.with_graph(through_faces("2", false)?);
+    let store = with_other_faces(bed, false).await?;
     compute(&store, "faces").await?;
     check_eq(rebased(&store, "doc").await?, [0, 2, 0, 0], "counts")?;
     resolve(&store, "doc").await?.are(&[], &[1, 2], &[])?;
@@ -299,14 +292,7 @@ pub async fn is_stale_where_upstream_was_computed_anew(bed: &TestBed) -> Outcome
 /// A row that was made with an optional upstream is not one that was made without, though the upstream has no row of its new version yet
 /// (§15).
 pub async fn keeps_what_a_waiting_upstream_said(bed: &TestBed) -> Outcome {
-    let store = bed.store(through_faces("1", true)?).await?;
-    store
-        .write(&key("video")?, samples(&[(1, "x"), (2, "y")])?)
-        .await?;
-    compute(&store, "faces").await?;
-    compute(&store, "doc").await?;
-    store.push_graph(None, &IndexMap::new()).await?;
-    let store = store.with_graph(through_faces("2", true)?);
+    let store = with_other_faces(bed, true).await?;
     rebased(&store, "doc").await?;
     // Of the first video there are no faces any more.
     let faces = resolve(&store, "faces").await?.new;
@@ -360,6 +346,18 @@ pub async fn keeps_orphans_of_children_that_were_left_out(bed: &TestBed) -> Outc
         ["1 2"],
         "orphaned",
     )
+}
+
+/// Two documents that were computed before the code of the faces changed.
+async fn with_other_faces(bed: &TestBed, optional: bool) -> Outcome<MetadataStore> {
+    let store = bed.store(through_faces("1", optional)?).await?;
+    store
+        .write(&key("video")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    compute(&store, "faces").await?;
+    compute(&store, "doc").await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    Ok(store.with_graph(through_faces("2", optional)?))
 }
 
 /// Documents of videos and their faces, whose code has this version.

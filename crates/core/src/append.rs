@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, ListArray, MapArray, RecordBatch,
-    StructArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Int64Array, ListArray, MapArray,
+    RecordBatch, StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::{and, cast, is_null, nullif};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
@@ -236,11 +236,7 @@ pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatc
         .map(|marks| is_null(marks));
     let unmarked = marks.transpose()?;
     for name in ids {
-        let nulls = match (batch.column_by_name(name), &unmarked) {
-            (None, _) => batch.num_rows(),
-            (Some(ids), None) => ids.logical_null_count(),
-            (Some(ids), Some(unmarked)) => and(&is_null(ids)?, unmarked)?.true_count(),
-        };
+        let nulls = nulls(batch, name, unmarked.as_ref())?;
         if nulls > 0 {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,
@@ -250,6 +246,20 @@ pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatc
         }
     }
     Ok(())
+}
+
+/// How many of the rows have no value in a column: of all, or of those for which `among` is true.
+pub(crate) fn nulls(
+    batch: &RecordBatch,
+    name: &str,
+    among: Option<&BooleanArray>,
+) -> Result<usize> {
+    Ok(match (batch.column_by_name(name), among) {
+        (None, None) => batch.num_rows(),
+        (None, Some(among)) => among.true_count(),
+        (Some(values), None) => values.logical_null_count(),
+        (Some(values), Some(among)) => and(&is_null(values)?, among)?.true_count(),
+    })
 }
 
 /// The columns of a batch, to be replaced by name.

@@ -100,7 +100,7 @@ impl IncrementPlan {
             Some(any) => Some(Scalar::Test(any.bind(stored.schema())?)),
             None => None,
         };
-        let stored_schema = stored.schema().clone();
+        let mut stored_schema = stored.schema().clone();
         let (wanted, stored, matched_on) = matched(&expected.relation, stored, &on)
             .map_err(|e| e.with_context("feature", plan.key()))?;
         let ids: BTreeSet<&String> = plan.spec().id_columns().iter().collect();
@@ -141,17 +141,17 @@ impl IncrementPlan {
                 .or(col(&mark).is_null());
             let shown = shown.bind(relation.schema())?;
             relation = relation.filter(Scalar::Test(shown))?;
+            let shown = stored_schema.fields().iter().cloned();
+            let shown: Vec<_> = shown
+                .filter(|field| field.name() != columns::EMPTY)
+                .collect();
+            stored_schema = Arc::new(Schema::new(shown));
         }
-        let shown = stored_schema.fields().iter();
-        let shown: Vec<_> = shown
-            .filter(|field| field.name() != columns::EMPTY)
-            .cloned()
-            .collect();
         Ok(Self {
             relation,
             expected_schema: expected.output_schema()?,
             expected,
-            stored_schema: Arc::new(Schema::new(shown)),
+            stored_schema,
         })
     }
 

@@ -7,6 +7,7 @@ use crate::clock::Micros;
 use crate::columns;
 use crate::error::Result;
 use crate::expr::{Expr, col, lit};
+use crate::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::options::setters;
 
@@ -31,11 +32,26 @@ pub enum Childless {
     /// Leaves them out, and their column too.
     #[default]
     Hidden,
-    /// Gives those that are the latest row of their parent, which is told by these columns; no other column is null in them as they are
-    /// no samples but `metaxy_empty`.
+    /// Gives those that are the latest row of their parent, which these columns tell.
     Latest(Vec<String>),
     /// Gives them as they are stored, tombstones that they are.
     Stored,
+}
+
+impl Childless {
+    /// [`Latest`](Self::Latest) for a feature whose samples are children, which not every feature has.
+    pub(crate) fn latest_of(plan: &FeaturePlan) -> Self {
+        let parents = &plan.identity_columns;
+        match plan
+            .spec()
+            .id_columns()
+            .iter()
+            .all(|id| parents.contains(id))
+        {
+            true => Self::Hidden,
+            false => Self::Latest(parents.clone()),
+        }
+    }
 }
 
 impl ReadScope {
@@ -140,61 +156,70 @@ pub fn read_current(
         as_of: scope.as_of,
         latest_per: (!scope.sample_history).then(|| id_columns.to_vec()),
     };
-    let mut relation = Relation::scan(scan, schema.clone());
-    let alive = (!scope.include_soft_deleted).then(|| col(columns::DELETED_AT).is_null());
-    let test = |relation: Relation, condition: Expr| -> Result<Relation> {
-        let condition = condition.bind(relation.schema())?;
-        relation.filter(Scalar::Test(condition))
-    };
-    if schema.field_with_name(columns::EMPTY).is_err() || scope.childless == Childless::Stored {
-        if let Some(alive) = alive {
-            relation = test(relation, alive)?;
-        }
-        return filter_all(relation, filters);
-    }
-    let names = || schema.fields().iter().map(|field| field.name().as_str());
-    let no_mark = col(columns::EMPTY).is_null();
+    let relation = Relation::scan(scan, schema.clone());
+    let alive = col(columns::DELETED_AT).is_null();
+    let is_marked = schema.field_with_name(columns::EMPTY).is_ok();
     match &scope.childless {
-        Childless::Latest(parents) => {
-            // Later is what was written later: children of before may be deleted after it was found that there are none.
-            let written = names().map(|name| match name {
-                columns::DELETED_AT => (name.to_owned(), Scalar::column(columns::UPDATED_AT)),
-                _ => (name.to_owned(), Scalar::column(name)),
-            });
-            let deleted = [(WAS_DELETED.to_owned(), Scalar::column(columns::DELETED_AT))];
-            relation = Relation::leader(Leader {
-                input: relation.project(written.chain(deleted).collect())?,
-                keys: parents.clone(),
-                order: id_columns.to_vec(),
-                value: columns::EMPTY.into(),
-                value_name: LAST_MARK.into(),
-                flag_name: IS_LAST.into(),
-            })?;
-            let unmarked = match alive {
-                Some(_) => col(WAS_DELETED).is_null(),
-                None => no_mark,
+        Childless::Latest(parents) if is_marked => {
+            let rows = with_childless(relation, id_columns, parents, scope.include_soft_deleted);
+            filter_all(rows?, filters)
+        }
+        Childless::Hidden if is_marked => {
+            let samples = match scope.include_soft_deleted {
+                true => col(columns::EMPTY).is_null(),
+                false => alive,
             };
-            let last = col(columns::EMPTY)
-                .is_not_null()
-                .and(col(IS_LAST).eq(lit(true)));
-            let back = names().map(|name| match name {
-                columns::DELETED_AT => (name.to_owned(), Scalar::column(WAS_DELETED)),
-                _ => (name.to_owned(), Scalar::column(name)),
-            });
-            relation = test(relation, unmarked.or(last))?.project(back.collect())?;
-            filter_all(relation, filters)
+            let rows = filter_all(filter_all(relation, &[samples])?, filters)?;
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            rows.select(names.filter(|name| *name != columns::EMPTY))
         }
-        Childless::Hidden | Childless::Stored => {
-            relation = test(relation, alive.unwrap_or(no_mark))?;
-            relation = filter_all(relation, filters)?;
-            relation.select(names().filter(|name| *name != columns::EMPTY))
-        }
+        _ if scope.include_soft_deleted => filter_all(relation, filters),
+        _ => filter_all(filter_all(relation, &[alive])?, filters),
     }
 }
 
-const WAS_DELETED: &str = "__mx.was_deleted";
-const LAST_MARK: &str = "__mx.last_mark";
-const IS_LAST: &str = "__mx.is_last";
+/// The samples, and the marked rows that are the latest of their parent. Later is what was written later: children of before may be
+/// deleted after it was found that there are none.
+fn with_childless(
+    rows: Relation,
+    id_columns: &[String],
+    parents: &[String],
+    include_soft_deleted: bool,
+) -> Result<Relation> {
+    const WAS_DELETED: &str = "__mx.was_deleted";
+    const LAST_MARK: &str = "__mx.last_mark";
+    const IS_LAST: &str = "__mx.is_last";
+
+    let schema = rows.schema().clone();
+    let with_deleted_at = |value: &'static str| {
+        schema.fields().iter().map(move |field| {
+            let name = field.name();
+            let value = if name == columns::DELETED_AT {
+                value
+            } else {
+                name
+            };
+            (name.clone(), Scalar::column(value))
+        })
+    };
+    let was_deleted = (WAS_DELETED.to_owned(), Scalar::column(columns::DELETED_AT));
+    let by_writes = with_deleted_at(columns::UPDATED_AT).chain([was_deleted]);
+    let led = Relation::leader(Leader {
+        input: rows.project(by_writes.collect())?,
+        keys: parents.to_vec(),
+        order: id_columns.to_vec(),
+        value: columns::EMPTY.into(),
+        value_name: LAST_MARK.into(),
+        flag_name: IS_LAST.into(),
+    })?;
+    let sample = match include_soft_deleted {
+        true => col(columns::EMPTY).is_null(),
+        false => col(WAS_DELETED).is_null(),
+    };
+    let is_last = col(IS_LAST).eq(lit(true));
+    let last = col(columns::EMPTY).is_not_null().and(is_last);
+    filter_all(led, &[sample.or(last)])?.project(with_deleted_at(WAS_DELETED).collect())
+}
 
 /// The rows for which all `filters` hold.
 ///

@@ -11,6 +11,7 @@ use arrow::compute::{is_not_null, is_null, nullif};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
+use crate::append::nulls;
 use crate::cast::cast_whole;
 use crate::columns::EMPTY;
 use crate::error::{Error, ErrorKind, Result};
@@ -186,10 +187,7 @@ fn require_parents(
     marked: &BooleanArray,
 ) -> Result<()> {
     for name in parents {
-        let nulls = match batch.column_by_name(name) {
-            Some(ids) => arrow::compute::and(marked, &is_null(ids)?)?.true_count(),
-            None => marked.true_count(),
-        };
+        let nulls = nulls(batch, name, Some(marked))?;
         if nulls > 0 {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,

@@ -93,22 +93,10 @@ impl MetadataStore {
             include_soft_deleted: options.include_soft_deleted,
             as_of: options.as_of,
             childless: match options.with_childless {
-                true => self.childless(feature)?,
+                true => Childless::latest_of(&self.plan(feature)?),
                 false => Childless::Hidden,
             },
         })
-    }
-
-    /// The scope in which the rows of parents without children are seen, which not every feature has.
-    pub(super) fn childless(&self, feature: &FeatureKey) -> Result<Childless> {
-        let plan = self.plan(feature)?;
-        let all = plan.spec().id_columns();
-        Ok(
-            match all.iter().all(|id| plan.identity_columns.contains(id)) {
-                true => Childless::Hidden,
-                false => Childless::Latest(plan.identity_columns),
-            },
-        )
     }
 
     fn read_plan(

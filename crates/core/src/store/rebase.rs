@@ -7,7 +7,7 @@
 mod frames;
 mod then;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -156,10 +156,18 @@ impl MetadataStore {
             target.project_version.clone(),
         );
         let mut history = History::default();
+        let mut waiting = HashSet::new();
         for dep in &plan.deps {
             let upstream = &dep.dep.feature;
             let owner = self.answering(upstream).await?;
             history.add(upstream, owner.times_of_writes(upstream).await?);
+            let (owner, version) = (
+                store.answering(upstream).await?,
+                store.graph.feature_version(upstream)?,
+            );
+            if !owner.holds_version(upstream, version).await? {
+                waiting.insert(upstream.clone());
+            }
         }
         let rows = rows.collect().await?;
         let all = rows.num_rows();
@@ -174,6 +182,7 @@ impl MetadataStore {
             plan,
             target: &target,
             history,
+            waiting,
             definitions: HashMap::new(),
             before,
             after,
@@ -365,6 +374,8 @@ struct Rebase<'r> {
     plan: FeaturePlan,
     target: &'r Target,
     history: History,
+    /// The upstreams without a row of the version that the target reads.
+    waiting: HashSet<FeatureKey>,
     /// The graphs of the versions that rows have, where they are known and identify the same samples.
     definitions: HashMap<String, Option<MetadataStore>>,
     before: Before,
@@ -427,28 +438,14 @@ impl Rebase<'_> {
             versions.insert(upstream.clone(), version.to_owned());
         }
         let then = self.history.moment(group.state);
-        // What is taken of upstreams that have another version now.
-        let mut settled = true;
-        let mut kept = HashMap::new();
-        if !same {
-            for dep in &self.plan.deps {
-                let upstream = &dep.dep.feature;
-                let now = new.graph.feature_version(upstream)?;
-                let owner = new.answering(upstream).await?;
-                let is_there = owner.holds_version(upstream, now).await?;
-                settled &= is_there;
-                let version = match is_there {
-                    true => now.to_owned(),
-                    false => versions[upstream].clone(),
-                };
-                kept.insert(upstream.clone(), version);
-            }
-        }
+        // Of upstreams that wait, what the new definition reads is not there yet.
+        let mut carried_versions = versions.clone();
+        carried_versions.retain(|upstream, _| self.waiting.contains(upstream));
         let own_versions = &versions;
         let end = self.history.end(group.state).unwrap_or(LAST);
         let mut wanted = vec![(Name::New, new, None, Moment::Now)];
         if !same {
-            wanted.push((Name::Carried, new, Some(&kept), Moment::Now));
+            wanted.push((Name::Carried, new, Some(&carried_versions), Moment::Now));
             wanted.push((Name::Now, new, Some(&versions), Moment::Now));
         }
         if let Moment::At(_) = then {
@@ -463,7 +460,7 @@ impl Rebase<'_> {
         let known = Known {
             old: old.is_some(),
             same,
-            settled,
+            settled: self.waiting.is_empty(),
             then,
         };
 

@@ -13,7 +13,9 @@ use crate::feature_plan::FeaturePlan;
 use crate::frame::{Frame, Rows};
 use crate::key::FeatureKey;
 use crate::options::setters;
-use crate::plan::{Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current};
+use crate::plan::{
+    Childless, Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current,
+};
 
 /// What a resolve takes into account. The default is everything.
 #[derive(Debug, Default)]
@@ -211,7 +213,7 @@ impl MetadataStore {
             Some(schema) => {
                 let ids = plan.spec().id_columns();
                 let scope = ReadScope {
-                    childless: self.childless(feature)?,
+                    childless: Childless::latest_of(&plan),
                     ..ReadScope::current(version)
                 };
                 let rows = read_current(feature, &schema, ids, &scope, &target_filters)?;

@@ -26,14 +26,6 @@
 //! owner = "vision"
 //! ```
 //!
-//! | key | forms |
-//! |---|---|
-//! | `lineage` | `"identity"`, `"aggregation"` (on the feature's ID columns), `{ aggregation = ["a"] }`, `{ expansion = ["a"] }`, the last also with `id_generation_pattern = "…"` |
-//! | `fields_mapping` | `"default"`, `"all"`, `"none"`, `{ match_suffix = true, exclude_fields = ["a/b"] }`, `{ specific = { field = ["upstream/field"] } }` |
-//! | `deps` of a field | `"all"` (every field of every upstream), or a list of `"feature"` (all its fields) and `{ feature = "…", fields = ["…"] }` |
-//! | `schema`, `class_path` | the JSON schema of the columns as a table; where the definition lives in code |
-//! | `external` | `true`, or `{ provenance_by_field = { field = "version" }, on_version_mismatch = "warn" or "error" }` |
-//!
 //! A feature has the same versions as the same feature made with the builders.
 //!
 //! [`TABLES`] has every key, with an example. The chapter of the guide on feature files and [`json_schema`], which editors read, are made from

@@ -1,8 +1,6 @@
 //! A Python that has the reference: a virtual environment below the target directory, made once.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -10,28 +8,16 @@ use std::time::Instant;
 use super::Outcome;
 use super::reference::{about, last_lines};
 use crate::root;
-
-/// What the environment holds.
-const REQUIREMENTS: &str = include_str!("../../../interop/requirements.txt");
-
-/// Written last, so that an environment without it is not whole.
-const COMPLETE: &str = "complete";
+use crate::tools::{Environment, REQUIREMENTS};
 
 /// The interpreter of the environment, which is made if it is not there.
 pub(in crate::library) fn python(target_directory: &Path) -> Outcome<PathBuf> {
-    let mut hasher = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hasher);
-    let name = format!("reference-{:016x}", hasher.finish());
-    let environment = target_directory.join("tools").join(name);
-    let python = match cfg!(windows) {
-        true => environment.join("Scripts").join("python.exe"),
-        false => environment.join("bin").join("python"),
-    };
-    let complete = environment.join(COMPLETE);
+    let environment = Environment::below(target_directory);
+    let (python, complete) = (environment.python(), environment.complete());
     if !complete.is_file() {
         let start = Instant::now();
         let system = if cfg!(windows) { "python" } else { "python3" };
-        make(&environment, system)?;
+        make(&environment.0, system)?;
         install(&python)?;
         fs::write(&complete, REQUIREMENTS).map_err(|e| about(&complete, &e))?;
         println!(

@@ -68,20 +68,21 @@ fn holds(
             }
             true
         }
-        _ => return of_object(schema, keyword, rule, value, path),
+        _ => of_object(schema, keyword, rule, value, path)?,
     };
     is_met
         .then_some(())
         .ok_or_else(|| format!("{path}: {value} does not meet {keyword} {rule}"))
 }
 
+/// Whether a keyword of objects is met; an error if a member is wrong.
 fn of_object(
     schema: &Map<String, Value>,
     keyword: &str,
     rule: &Value,
     value: &Value,
     path: &str,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let known = [
         "properties",
         "additionalProperties",
@@ -92,7 +93,7 @@ fn of_object(
     ];
     assert!(known.contains(&keyword), "unknown keyword {keyword}");
     let Some(members) = value.as_object() else {
-        return Ok(());
+        return Ok(true);
     };
     let lacks = |names: &Value| -> bool {
         let mut names = names.as_array().unwrap().iter();
@@ -100,7 +101,7 @@ fn of_object(
     };
     let properties = schema.get("properties").and_then(Value::as_object);
     let size = members.len() as f64;
-    let is_met = match keyword {
+    Ok(match keyword {
         "required" => !lacks(rule),
         "minProperties" => size >= rule.as_f64().unwrap(),
         "maxProperties" => size <= rule.as_f64().unwrap(),
@@ -133,10 +134,7 @@ fn of_object(
             }
             true
         }
-    };
-    is_met
-        .then_some(())
-        .ok_or_else(|| format!("{path} does not meet {keyword} {rule}"))
+    })
 }
 
 fn has_type(name: &str, value: &Value) -> bool {
