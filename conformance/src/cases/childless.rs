@@ -17,6 +17,7 @@ use crate::bed::TestBed;
 use crate::bed::frames::{bools, everything, ints, keyed, read, texts, with_column};
 use crate::bed::graphs::{graph, key};
 use crate::bed::increments::{Parts, compute, resolve, resolve_with};
+use crate::cases::rebase::known_history;
 use crate::outcome::{Outcome, check, check_eq, names, refused};
 
 cases! { "childless":
@@ -280,7 +281,8 @@ pub async fn are_rebased(bed: &TestBed) -> Outcome {
         .with_childless(true);
     let rows = store.read(&key("crop")?, old).await?;
     let crop = key("crop")?;
-    let rebased = store.rebase(&crop, rows, RebaseOptions::default()).await?;
+    let rebased = store.rebase(&crop, rows, RebaseOptions::default()).await;
+    let rebased = known_history(rebased)?;
     let RebaseCounts {
         current,
         stale,
