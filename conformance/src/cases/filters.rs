@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int32Array};
 use metaxy_store::expr::Value;
+use metaxy_store::store::{FeatureState, StatusOptions};
 use metaxy_store::{
-    DeleteOptions, ErrorKind, Expr, FeatureDep, MetadataStore, ReadOptions, ResolveOptions, Result,
-    col, lit,
+    DeleteOptions, ErrorKind, Expr, FeatureDep, FeatureSpec, MetadataStore, ReadOptions,
+    ResolveOptions, Result, col, lit,
 };
 
 use crate::bed::TestBed;
@@ -57,6 +58,7 @@ cases! {
     outside_the_language_are_refused,
     that_do_not_fit_are_refused,
     of_a_dependency_that_do_not_fit_are_refused,
+    a_great_many_are_no_problem,
 }
 
 /// The cases that take long, for the end.
@@ -627,4 +629,40 @@ async fn passing(store: &MetadataStore, expectations: &[(&str, &[i64])]) -> Outc
         check_eq(rows.ids()?, *ids, text)?;
     }
     Ok(())
+}
+
+/// Thousands of filters are one condition: neither engines nor walks of plans go deeper for them (`semantics.md` §6).
+pub async fn a_great_many_are_no_problem(bed: &TestBed) -> Outcome {
+    let many = |number: i64| (0..number).map(|i| format!("id < {}", 10 + i));
+    let dep = many(1500).fold(FeatureDep::new("a")?, FeatureDep::with_filter);
+    let all = graph([
+        feature("a", &["default"], &[])?,
+        FeatureSpec::new("b", ["id"])?.with_dep(dep),
+    ])?;
+    let store = bed.store(all).await?;
+    let rows = samples(&[(1, "x"), (9, "y"), (10, "z")])?;
+    store.write(&key("a")?, rows).await?;
+    let filters = many(3000).map(|filter| Expr::parse(&filter));
+    let read_by = ReadOptions::default().with_filters(filters.collect::<Result<Vec<_>>>()?);
+    check_eq(
+        store.count(&key("a")?, read_by.clone()).await?,
+        2,
+        "samples that all let through",
+    )?;
+    check_eq(read(&store, "a", read_by).await?.ids()?, [1, 9], "those")?;
+    let whole = Expr::parse(&many(3000).collect::<Vec<_>>().join(" AND "))?;
+    let read_by = ReadOptions::default().with_filters([whole]);
+    check_eq(
+        store.count(&key("a")?, read_by).await?,
+        2,
+        "samples that all parts let through",
+    )?;
+    compute(&store, "b").await?;
+    let status = store.status(&key("b")?, StatusOptions::default()).await?;
+    check_eq(
+        status.samples,
+        2,
+        "samples of what the dependency lets through",
+    )?;
+    check_eq(status.state, FeatureState::UpToDate, "the state")
 }

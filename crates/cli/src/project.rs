@@ -6,6 +6,7 @@ use std::path::Path;
 use glob::Pattern;
 use metaxy_core::config::{
     CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Environment, Origin, StoreConfig,
+    find_config, require_trusted,
 };
 use metaxy_core::error::nearest;
 use metaxy_core::registry::Registry;
@@ -36,19 +37,24 @@ fn environment(config_file: Option<&Path>) -> Result<Environment> {
     let Ok(here) = std::env::current_dir() else {
         return Ok(process);
     };
-    let beside = match (config_file, process.get("METAXY_CONFIG")) {
-        (Some(file), _) => here.join(file).parent().map(Path::to_owned),
-        (None, Some(file)) if !file.is_empty() => here.join(file).parent().map(Path::to_owned),
-        _ => here
-            .ancestors()
-            .find(|folder| folder.join("metaxy.toml").is_file())
-            .map(Path::to_owned),
+    let named = match (config_file, process.get("METAXY_CONFIG")) {
+        (Some(file), _) => Some(here.join(file)),
+        (None, Some(file)) if !file.is_empty() => Some(here.join(file)),
+        _ => find_config(&here, &process)?,
     };
+    let is_named =
+        config_file.is_some() || process.get("METAXY_CONFIG").is_some_and(|f| !f.is_empty());
+    let beside = named.as_deref().and_then(Path::parent).map(Path::to_owned);
+    // What lies beside a file that was named was named with it.
+    let believed = beside.clone().filter(|_| is_named);
     let folders = [Some(here), beside].into_iter().flatten();
     let mut files = folders.map(|folder| folder.join(".env"));
     let Some(file) = files.find(|file| file.is_file()) else {
         return Ok(process);
     };
+    if file.parent() != believed.as_deref() {
+        require_trusted(&file, &process)?;
+    }
     let unreadable = |error: dotenvy::Error| {
         // Its own message would show the line, and with it what may be a secret.
         let why = match error {

@@ -149,13 +149,17 @@ impl Lowering<'_> {
         let mut filters = Vec::new();
         for condition in conditions {
             inputs(condition, &mut used);
-            if let Scalar::Test(filter) = condition {
-                let ids = scan.latest_per.as_ref();
-                let is_id = |name: &&str| ids.is_none_or(|ids| ids.iter().any(|id| id == name));
-                if filter.columns().iter().all(is_id) {
-                    filters.push(filter);
-                }
-            }
+            let all = match condition {
+                Scalar::Test(Condition::And(all)) => all.as_slice(),
+                Scalar::Test(one) => std::slice::from_ref(one),
+                _ => &[],
+            };
+            let ids = scan.latest_per.as_ref();
+            let is_id = |name: &&str| ids.is_none_or(|ids| ids.iter().any(|id| id == name));
+            filters.extend(
+                all.iter()
+                    .filter(|filter| filter.columns().iter().all(is_id)),
+            );
         }
         let schema = relation.schema();
         let scanned = self.source.scan(&ScanRequest {

@@ -68,6 +68,12 @@ pub(crate) fn inputs(scalar: &Scalar, names: &mut BTreeSet<String>) {
 /// A condition: where Polars means the same, as its own expression, which it can push into a scan; otherwise as
 /// [`Condition::evaluate`] says.
 pub(crate) fn test(condition: &Condition, schema: &Schema) -> Result<Expr> {
+    if let Condition::And(list) = condition
+        && let tests = list.iter().map(|inner| test(inner, schema))
+        && let Some(all) = balanced(tests.collect::<Result<_>>()?, Expr::and)
+    {
+        return Ok(all);
+    }
     match own(condition, schema) {
         Some(expression) => Ok(expression),
         None => evaluated(condition, schema),
@@ -114,7 +120,23 @@ fn combined(
     with: impl Fn(Expr, Expr) -> Expr,
 ) -> Option<Expr> {
     let list = list.iter().map(|inner| own(inner, schema));
-    list.collect::<Option<Vec<_>>>()?.into_iter().reduce(with)
+    balanced(list.collect::<Option<_>>()?, with)
+}
+
+/// A long chain as a balanced tree: Polars goes as deep as an expression is.
+fn balanced(mut list: Vec<Expr>, with: impl Fn(Expr, Expr) -> Expr) -> Option<Expr> {
+    while list.len() > 1 {
+        let mut rest = list.into_iter();
+        let mut pairs = Vec::new();
+        while let Some(first) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(second) => with(first, second),
+                None => first,
+            });
+        }
+        list = pairs;
+    }
+    list.pop()
 }
 
 /// A value as Polars compares it with a column of `data_type`; `None` where the meaning might differ.

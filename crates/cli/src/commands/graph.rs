@@ -81,7 +81,7 @@ async fn add_status(view: &mut View, store: &MetadataStore) -> Result<()> {
         if feature.definition.is_none() {
             continue;
         }
-        match survey.status(&feature.key).await {
+        match survey.status_or_failure(&feature.key).await {
             Ok(status) => feature.standing = Some(Standing::Status(status)),
             // The others can be drawn all the same.
             Err(error) if is_of_the_definition(&error) => {

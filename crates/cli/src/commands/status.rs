@@ -3,7 +3,7 @@
 mod preview;
 
 use metaxy_core::store::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
-use metaxy_core::{Access, FeatureKey, Result};
+use metaxy_core::{Access, Error, ErrorKind, FeatureKey, Result};
 
 use self::preview::Preview;
 use super::Outcome;
@@ -38,8 +38,14 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
     let mut previews = Vec::new();
     let mut survey = store.survey(features.iter().cloned(), options.clone());
     for feature in &features {
-        let status = survey.status(feature).await?;
-        if let Some(most) = args.preview {
+        let status = match features.len() {
+            // Its error, with its hint, is all there is to say.
+            1 => survey.status(feature).await?,
+            _ => survey.status_or_failure(feature).await?,
+        };
+        if let Some(most) = args.preview
+            && status.failure.is_none()
+        {
             let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
             previews.push(Preview::of(&store, &status, &options, most).await?);
         }
@@ -66,9 +72,19 @@ pub(super) async fn run(project: &Project, args: &Status, screen: &Screen) -> Re
         screen.blank()?;
         screen.next([command])?;
     }
-    Ok(match args.assert_in_sync && !told_in_sync(&statuses) {
-        true => Outcome::NotInSync,
-        false => Outcome::Done,
+    let in_sync = !args.assert_in_sync || told_in_sync(&statuses);
+    let failed = statuses.iter().filter(|status| status.failure.is_some());
+    let failed: Vec<&str> = failed.map(|status| status.feature.as_str()).collect();
+    if !failed.is_empty() {
+        let message = format!("features cannot be compared: {}", failed.join(", "));
+        let error = Error::new(ErrorKind::Storage, message).with_context("store", store.name());
+        return Err(
+            error.with_hint("their reasons are in the list; those that depend on them wait")
+        );
+    }
+    Ok(match in_sync {
+        true => Outcome::Done,
+        false => Outcome::NotInSync,
     })
 }
 
@@ -91,6 +107,7 @@ fn in_sync(status: &FeatureStatus) -> bool {
 
 fn why(status: &FeatureStatus) -> String {
     match (status.category, status.counts) {
+        (StatusCategory::Failed, _) => "cannot be compared".to_owned(),
         (StatusCategory::UpstreamMissing, _) => "its upstream was never written".to_owned(),
         (_, Some(counts)) if !counts.is_empty() => format!(
             "{} new, {} stale, {} orphaned",
@@ -116,6 +133,7 @@ pub(crate) fn waits(status: &FeatureStatus) -> String {
 
 fn work(awaited: &Awaited) -> String {
     match (awaited.to_compute, awaited.to_delete) {
+        _ if awaited.has_failed => "cannot be compared".to_owned(),
         (0, 0) if !awaited.is_written => "never written".to_owned(),
         (0, 0) => "no rows of its version".to_owned(),
         (0, delete) => format!("{delete} to delete"),
@@ -164,11 +182,16 @@ pub(crate) fn listing(statuses: &[FeatureStatus], store: &str, progress: bool) -
         .for_scripts()
         .number("other versions", all().map(|s| s.other_versions))
         .for_scripts()
+        .maybe_text("failure", all().map(|s| s.failure.as_deref()))
+        .for_scripts()
         .text("what to do", all().map(|s| advice(s, store)))
         .for_people()
 }
 
 fn advice(status: &FeatureStatus, store: &str) -> String {
+    if let Some(why) = &status.failure {
+        return format!("cannot be compared: {why}");
+    }
     let counts = status.counts.unwrap_or_default();
     let compute = counts.new + counts.stale;
     let mut words = match (status.state, status.category) {
@@ -209,7 +232,7 @@ fn next(status: &FeatureStatus, metaxy: &str) -> Option<String> {
     let feature = shell_word(status.feature.as_str());
     let writes = || Some(format!("{metaxy} write {feature} FILE"));
     match (status.state, status.counts) {
-        (FeatureState::UpToDate, _) => None,
+        (FeatureState::UpToDate | FeatureState::Failed, _) => None,
         (FeatureState::Waits, _) => {
             let first = shell_word(status.waits_for.first()?.feature.as_str());
             Some(format!("{metaxy} status {first}"))

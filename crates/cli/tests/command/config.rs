@@ -238,3 +238,72 @@ fn settings_of_an_engine_stand_below_config() {
     let error = folder.fails(&["push"], 1);
     assert!(error.contains("memory_limits"), "{error}");
 }
+
+/// Whoever may write to a folder above the working directory could put a configuration there that runs statements.
+#[test]
+#[cfg(unix)]
+fn files_of_other_users_are_not_believed() {
+    use std::os::unix::fs::chown;
+
+    let folder = Folder::empty();
+    folder.write(
+        "metaxy.toml",
+        "[stores.dev]\ntype = \"sqlite\"\nconfig = { database = \"dev.db\" }\n",
+    );
+    folder.write("below/.keep", "");
+    let file = folder.path().join("metaxy.toml");
+    if chown(&file, Some(12345), None).is_err() {
+        eprintln!("not tested: only the administrator can give files away");
+        return;
+    }
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = folder.command(args);
+        command.current_dir(folder.path().join("below"));
+        command.envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (well, said) = run(&["list", "stores"], &[]);
+    assert!(
+        !well && said.contains("metaxy.toml was found, and belongs to another user (number 12345)"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: ") && said.contains("METAXY_TRUSTED_FOLDERS="),
+        "{said}"
+    );
+    let named = file.to_str().unwrap();
+    assert!(run(&["--config-file", named, "list", "stores"], &[]).0);
+    let trusted = folder.path().to_str().unwrap();
+    assert!(run(&["list", "stores"], &[("METAXY_TRUSTED_FOLDERS", trusted)]).0);
+    assert!(run(&["list", "stores"], &[("METAXY_TRUSTED_FOLDERS", "*")]).0);
+    assert!(
+        !run(
+            &["list", "stores"],
+            &[("METAXY_TRUSTED_FOLDERS", "below:/else")]
+        )
+        .0
+    );
+    assert!(run(&["list", "stores"], &[("SUDO_UID", "12345")]).0);
+    // A link is as good as whoever made it.
+    chown(&file, Some(0), None).unwrap();
+    std::fs::rename(&file, folder.path().join("real.toml")).unwrap();
+    std::os::unix::fs::symlink("real.toml", &file).unwrap();
+    assert!(run(&["list", "stores"], &[]).0);
+    std::os::unix::fs::lchown(&file, Some(12345), None).unwrap();
+    assert!(!run(&["list", "stores"], &[]).0);
+    // So are variables.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::copy(folder.path().join("real.toml"), &file).unwrap();
+    folder.write("below/.env", "METAXY_STORE=dev\nMETAXY_TRUSTED_FOLDERS=*\n");
+    assert!(run(&["list", "stores"], &[]).0);
+    chown(folder.path().join("below/.env"), Some(12345), None).unwrap();
+    let (well, said) = run(&["list", "stores"], &[]);
+    assert!(
+        !well && said.contains(".env was found, and belongs to another user"),
+        "{said}"
+    );
+}

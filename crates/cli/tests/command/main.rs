@@ -34,6 +34,7 @@ mod schema;
 mod shell;
 mod status;
 mod support;
+mod terminal;
 mod texts;
 mod tour;
 mod versions;

@@ -164,3 +164,34 @@ fn a_store_that_does_not_exist_is_not_made_to_look_at_it() {
     let before = files(&Folder::project());
     assert_eq!(files(&folder), before);
 }
+
+#[test]
+fn a_sound_store_is_said_to_be_sound() {
+    let folder = written_thrice();
+    let said = folder.ok(&["maintain", "--verify"]);
+    assert!(said.contains("sound video/raw: 6 rows\n"), "{said}");
+    let rows = folder.rows(&["maintain", "--verify", "video/raw", "--format", "ndjson"]);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (&rows[0]["table"], &rows[0]["state"], &rows[0]["rows"]),
+        (&"video/raw".into(), &"sound".into(), &6.into())
+    );
+    let said = folder.fails(&["maintain", "--verify", "--keep", "1"], 2);
+    assert!(said.contains("--keep"), "{said}");
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "what it breaks is SQLite's")]
+fn a_damaged_store_is_told_with_what_is_damaged() {
+    let folder = written_thrice();
+    let file = folder.join(".metaxy/dev.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    let said = folder.fails(&["maintain", "--verify"], 1);
+    assert!(
+        said.contains("damaged") && said.contains("hint: "),
+        "{said}"
+    );
+}

@@ -14,6 +14,7 @@ use super::overrides::ConfigOverrides;
 use super::redact::is_secret_key;
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
+use super::trust::require_trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::toml_features::{TOML_HINT, not_toml};
 
@@ -87,7 +88,8 @@ impl ConfigLoader {
     /// Reads, merges and checks everything. That no file is found is no error.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] that names the key and the file or variable at fault; [`ErrorKind::Io`] for a file
+    /// [`ErrorKind::InvalidConfig`] that names the key and the file or variable at fault, and for a file that was found and belongs to
+    /// somebody else ([`require_trusted`](super::require_trusted)); [`ErrorKind::Io`] for a file
     /// that cannot be read.
     pub fn load(self) -> Result<Config> {
         let environment = self.environment.unwrap_or_else(Environment::process);
@@ -97,7 +99,7 @@ impl ConfigLoader {
             File::None => None,
             File::Discover => match environment.config_file() {
                 Some(path) => Some(start_dir.join(path)),
-                None => discover(&start_dir)?,
+                None => find_config(&start_dir, &environment)?,
             },
         };
         let (mut tree, files) = match file {
@@ -130,16 +132,29 @@ fn absolute(directory: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
-/// The nearest `metaxy.toml`, or `pyproject.toml` with settings below `[tool.metaxy]`, from `start` upwards.
-fn discover(start: &Path) -> Result<Option<PathBuf>> {
+/// The nearest `metaxy.toml`, or `pyproject.toml` with settings below `[tool.metaxy]`, from the folder `start` upwards.
+///
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] if that file belongs to another user and is not [trusted](require_trusted), or if a `pyproject.toml` on
+/// the way is no TOML.
+pub fn find_config(start: &Path, environment: &Environment) -> Result<Option<PathBuf>> {
+    let trusted = |file: PathBuf| require_trusted(&file, environment).map(|()| Some(file));
     for directory in start.ancestors() {
         let own = directory.join("metaxy.toml");
         if own.is_file() {
-            return Ok(Some(own));
+            return trusted(own);
         }
         let python = directory.join("pyproject.toml");
-        if python.is_file() && tool_table(parse(&python)?).is_some_and(|table| !table.is_empty()) {
-            return Ok(Some(python));
+        if !python.is_file() {
+            continue;
+        }
+        let settings = parse(&python).map(tool_table);
+        if settings.is_err() && require_trusted(&python, environment).is_err() {
+            // A stranger's, and not for us as far as one can tell.
+            continue;
+        }
+        if settings?.is_some_and(|table| !table.is_empty()) {
+            return trusted(python);
         }
     }
     Ok(None)

@@ -22,6 +22,7 @@ mod selection;
 mod settings;
 mod store;
 mod tree;
+mod trust;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ use std::sync::Arc;
 pub use env::Environment;
 pub use features::FeatureGlob;
 pub use interpolate::references;
-pub use load::ConfigLoader;
+pub use load::{ConfigLoader, find_config};
 pub use options::StoreOptions;
 pub use origin::Origin;
 pub use overrides::ConfigOverrides;
@@ -42,6 +43,7 @@ pub use schema::json_schema;
 pub(crate) use schema::{draft, without_links, written};
 pub use selection::FeatureSelection;
 pub use store::{CommonStoreOptions, FallbackBy, StoreConfig, VersioningEngine};
+pub use trust::{TRUSTED_FOLDERS, require_trusted};
 
 use crate::backend::Access;
 use crate::error::{Error, ErrorKind, Result};

@@ -243,12 +243,11 @@ fn prepare(
         versions_column(index),
         Scalar::column(columns::DATA_VERSION_BY_FIELD),
     ));
-    let mut relation = upstream.project(projected)?;
-
-    for text in dep.dep.filters.iter().flatten() {
-        let bound = Expr::parse(text)?.bind(relation.schema())?;
-        relation = relation.filter(Scalar::Test(bound))?;
-    }
+    let filters = dep.dep.filters.iter().flatten();
+    let filters = filters
+        .map(|text| Expr::parse(text))
+        .collect::<Result<Vec<_>>>()?;
+    let mut relation = filter_all(upstream.project(projected)?, &filters)?;
 
     let lineage_on = match &dep.dep.lineage {
         Lineage::Identity => None,

@@ -225,10 +225,11 @@ fn with_childless(
 ///
 /// # Errors
 /// [`ErrorKind::InvalidFilter`](crate::ErrorKind::InvalidFilter) if one does not fit the columns.
-pub(crate) fn filter_all(mut relation: Relation, filters: &[Expr]) -> Result<Relation> {
-    for filter in filters {
-        let bound = filter.bind(relation.schema())?;
-        relation = relation.filter(Scalar::Test(bound))?;
+pub(crate) fn filter_all(relation: Relation, filters: &[Expr]) -> Result<Relation> {
+    let bound = filters.iter().map(|filter| filter.bind(relation.schema()));
+    // One step, however many there are: engines and walks of plans go as deep as steps are nested.
+    match Expr::and_all(bound.collect::<Result<Vec<_>>>()?) {
+        Some(all) => relation.filter(Scalar::Test(all)),
+        None => Ok(relation),
     }
-    Ok(relation)
 }

@@ -19,6 +19,8 @@ pub enum FeatureState {
     Waits,
     /// Something can be done here, now.
     NeedsWork,
+    /// It cannot be compared: [`FeatureStatus::failure`].
+    Failed,
 }
 
 impl FeatureState {
@@ -29,6 +31,7 @@ impl FeatureState {
             Self::UpToDate => "up_to_date",
             Self::Waits => "waits",
             Self::NeedsWork => "needs_work",
+            Self::Failed => "failed",
         }
     }
 }
@@ -45,12 +48,14 @@ pub struct Awaited {
     pub to_delete: u64,
     /// Whether a store of the chain has a row of it.
     pub is_written: bool,
+    /// Whether it cannot be compared, so that nothing is known of its samples.
+    pub has_failed: bool,
 }
 
 impl Awaited {
     /// Whether it has no row, and nothing says what it should have.
     pub(super) fn has_nothing(&self) -> bool {
-        !self.is_written && self.to_compute == 0
+        !self.is_written && self.to_compute == 0 && !self.has_failed
     }
 }
 
@@ -70,6 +75,8 @@ pub enum StatusCategory {
     UpToDate,
     /// It has no upstream: what it should hold is not known here.
     Root,
+    /// It cannot be compared: [`FeatureStatus::failure`].
+    Failed,
 }
 
 impl StatusCategory {
@@ -83,6 +90,7 @@ impl StatusCategory {
             Self::Waits => "waits",
             Self::UpToDate => "up_to_date",
             Self::Root => "root_feature",
+            Self::Failed => "failed",
         }
     }
 }
@@ -202,6 +210,8 @@ pub struct FeatureStatus {
     pub compared_with: Option<String>,
     /// The upstream that is missing, with [`StatusCategory::UpstreamMissing`].
     pub missing_upstream: Option<FeatureKey>,
+    /// Why it cannot be compared, with [`FeatureState::Failed`]: see [`Survey::status_or_failure`].
+    pub failure: Option<String>,
 }
 
 impl MetadataStore {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::MetadataStore;
 use super::increment::Counts;
 use super::status::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::key::FeatureKey;
 use crate::plan::ReadOptions;
@@ -82,6 +82,7 @@ impl Survey {
             store: None,
             compared_with: compared.compared_with.clone(),
             missing_upstream: compared.missing_upstream.clone(),
+            failure: None,
         };
         if let Some(owner) = &compared.owner {
             let filters = [
@@ -108,6 +109,53 @@ impl Survey {
             (Some(_), _) => StatusCategory::UpToDate,
         };
         Ok(status)
+    }
+
+    /// How a feature stands. One whose rows or definition keep it from being compared has [`FeatureState::Failed`] and the reason, so that
+    /// it hides no other; those that depend on it wait.
+    ///
+    /// # Errors
+    /// What concerns more than the feature, such as a store that cannot be read or an unknown feature.
+    pub async fn status_or_failure(&mut self, feature: &FeatureKey) -> Result<FeatureStatus> {
+        let error = match self.status(feature).await {
+            Err(error) if self.is_of_one(&error) => error,
+            status => return status,
+        };
+        Ok(FeatureStatus {
+            feature: feature.clone(),
+            feature_version: self.store.graph.feature_version(feature)?.to_owned(),
+            category: StatusCategory::Failed,
+            state: FeatureState::Failed,
+            waits_for: Vec::new(),
+            other_versions: None,
+            samples: 0,
+            counts: None,
+            progress: None,
+            store: None,
+            compared_with: None,
+            missing_upstream: None,
+            failure: Some(error.to_string()),
+        })
+    }
+
+    /// Whether an error is about the rows or the definition of a feature, and not about what was asked or the store as a whole.
+    fn is_of_one(&self, error: &Error) -> bool {
+        let options = &self.options;
+        let asks = [
+            &options.global_filters,
+            &options.target_filters,
+            &options.staleness_predicates,
+        ];
+        match error.kind() {
+            ErrorKind::Corrupt
+            | ErrorKind::HashMismatch
+            | ErrorKind::InvalidFrame
+            | ErrorKind::Unsupported
+            | ErrorKind::Internal => true,
+            // Else it may be one that was asked for.
+            ErrorKind::InvalidFilter => asks.iter().all(|filters| filters.is_empty()),
+            _ => false,
+        }
     }
 
     /// The upstreams in which something is to be done, each after its upstreams.
@@ -149,12 +197,16 @@ impl Survey {
         let owner = self.store.find_store(feature).await?;
         let elsewhere = owner.filter(|owner| !owner.is_same(&self.store));
         let compared = match elsewhere {
-            None if self.asked.contains(feature) => self.compared(feature).await?,
-            None => self.compare_upstream(feature, None).await?,
-            Some(owner) => self.compare_upstream(feature, Some(owner)).await?,
+            None if self.asked.contains(feature) => self.compared(feature).await,
+            None => self.compare_upstream(feature, None).await,
+            Some(owner) => self.compare_upstream(feature, Some(owner)).await,
         };
         let is_root = self.store.plan(feature)?.is_root();
-        let standing = compared.standing(feature, is_root);
+        let standing = match compared {
+            Ok(compared) => compared.standing(feature, is_root),
+            Err(error) if self.is_of_one(&error) => Standing::failed(feature),
+            Err(error) => return Err(error),
+        };
         self.standing.insert(feature.clone(), standing.clone());
         Ok(standing)
     }
@@ -204,6 +256,22 @@ impl Survey {
                 compare(&at, (&holder, owner), feature, &StatusOptions::default()).await
             }
             compared => compared,
+        }
+    }
+}
+
+impl Standing {
+    /// Of a feature that cannot be compared: whoever depends on it waits until it can.
+    fn failed(feature: &FeatureKey) -> Self {
+        Self {
+            awaited: Some(Awaited {
+                feature: feature.clone(),
+                to_compute: 0,
+                to_delete: 0,
+                is_written: false,
+                has_failed: true,
+            }),
+            is_absent: false,
         }
     }
 }
@@ -293,6 +361,7 @@ impl Comparison {
             to_compute,
             to_delete: counts.orphaned,
             is_written,
+            has_failed: false,
         };
         let is_unknown = is_root || self.missing_upstream.is_some();
         let is_absent = !is_written && is_unknown;

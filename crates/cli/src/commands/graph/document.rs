@@ -80,6 +80,7 @@ fn status(status: &FeatureStatus) -> Value {
         "compared_with": status.compared_with,
         "missing_upstream": status.missing_upstream.as_ref().map(FeatureKey::as_str),
         "state": status.state.as_str(),
+        "failure": status.failure,
         "waits_for": status.waits_for.iter().map(|a| a.feature.as_str()).collect::<Vec<_>>(),
     })
 }

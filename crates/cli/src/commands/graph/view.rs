@@ -105,6 +105,7 @@ impl Standing {
         };
         match (status.category, status.counts) {
             (StatusCategory::Missing | StatusCategory::UpstreamMissing, _) => Tone::Missing,
+            (StatusCategory::Failed, _) => Tone::Orphaned,
             (_, Some(counts)) if counts.stale > 0 => Tone::Stale,
             (_, Some(counts)) if counts.new > 0 => Tone::New,
             (_, Some(counts)) if counts.orphaned > 0 => Tone::Orphaned,
@@ -129,6 +130,7 @@ impl Standing {
         let mut words = vec![match status.category {
             StatusCategory::UpstreamMissing => (Tone::Missing, "upstream missing".to_owned()),
             StatusCategory::Missing => (Tone::Missing, "never written".to_owned()),
+            StatusCategory::Failed => (Tone::Orphaned, "cannot be compared".to_owned()),
             _ => (Tone::Plain, samples),
         }];
         if status.category == StatusCategory::UpToDate {

@@ -54,7 +54,7 @@ pub(super) async fn status(project: &Project, given: &Given) -> Result<Value> {
     let mut statuses = Vec::with_capacity(features.len());
     let mut survey = store.survey(features.iter().cloned(), options);
     for feature in &features {
-        statuses.push(survey.status(feature).await?);
+        statuses.push(survey.status_or_failure(feature).await?);
     }
     let listing = status::listing(&statuses, store.name(), true);
     Ok(json!({"features": rows_of(&listing)?}))
