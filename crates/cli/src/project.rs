@@ -18,7 +18,7 @@ use metaxy_core::{
 
 use crate::Features;
 use crate::args::Global;
-use crate::screen::{program, shell_word};
+use crate::screen::{hide_secrets_of, program, shell_word};
 
 /// A project as configured, with nothing opened yet.
 pub(crate) struct Project {
@@ -84,8 +84,10 @@ impl Project {
         if let Some(file) = global.config_file {
             loader = loader.with_file(file);
         }
+        let config = loader.load()?;
+        hide_secrets_of(&config);
         Ok(Self {
-            config: loader.load()?,
+            config,
             store: global.store,
             arguments,
             own: None,

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use chrono::{DateTime, SecondsFormat};
 use metaxy_core::clock::Micros;
-use metaxy_core::{Error, ErrorKind, Result, blocking};
+use metaxy_core::{Config, Error, ErrorKind, Result, blocking};
 use metaxy_frames::terminal::shown;
 use serde_json::Value;
 
@@ -115,10 +115,48 @@ fn on_terminal(text: &str) -> String {
     parts.join("\x1b")
 }
 
-/// Writes text to standard error, for whoever is there.
+/// Whose secrets messages may not tell.
+static SECRETS: OnceLock<Config> = OnceLock::new();
+
+/// From now on no message tells a secret of this configuration.
+pub(crate) fn hide_secrets_of(config: &Config) {
+    // A program has one configuration; the first stays.
+    let _ = SECRETS.set(config.clone());
+}
+
+/// The text without secrets.
+pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+    match SECRETS.get() {
+        Some(config) => config.hide(text),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A line of the log, told as other messages are once it is whole.
+#[derive(Default)]
+pub(crate) struct LogLine(Vec<u8>);
+
+impl Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        tell(&String::from_utf8_lossy(&self.0));
+    }
+}
+
+/// Writes text to standard error, for whoever is there, without secrets.
 pub(crate) fn tell(text: &str) {
     let mut out = io::stderr().lock();
-    let text = told_to(&out, text);
+    let text = without_secrets(text);
+    let text = told_to(&out, &text);
     // Nobody is left to be told if this fails.
     let _ = out.write_all(text.as_bytes());
 }

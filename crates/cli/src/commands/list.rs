@@ -7,7 +7,7 @@ use metaxy_core::{Access, Error, Result};
 use crate::args::{List, Listed};
 use crate::listing::Listing;
 use crate::project::Project;
-use crate::screen::{Screen, short};
+use crate::screen::{Screen, short, without_secrets};
 
 /// Lists what needs a project.
 pub(super) async fn run(project: &Project, args: &List, screen: &Screen) -> Result<()> {
@@ -137,7 +137,7 @@ fn stores(project: &Project) -> Result<Listing> {
         .text("store", all().map(|store| store.name()))
         .flag("default", all().map(|store| is_default(&store)))
         .text("type", types)
-        .text("where", places)
+        .text("where", places.iter().map(|place| without_secrets(place)))
         .list("falls back to", all().map(|s| s.fallback_stores())))
 }
 

@@ -307,3 +307,60 @@ fn files_of_other_users_are_not_believed() {
         "{said}"
     );
 }
+
+/// What comes from a variable that is called a secret, or stands where secrets stand, is in no output: traces and errors included.
+#[test]
+fn secrets_are_in_no_output() {
+    let folder = Folder::project();
+    let stores = r#"
+project = "films"
+features = ["features/*.toml"]
+
+[stores.prod]
+type = "postgres"
+connection_string = "postgresql://me:hunter2@127.0.0.1:1/x?application_name=${APP_TOKEN}"
+
+[stores.lake]
+type = "delta"
+root_path = "nowhere/${ACCESS_TOKEN}/metaxy"
+storage_options = { AWS_SECRET_ACCESS_KEY = "hunter2" }
+
+[stores.duck]
+type = "duckdb"
+database = "nowhere/${ACCESS_TOKEN}/x.duckdb"
+extensions = [{ name = "httpfs", init_sql = ["CREATE SECRET s (TYPE s3, SECRET 'hunter2')"] }]
+
+[stores.lite]
+type = "sqlite"
+database = "nowhere/${ACCESS_TOKEN}/x.db"
+"#;
+    folder.write("metaxy.toml", stores);
+    for trace in [None, Some("trace")] {
+        for store in ["prod", "lake", "duck", "lite"] {
+            for args in [
+                &["status"][..],
+                &["read", "video/raw"],
+                &["write", "video/raw", "-"],
+                &["list", "stores"],
+                &["config", "print"],
+                &["config", "print", "--format", "json"],
+                &["push"],
+                &["history"],
+                &["maintain", "--dry-run"],
+            ] {
+                let mut command = folder.command(&[args, &["--store", store]].concat());
+                command
+                    .env("ACCESS_TOKEN", "tok-en-123")
+                    .env("APP_TOKEN", "tok-en-456");
+                command.envs(trace.map(|level| ("METAXY_LOG", level)));
+                let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+                for said in [&output.stdout, &output.stderr] {
+                    let said = String::from_utf8_lossy(said);
+                    for secret in ["hunter2", "tok-en-123", "tok-en-456"] {
+                        assert!(!said.contains(secret), "{args:?} --store {store}: {said}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -220,7 +220,7 @@ fn status_is_of_the_store() {
         serde_json::json!({
             "category": "missing", "samples": 0, "new": 2, "stale": 0, "orphaned": 0, "store": null,
             "compared_with": "dev", "missing_upstream": null,
-            "state": "needs_work", "waits_for": [],
+            "state": "needs_work", "failure": null, "waits_for": [],
         })
     );
     assert_eq!(

@@ -1,5 +1,6 @@
 //! `metaxy maintain`: the history of samples, and the storage.
 
+use crate::documented::assert_shape;
 use crate::support::{Folder, RAW};
 
 /// A project whose root feature was written three times.
@@ -170,6 +171,12 @@ fn a_sound_store_is_said_to_be_sound() {
     let folder = written_thrice();
     let said = folder.ok(&["maintain", "--verify"]);
     assert!(said.contains("sound video/raw: 6 rows\n"), "{said}");
+    let document = folder.ok(&["maintain", "--verify", "--format", "json"]);
+    assert_shape(
+        "metaxy maintain",
+        1,
+        &serde_json::from_str(&document).unwrap(),
+    );
     let rows = folder.rows(&["maintain", "--verify", "video/raw", "--format", "ndjson"]);
     assert_eq!(rows.len(), 1);
     assert_eq!(
@@ -189,9 +196,12 @@ fn a_damaged_store_is_told_with_what_is_damaged() {
     let half = bytes.len() / 2;
     bytes[half..].fill(0xff);
     std::fs::write(&file, bytes).unwrap();
-    let said = folder.fails(&["maintain", "--verify"], 1);
+    let output = folder.run(&["maintain", "--verify"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let [told, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(told.contains("DAMAGED video/raw: "), "{told}");
     assert!(
-        said.contains("damaged") && said.contains("hint: "),
+        said.contains("tables are damaged: video/raw") && said.contains("hint: "),
         "{said}"
     );
 }

@@ -439,3 +439,56 @@ fn rows_of_a_history_show_what_tells_them_apart() {
     let plain = folder.ok(&["read", "video/raw", "--format", "plain"]);
     assert!(!plain.contains("metaxy_updated_at"), "{plain}");
 }
+
+/// One feature that cannot be compared hides no other.
+#[test]
+fn a_feature_that_cannot_be_compared_is_a_row_with_its_reason() {
+    let folder = Folder::with_raw();
+    let odd = r#"
+[[feature]]
+key = "video/odd"
+id_columns = ["video_id"]
+deps = [{ feature = "video/raw", filters = ["nothing > 1"] }]
+
+[[feature]]
+key = "video/after"
+id_columns = ["video_id"]
+deps = ["video/odd"]
+"#;
+    folder.write("features/odd.toml", odd);
+    let output = folder.run(&["status", "--format", "ndjson"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let [told, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(
+        said.contains("features cannot be compared: video/odd"),
+        "{said}"
+    );
+    let rows: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let row = |feature: &str| rows.iter().find(|row| row["feature"] == feature).unwrap();
+    assert_eq!(row("video/odd")["state"], "failed");
+    assert!(
+        row("video/odd")["failure"]
+            .as_str()
+            .unwrap()
+            .contains("nothing")
+    );
+    assert_eq!(
+        row("video/after")["waits_for"],
+        serde_json::json!(["video/odd"])
+    );
+    assert_eq!(row("video/raw")["failure"], serde_json::Value::Null);
+    let drawn = folder.ok(&["graph", "render", "--status"]);
+    assert!(
+        drawn.contains("cannot be compared") && drawn.contains("video/raw"),
+        "{drawn}"
+    );
+    // By itself it is an error with all that there is to say.
+    let said = folder.fails(&["status", "video/odd"], 1);
+    assert!(
+        said.contains("nothing") && said.contains("hint: "),
+        "{said}"
+    );
+}

@@ -55,7 +55,7 @@ fn what_comes_out_of_a_store_does_not_steer_a_terminal() {
         "read video/hostile --format csv",
         "read video/hostile --filter \"title = '$(printf '\\033]0;x\\007')'\"",
         "read \"$(printf 'video/\\033]0;x\\007')\"",
-        "graph",
+        "graph render",
         "list features",
         "status",
     ] {

@@ -11,7 +11,7 @@ use super::env::{self, Environment};
 use super::interpolate::{Missing, interpolate, references};
 use super::origin::Origin;
 use super::overrides::ConfigOverrides;
-use super::redact::is_secret_key;
+use super::redact::{HIDDEN, is_secret_key};
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
 use super::trust::require_trusted;
@@ -116,7 +116,7 @@ impl ConfigLoader {
         let secrets = secrets_of(&tree, &environment);
         let unset = interpolate_tree(&mut tree, &environment)?;
         let settings = Settings::read(&tree, &start_dir, unset)?;
-        Ok(Config::new(settings, &tree, files, &secrets))
+        Ok(Config::new(settings, &tree, files, secrets))
     }
 }
 
@@ -339,18 +339,25 @@ fn interpolate_tree(
     }
 }
 
-/// What the variables hold that files refer to and whose names are those of secrets.
+/// What is shown nowhere: what the variables hold that files refer to and whose names are those of secrets, and texts that stand where
+/// secrets stand.
 fn secrets_of(tree: &Table, environment: &Environment) -> Vec<String> {
     let mut secrets = Vec::new();
-    for node in tree.values() {
-        node.strings(&mut |text| {
+    for (key, node) in tree {
+        node.strings(key, &mut |name, text| {
             let names = references(text).filter(|name| is_secret_key(name));
             let values = names.filter_map(|name| environment.get(name));
             secrets.extend(values.filter(|value| !value.is_empty()).map(str::to_owned));
+            // A name alone: a table such as `storage_options` holds more than secrets.
+            let long = text.len() >= HIDDEN && references(text).next().is_none();
+            if long && is_secret_key(name) {
+                secrets.push(text.to_owned());
+            }
         });
     }
     // Where one holds another, the longer one goes first.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
     secrets
 }
 

@@ -25,6 +25,7 @@ mod tree;
 mod trust;
 mod value;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct Config {
     files: Vec<Arc<Path>>,
     entries: BTreeMap<String, Entry>,
     tables: BTreeMap<String, Origin>,
+    /// The longest first.
+    secrets: Vec<String>,
 }
 
 /// One setting, for commands that show a configuration.
@@ -86,7 +89,7 @@ impl Config {
     }
 
     /// `secrets`: texts that are shown nowhere.
-    fn new(settings: Settings, tree: &Table, files: Vec<Arc<Path>>, secrets: &[String]) -> Self {
+    fn new(settings: Settings, tree: &Table, files: Vec<Arc<Path>>, secrets: Vec<String>) -> Self {
         let mut entries = BTreeMap::new();
         let mut tables = BTreeMap::new();
         for (key, value) in settings.defaults() {
@@ -99,14 +102,32 @@ impl Config {
             entries.insert(key.to_owned(), entry);
         }
         for (key, node) in tree {
-            record(key, node, secrets, &mut entries, &mut tables);
+            record(key, node, &secrets, &mut entries, &mut tables);
         }
         Self {
             settings,
             files,
             entries,
             tables,
+            secrets,
         }
+    }
+
+    /// The text without secrets of this configuration: with [`MASK`] in place of what variables hold whose names are those of secrets, and
+    /// of what stands under such names itself. For messages of others, which may quote what they were given.
+    #[must_use]
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut shown = Cow::Borrowed(text);
+        for secret in self
+            .secrets
+            .iter()
+            .filter(|secret| secret.len() >= redact::HIDDEN)
+        {
+            if shown.contains(secret) {
+                shown = Cow::Owned(shown.replace(secret, MASK));
+            }
+        }
+        shown
     }
 
     /// The project's name. It scopes operations where several projects share a store.

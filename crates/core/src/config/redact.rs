@@ -9,6 +9,9 @@ use super::tree::join;
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
+/// Shorter texts are not looked for in messages: they would hide what is none of them.
+pub(super) const HIDDEN: usize = 4;
+
 /// `value` as it may be shown under `key`, which may be a dotted path.
 ///
 /// A value under a key that [looks secret](is_secret_key) becomes [`MASK`]. In any other value, what looks like a
@@ -60,6 +63,7 @@ pub fn is_secret_key(key: &str) -> bool {
         "connectionstring",
         "connectionparams",
         "storageoptions",
+        "initsql",
     ];
     let lower = key.to_ascii_lowercase();
     if lower

@@ -92,13 +92,17 @@ impl Node {
         }
     }
 
-    /// Calls `visit` with every string here and below.
-    pub(super) fn strings(&self, visit: &mut impl FnMut(&str)) {
+    /// Calls `visit` with every string here and below, and with the name under which it stands; that of the node itself is `name`.
+    pub(super) fn strings(&self, name: &str, visit: &mut impl FnMut(&str, &str)) {
         match &self.content {
-            Content::Scalar(Value::String(text)) => visit(text),
+            Content::Scalar(Value::String(text)) => visit(name, text),
             Content::Scalar(_) => {}
-            Content::Array(items) => items.iter().for_each(|item| item.strings(visit)),
-            Content::Table(table) => table.values().for_each(|node| node.strings(visit)),
+            Content::Array(items) => items.iter().for_each(|item| item.strings(name, visit)),
+            Content::Table(table) => {
+                for (name, node) in table {
+                    node.strings(name, visit);
+                }
+            }
         }
     }
 
