@@ -207,7 +207,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-    use metaxy_core::plan::{Compare, JoinKind, Relation};
+    use metaxy_core::plan::{Compare, JoinKind, Relation, Scalar};
     use metaxy_core::sql::render;
     use rusqlite::Connection;
 
@@ -311,6 +311,35 @@ mod tests {
         );
         assert_eq!(two_arms.len(), 8, "null agrees with nothing");
         assert_eq!(two_arms, full);
+    }
+
+    /// Tables that are read together are told apart by a text: to compare each row with each other one would take for ever.
+    #[test]
+    fn rows_that_never_meet_are_not_compared() {
+        let (connection, _, left, right) = fixture();
+        let tagged = |relation: Relation, tag: &str, name: &str| {
+            let columns = vec![
+                ("tag".to_owned(), Scalar::Text(tag.into())),
+                (name.to_owned(), Scalar::column(name)),
+            ];
+            relation.project(columns).unwrap()
+        };
+        let tag = || vec!["tag".to_owned()];
+        let (left, right) = (tagged(left, "0", "l"), tagged(right, "1", "r"));
+        let third = tagged(left.clone(), "2", "l").project(vec![
+            ("tag".into(), Scalar::Text("2".into())),
+            ("x".into(), Scalar::column("l")),
+        ]);
+        let joined = left.join(right, tag(), JoinKind::Full).unwrap();
+        let both = joined
+            .clone()
+            .join(third.unwrap(), tag(), JoinKind::Full)
+            .unwrap();
+        for (relation, width, expected) in [(joined, 3, 12), (both, 4, 18)] {
+            let sql = render(&relation, &SqliteDialect::default()).unwrap();
+            assert!(!sql.contains("JOIN") && !sql.contains("EXISTS"), "{sql}");
+            assert_eq!(rows(&connection, &sql, width).len(), expected, "{sql}");
+        }
     }
 
     #[test]

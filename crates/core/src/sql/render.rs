@@ -346,6 +346,9 @@ impl Renderer<'_> {
         kind: JoinKind,
         schema: &SchemaRef,
     ) -> Result<Block> {
+        if kind == JoinKind::Full && never_meet(left, right, on) {
+            return self.one_after_the_other(left, right, on, schema);
+        }
         if kind == JoinKind::Full && self.dialect.matching() == Matching::Marks {
             return self.full_join_in_two_arms(left, right, on, schema);
         }
@@ -372,6 +375,34 @@ impl Renderer<'_> {
             }
         }
         Ok(block)
+    }
+
+    /// A full join in which no row has a partner. An engine that compares all with all to find that out never ends.
+    fn one_after_the_other(
+        &mut self,
+        left: &Relation,
+        right: &Relation,
+        on: &[String],
+        schema: &SchemaRef,
+    ) -> Result<Block> {
+        let mut arms = Vec::new();
+        for (own, other) in [(left, right), (right, left)] {
+            let mut arm = self.closed(own)?;
+            for field in other.schema().fields() {
+                if !on.contains(field.name()) {
+                    let sql = self.dialect.null(field.data_type());
+                    arm.columns.insert(field.name().clone(), Column::cheap(sql));
+                }
+            }
+            arms.push(arm.arm(schema)?);
+        }
+        let (union, alias) = (arms.join(" UNION ALL "), self.alias());
+        Ok(over(
+            format!("({union}) AS {alias}"),
+            &alias,
+            schema,
+            placed,
+        ))
     }
 
     fn full_join_in_two_arms(
@@ -561,5 +592,36 @@ fn uses_costly(scalar: &Scalar, block: &Block) -> bool {
             HashPart::Value(Scalar::Column(name), _) => costly(name),
             HashPart::Value(value, _) => uses_costly(value, block),
         }),
+    }
+}
+
+/// Whether the plan itself says that no row of one side has a partner on the other: a column on which they are joined has other texts there.
+fn never_meet(left: &Relation, right: &Relation, on: &[String]) -> bool {
+    on.iter()
+        .any(|name| match (texts(left, name), texts(right, name)) {
+            (Some(left), Some(right)) => left.iter().all(|text| !right.contains(text)),
+            _ => false,
+        })
+}
+
+/// The texts that a column may have, where the plan tells them.
+fn texts<'r>(relation: &'r Relation, name: &str) -> Option<Vec<&'r str>> {
+    match relation.node() {
+        Node::Project { columns, .. } => {
+            match columns.iter().find(|(column, _)| column == name)? {
+                (_, Scalar::Text(text)) => Some(vec![text]),
+                _ => None,
+            }
+        }
+        Node::Join {
+            left,
+            right,
+            on,
+            kind: JoinKind::Full,
+        } if on.iter().any(|column| column == name) => {
+            let (left, right) = (texts(left, name)?, texts(right, name)?);
+            Some([left, right].concat())
+        }
+        _ => None,
     }
 }
