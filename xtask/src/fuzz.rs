@@ -17,6 +17,12 @@ pub(crate) struct Arguments {
     /// How long each target runs, in seconds.
     #[arg(long, value_name = "N", default_value_t = SECONDS)]
     seconds: u64,
+    /// Run each target so many times, however long that takes.
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    runs: Option<u64>,
+    /// Build everything optimised, which takes minutes and runs many times as fast: for long runs.
+    #[arg(long)]
+    optimize: bool,
     /// What watches over memory meanwhile.
     #[arg(long, value_enum, default_value = "none")]
     sanitizer: Sanitizer,
@@ -37,6 +43,8 @@ impl Arguments {
         Self {
             only: Vec::new(),
             seconds,
+            runs: None,
+            optimize: true,
             sanitizer: Sanitizer::Address,
         }
     }
@@ -63,12 +71,16 @@ impl Sanitizer {
 /// Builds the targets, runs each, prints what came of it, and says whether none crashed.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let targets = targets(&arguments.only)?;
-    let tool = Tool::find_or_install(arguments.sanitizer)?;
+    let tool = Tool::find_or_install(arguments)?;
+    let limit = match arguments.runs {
+        Some(runs) => format!("-runs={runs}"),
+        None => format!("-max_total_time={}", arguments.seconds),
+    };
     tool.build(&targets)?;
     let mut all_well = true;
     for target in &targets {
-        println!("fuzzing {target} for {} s", arguments.seconds);
-        let outcome = tool.fuzz(target, arguments.seconds)?;
+        println!("fuzzing {target}, {limit}");
+        let outcome = tool.fuzz(target, &limit)?;
         println!("{target}: {outcome}");
         if let Some(crash) = &outcome.crash {
             all_well = false;
@@ -102,18 +114,27 @@ pub(crate) fn targets(only: &[String]) -> Result<Vec<String>, String> {
 struct Tool {
     program: PathBuf,
     sanitizer: Sanitizer,
+    optimize: bool,
     target_directory: PathBuf,
 }
 
 impl Tool {
-    fn find_or_install(sanitizer: Sanitizer) -> Result<Self, String> {
-        let folder = match sanitizer {
-            Sanitizer::None => "fuzz",
-            Sanitizer::Address => "fuzz-address",
+    fn find_or_install(arguments: &Arguments) -> Result<Self, String> {
+        let Arguments {
+            sanitizer,
+            optimize,
+            ..
+        } = *arguments;
+        let folder = match (sanitizer, optimize) {
+            (Sanitizer::None, false) => "fuzz",
+            (Sanitizer::None, true) => "fuzz-optimized",
+            (Sanitizer::Address, false) => "fuzz-address",
+            (Sanitizer::Address, true) => "fuzz-address-optimized",
         };
         Ok(Self {
             program: tools::find_or_install("fuzz", "^0.13.2")?,
             sanitizer,
+            optimize,
             target_directory: target_directory()?.join(folder),
         })
     }
@@ -124,6 +145,10 @@ impl Tool {
         command.args(["--sanitizer", self.sanitizer.name()]);
         if self.sanitizer != Sanitizer::None {
             command.env("RUSTC_BOOTSTRAP", "1");
+        }
+        if self.optimize {
+            // The last one counts, whatever the profile says.
+            command.env("RUSTFLAGS", "-Copt-level=3");
         }
         command.arg("--target-dir").arg(&self.target_directory);
         command
@@ -144,7 +169,7 @@ impl Tool {
     }
 
     /// Runs one target. What it finds interesting is not kept, so that every run starts from the seeds.
-    fn fuzz(&self, target: &str, seconds: u64) -> Result<Outcome, String> {
+    fn fuzz(&self, target: &str, limit: &str) -> Result<Outcome, String> {
         let found = self.target_directory.join("found").join(target);
         if found.exists() {
             fs::remove_dir_all(&found).map_err(|e| about(&found, &e))?;
@@ -157,7 +182,7 @@ impl Tool {
             .arg(target)
             .args([found, fuzz.join("seeds").join(target)])
             .arg("--")
-            .arg(format!("-max_total_time={seconds}"))
+            .arg(limit)
             .arg(format!("-dict={}", dictionary.display()))
             .args(LIMITS)
             .arg("-print_final_stats=1")
