@@ -27,6 +27,9 @@ impl Failure {
     pub(crate) fn explain(self, what: &str, path: &Path) -> Error {
         match self {
             Self::DuckDb(error) => duckdb(error, what, path),
+            Self::Other(error) if error.kind() == ErrorKind::Corrupt => {
+                error.with_context("file", path.display())
+            }
             Self::Other(error) => error,
         }
     }
