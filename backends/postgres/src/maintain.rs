@@ -49,7 +49,7 @@ pub(crate) async fn maintain(
     maintenance: &Maintenance,
 ) -> Result<Maintained, Failure> {
     let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
+    let names = shared.names(&session)?;
     let all = catalog::names(&mut session, &names).await?;
     let wanted: Vec<String> = maintenance
         .tables
