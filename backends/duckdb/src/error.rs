@@ -159,7 +159,16 @@ pub(crate) fn duckdb(error: duckdb::Error, what: &str, path: &Path) -> Error {
             format!("the store in {file} cannot be written to"),
         )
         .with_hint("check the permissions of the file and of its folder")
-    } else if says("Corrupt") || says("checksum") {
+    } else if [
+        "Corrupt",
+        "corrupt",
+        "checksum",
+        "Invalid unicode",
+        "Serialization Error",
+    ]
+    .iter()
+    .any(|word| says(word))
+    {
         Error::new(
             ErrorKind::Corrupt,
             format!("the store in {file} is damaged: {}", first_line(&text)),

@@ -108,7 +108,7 @@ impl Recipe {
             RecipePart::Argument(index) => Some(*index),
         });
         let used: Result<Vec<_>, _> = indices
-            .map(|index| arguments.get(index).ok_or("no such argument"))
+            .map(|index| arguments.get(index).ok_or("metaxy_hash: no such argument"))
             .collect();
         Ok(used?
             .into_iter()
@@ -354,7 +354,7 @@ mod tests {
             ("metaxy_hash('md5:0:a0:', 'x')", Some("")),
             ("metaxy_hash('md5:4:a0:', NULL)", None),
             ("metaxy_hash(NULL, 'x')", None),
-            ("metaxy_hash('md5:4:a1:', 1, 'x')", Some("9dd4")),
+            ("metaxy_hash('md5:4:a1:', '1', 'x')", Some("9dd4")),
         ] {
             let rows = ask(call).unwrap_or_else(|e| panic!("{call}: {e}"));
             assert_eq!(rows.len(), 3000, "{call}");

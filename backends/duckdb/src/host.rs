@@ -315,12 +315,14 @@ mod tests {
             .unwrap();
         let (secret, other, made) = (path("secret.txt"), path("other.duckdb"), path("made.csv"));
         let (secret, other, made) = (secret.display(), other.display(), made.display());
-        for statement in [
-            &format!("SELECT content FROM read_text('{secret}')"),
-            &format!("SELECT * FROM read_csv('{secret}')"),
-            &format!("SELECT * FROM glob('{}/*')", folder.path().display()),
-            &format!("ATTACH '{other}' AS other"),
-            &format!("COPY here.t TO '{made}'"),
+        let statements = [
+            format!("SELECT content FROM read_text('{secret}')"),
+            format!("SELECT * FROM read_csv('{secret}')"),
+            format!("SELECT * FROM glob('{}/*')", folder.path().display()),
+            format!("ATTACH '{other}' AS other"),
+            format!("COPY here.t TO '{made}'"),
+        ];
+        let fixed = [
             "INSTALL json",
             "LOAD '/nowhere/json.duckdb_extension'",
             "SET threads = 1",
@@ -328,7 +330,8 @@ mod tests {
             "SET allowed_paths = ['/etc/passwd']",
             "SET temp_directory = '/tmp'",
             "RESET lock_configuration",
-        ] {
+        ];
+        for statement in statements.iter().map(String::as_str).chain(fixed) {
             let done = connection.execute_batch(statement);
             assert!(done.is_err(), "{statement} was run");
         }

@@ -47,6 +47,24 @@ impl Table {
             None => Ok(()),
         }
     }
+
+    /// The same until the end of the transaction: the table is held, so that its owner puts nothing into it meanwhile.
+    pub(crate) async fn hold_plain(
+        &self,
+        session: &mut Session,
+        names: &Names,
+        name: &str,
+    ) -> Result<(), Failure> {
+        if self.strange.is_none() {
+            return Ok(());
+        }
+        let table = names.qualified(name);
+        session
+            .run(&format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
+            .await?;
+        let strange = Strange::of(session, names, name).await?;
+        Ok(strange.refuse_write(name)?)
+    }
 }
 
 /// The type as which a column has to be read that PostgreSQL calls `declared`, if that is not its own: a `uuid`, which is text here, or

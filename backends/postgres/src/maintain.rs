@@ -39,7 +39,7 @@ pub(crate) async fn prune(
         return Ok(rows.and_then(|rows| rows.parse().ok()).unwrap_or_default());
     }
     rights::require_delete(&mut session, &names, &name, feature).await?;
-    removed(session, &names, &name, &sql.delete).await
+    removed(session, &names, &name, &table, &sql.delete).await
 }
 
 /// Gives the room of removed rows back, and renews the statistics that plans are made with, table by table. Tables that the role does

@@ -57,11 +57,21 @@ async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Fail
         true => "READ WRITE",
         false => "READ ONLY",
     };
-    session
-        .run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}"))
-        .await?;
+    let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}");
+    session.run(&begin).await?;
     let mut dialect = shared.dialect(&session)?;
-    look_up(&mut session, &plan.relation, &mut dialect).await?;
+    let of_others = look_up(&mut session, &plan.relation, &mut dialect).await?;
+    if !of_others.is_empty() {
+        // What was seen has to hold until the rows are read.
+        let tables = of_others.join(", ");
+        session
+            .run(&format!(
+                "ROLLBACK; {begin}; LOCK TABLE {tables} IN ACCESS SHARE MODE"
+            ))
+            .await?;
+        dialect = shared.dialect(&session)?;
+        look_up(&mut session, &plan.relation, &mut dialect).await?;
+    }
     for (position, frame) in plan.frames.into_iter().enumerate() {
         let rows = frames::load(&mut session, position, frame).await?;
         frames::analyze(&mut session, position, rows).await?;
@@ -115,16 +125,18 @@ fn explained(whole: &Split, jobs: &[Job]) -> &'static str {
     }
 }
 
-/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type.
+/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type. Gives the
+/// tables, in SQL, of roles that are not trusted; nothing of them runs.
 async fn look_up(
     session: &mut Session,
     relation: &Relation,
     dialect: &mut PostgresDialect,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut scans = Vec::new();
     relation.scans(&mut |scan, schema| scans.push((scan, schema)));
+    let mut of_others = Vec::new();
     if scans.is_empty() {
-        return Ok(());
+        return Ok(of_others);
     }
     let list: Vec<String> = scans
         .iter()
@@ -155,6 +167,7 @@ async fn look_up(
         for (name, _) in found.iter().filter(|(_, table)| !table.is_trusted) {
             let strange = Strange::of(session, &dialect.names, name).await?;
             strange.refuse_read(name)?;
+            of_others.push(dialect.names.qualified(name));
         }
     }
     let mut is_known = true;
@@ -185,7 +198,7 @@ async fn look_up(
         // Of what its statistics do not know the server expects next to no rows, and would join by loops in loops.
         session.run("SET LOCAL enable_nestloop = off").await?;
     }
-    Ok(())
+    Ok(of_others)
 }
 
 /// What the catalog says of a table that a plan reads.

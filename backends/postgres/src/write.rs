@@ -203,7 +203,7 @@ async fn put(
 ) -> Result<(u64, Option<(String, String)>), Failure> {
     let mut stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
     if let Some(stored) = &stored {
-        stored.require_plain(&place.name)?;
+        stored.hold_plain(session, names, &place.name).await?;
     }
     let afterwards = fit_table(session, names, place, stored.as_ref()).await?;
     if stored.as_ref().is_some_and(|stored| alters(place, stored)) {
@@ -412,7 +412,7 @@ pub(crate) async fn delete(
         let condition = condition(filter, &table.schema, &sql_of, &dialect)?;
         sql.push_str(&format!(" WHERE {condition}"));
     }
-    removed(session, &names, &name, &sql).await
+    removed(session, &names, &name, &table, &sql).await
 }
 
 /// Removes samples of a table with all their rows.
@@ -436,7 +436,7 @@ pub(crate) async fn delete_samples(
         let sql_of = |column: &str| compared(&table, column, &format!("a.{}", quote(column)));
         samples_sql(feature, &table.schema, samples, &sql_of, &dialect)?
     };
-    removed(session, &names, &name, &sql).await
+    removed(session, &names, &name, &table, &sql).await
 }
 
 /// A column of a table as it is compared; `sql` names it.
@@ -454,10 +454,12 @@ pub(crate) async fn removed(
     mut session: Session,
     names: &Names,
     name: &str,
+    table: &Table,
     sql: &str,
 ) -> Result<u64, Failure> {
     commit::begin(&mut session).await?;
     commit::lock(&mut session, names, [name]).await?;
+    table.hold_plain(&mut session, names, name).await?;
     let removed = session.run(sql).await?;
     session.run("COMMIT").await?;
     session.release();

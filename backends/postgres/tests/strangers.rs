@@ -211,7 +211,7 @@ fn types_of_others_are_not_read() {
         (
             "e",
             "CREATE TYPE mood AS ENUM ('ok'); \
-             CREATE FUNCTION shown(mood) RETURNS varchar LANGUAGE plpgsql AS $$ BEGIN PERFORM public.note(); RETURN 'x'; END $$; \
+             CREATE FUNCTION shown(mood) RETURNS varchar LANGUAGE plpgsql STRICT AS $$ BEGIN PERFORM public.note(); RETURN 'x'; END $$; \
              CREATE CAST (mood AS varchar) WITH FUNCTION shown(mood); ALTER TABLE e ADD COLUMN mood mood",
         ),
         (
@@ -268,7 +268,6 @@ fn no_setting_of_a_role_changes_what_is_read() {
         "default_transaction_isolation = 'serializable'",
         "client_encoding = 'LATIN1'",
         "row_security = off",
-        "statement_timeout = '1ms'",
     ] {
         let set = format!("ALTER ROLE {alice} SET {setting}");
         if let Err(error) = cluster().sql(&shared.url, &set) {
