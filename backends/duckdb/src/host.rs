@@ -323,7 +323,7 @@ mod tests {
             format!("COPY here.t TO '{made}'"),
         ];
         let fixed = [
-            "INSTALL json",
+            "INSTALL spatial",
             "LOAD '/nowhere/json.duckdb_extension'",
             "SET threads = 1",
             "SET enable_external_access = true",

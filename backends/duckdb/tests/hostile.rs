@@ -15,7 +15,7 @@ use metaxy_core::expr::Expr;
 use metaxy_core::maintain::{Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::{Access, Backend, Error, ErrorKind};
-use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
+use metaxy_duckdb::{DuckDbBackend, DuckDbConfig, Extension};
 
 use common::{batch, column, number, open, read, read_where, sql, stored_rows, table, write};
 
@@ -152,6 +152,74 @@ fn the_notes_of_types_run_nothing_either() {
     let error = block_on(open(&path, Access::Read).schema(&table())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
     assert!(error.to_string().contains("metaxy.types"), "{error}");
+}
+
+/// A store whose engine runs this first.
+fn with_init(path: &Path, statement: &str) -> DuckDbBackend {
+    let extension = Extension::new("core_functions").with_init_sql([statement]);
+    let config = DuckDbConfig::new(path).with_extension(extension);
+    config.open(Access::Write)
+}
+
+#[test]
+fn the_engine_reaches_nothing_outside_once_it_is_set_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.duckdb");
+    // In place of a function that a write calls; to make it reads the file, which a statement of the configuration may.
+    let spy = "CREATE MACRO epoch_us(x) AS (SELECT length(content) FROM read_text('/etc/passwd')); SELECT epoch_us(1)";
+    let backend = with_init(&path, spy);
+    write(&backend, 1).unwrap();
+    let error = write(&backend, 1).unwrap_err();
+    let text = format!("{error:?}");
+    assert!(
+        text.contains("/etc/passwd") && text.contains("disabled"),
+        "{text}"
+    );
+    for statement in [
+        "SET lock_configuration = false; CREATE TABLE made (x INTEGER)",
+        "SET threads = 1",
+    ] {
+        let backend = with_init(&folder.path().join("other.duckdb"), statement);
+        write(&backend, 1).unwrap();
+        assert_eq!(stored_rows(&backend), 1, "{statement}");
+    }
+    for (name, value) in [
+        ("enable_external_access", "true"),
+        ("lock_configuration", "false"),
+    ] {
+        let config = DuckDbConfig::new(folder.path().join("set.duckdb")).with_setting(name, value);
+        let error = block_on(config.open(Access::Write).tables()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error:?}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let config = DuckDbConfig::new(folder.path().join("set.duckdb"));
+    let config = config.with_setting("enable_external_access", "false");
+    write(&config.open(Access::Write), 1).unwrap();
+}
+
+#[test]
+fn the_hash_function_refuses_what_is_no_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    for call in [
+        "metaxy_hash()",
+        "metaxy_hash('md5:8:a0:')",
+        "metaxy_hash('md5')",
+        "metaxy_hash('md5:8:t9:abc', 'x')",
+    ] {
+        let statement = format!("SELECT {call} FROM range(3000)");
+        let backend = with_init(&folder.path().join("store.duckdb"), &statement);
+        let error = block_on(backend.tables()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CannotOpen, "{call}: {error:?}");
+        assert!(
+            error.to_string().contains("metaxy_hash:"),
+            "{call}: {error}"
+        );
+    }
+    let right = with_init(
+        &folder.path().join("store.duckdb"),
+        "SELECT metaxy_hash('md5:4:a0:', 'x') FROM range(3000)",
+    );
+    write(&right, 1).unwrap();
 }
 
 /// Puts other bytes in the place of some, wherever they stand in a file of DuckDB, and makes its checksums anew.
