@@ -121,6 +121,8 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
             .with_hint("lower the option `pool_size`, or raise the server's `max_connections`"),
         Some(code) if code.starts_with("28") => Error::new(ErrorKind::CannotOpen, refused())
             .with_hint("check the user and the password of the connection"),
+        Some("XX001" | "XX002") => Error::new(ErrorKind::Corrupt, refused())
+            .with_hint("pages of the server's files are broken: `pg_amcheck` tells which; restore them from a backup, or rebuild an index by `REINDEX`"),
         Some("3D000") => Error::new(ErrorKind::CannotOpen, refused())
             .with_hint("create the database, or correct the connection"),
         Some(code) if code.starts_with("22") || code.starts_with("23") => {
