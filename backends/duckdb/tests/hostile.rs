@@ -174,14 +174,10 @@ fn the_engine_reaches_nothing_outside_once_it_is_set_up() {
         text.contains("/etc/passwd") && text.contains("disabled"),
         "{text}"
     );
-    for statement in [
-        "SET lock_configuration = false; CREATE TABLE made (x INTEGER)",
-        "SET threads = 1",
-    ] {
-        let backend = with_init(&folder.path().join("other.duckdb"), statement);
-        write(&backend, 1).unwrap();
-        assert_eq!(stored_rows(&backend), 1, "{statement}");
-    }
+    // What the configuration sets is set before that.
+    let backend = with_init(&folder.path().join("other.duckdb"), "SET threads = 1");
+    write(&backend, 1).unwrap();
+    assert_eq!(stored_rows(&backend), 1);
     for (name, value) in [
         ("enable_external_access", "true"),
         ("lock_configuration", "false"),

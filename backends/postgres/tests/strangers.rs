@@ -180,7 +180,7 @@ fn what_others_put_into_a_table_does_not_run() {
         ),
         (
             "p",
-            "CREATE INDEX spy ON p (id) WHERE public.noted(id) > 0",
+            "CREATE INDEX spy_too ON p (id) WHERE public.noted(id) > 0",
             ["index", "spy"],
         ),
         ("h", "CREATE TABLE child () INHERITS (h)", ["inherit", "h"]),
