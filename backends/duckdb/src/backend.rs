@@ -19,6 +19,7 @@ use crate::config::DuckDbConfig;
 use crate::dialect::{self, DuckDbDialect};
 use crate::engine::{Engine, Lease, Need};
 use crate::error::Failure;
+use crate::strange::Use;
 use crate::{catalog, maintain, query, write};
 
 /// What the engine is called.
@@ -173,6 +174,7 @@ impl Backend for DuckDbBackend {
             if !lease.cache().names(session)?.contains(&name) {
                 return Ok(false);
             }
+            session.require_plain(&name, Use::Read)?;
             let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", session.name(&name));
             Ok(session.connection.query_row(&sql, [], |row| row.get(0))?)
         })

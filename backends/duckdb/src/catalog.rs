@@ -12,6 +12,7 @@ use crate::cross;
 use crate::error::Failure;
 use crate::host::Host;
 use crate::once::{self, Written};
+use crate::strange::{self, Strange, Use};
 use crate::types::{natural, stored_as};
 
 /// The table of Arrow types that DuckDB's do not tell.
@@ -25,12 +26,26 @@ pub(crate) struct Session<'a> {
     pub(crate) database: &'a str,
     /// What it is attached to.
     pub(crate) host: &'a Host,
+    /// What is known of its catalog.
+    pub(crate) cache: &'a Cache,
 }
 
 impl Session<'_> {
     /// The qualified name of a table.
     pub(crate) fn name(&self, table: &str) -> String {
         qualified(self.database, table)
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if something of the table would run.
+    pub(crate) fn require_plain(self, table: &str, to: Use) -> Result<(), Failure> {
+        if let Some(strange) = self.cache.strange(self, table)? {
+            strange.refuse(table, self.host.path(), to)?;
+        }
+        match to {
+            Use::Read => Ok(()),
+            Use::Write => strange::refuse_triggers(self.host, self.database, table),
+        }
     }
 }
 
@@ -50,6 +65,8 @@ struct Known {
     /// Counts the times that it was forgotten: what was read before is not noted after.
     writes: u64,
     names: Option<Arc<BTreeSet<String>>>,
+    /// Of tables that have to be looked at, what was found; `None`: not looked at yet.
+    suspects: HashMap<String, Option<Arc<Strange>>>,
     schemas: HashMap<String, SchemaRef>,
     /// How often the samples of a table were written, by its name and ID columns.
     written: HashMap<(String, Vec<String>), Written>,
@@ -64,8 +81,13 @@ impl Cache {
     ) -> Result<Option<SchemaRef>, Failure> {
         let names = self.names(session)?;
         if !names.contains(name) {
-            return Ok(None);
+            // What is found is a table of another case, and only what is no table is described by an error.
+            return match session.host.columns(session.database, name) {
+                Ok(_) => Ok(None),
+                Err(_) => Err(strange::no_table(name, session.host.path()).into()),
+            };
         }
+        session.require_plain(name, Use::Read)?;
         let writes = {
             let known = self.known();
             if let Some(schema) = known.schemas.get(name) {
@@ -93,14 +115,50 @@ impl Cache {
             }
             known.writes
         };
-        let rows = session.host.rows(&list(session))?;
-        let names: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
+        let rows = session
+            .host
+            .rows(&list("table_name, sql, index_count", session))?;
+        let mut names = BTreeSet::new();
+        let mut suspects = HashMap::new();
+        for row in rows {
+            let [Some(name), sql, indexes] = take(row)? else {
+                continue;
+            };
+            let (sql, indexes) = (sql.unwrap_or_default(), indexes.unwrap_or_default());
+            if strange::is_suspect(&sql, &indexes) {
+                suspects.insert(name.clone(), None);
+            }
+            names.insert(name);
+        }
         let names = Arc::new(names);
         let mut known = self.known();
         if known.writes == writes {
             known.names = Some(names.clone());
+            known.suspects = suspects;
         }
         Ok(names)
+    }
+
+    /// What of a table would run; `None`: nothing.
+    fn strange(&self, session: Session<'_>, name: &str) -> Result<Option<Arc<Strange>>, Failure> {
+        self.names(session)?;
+        let writes = {
+            let known = self.known();
+            match known.suspects.get(name) {
+                None if known.names.is_some() => return Ok(None),
+                Some(Some(strange)) => return Ok(Some(strange.clone())),
+                // Not looked at yet, or others write meanwhile.
+                Some(None) | None => known.writes,
+            }
+        };
+        let strange = Arc::new(Strange::of(session.host, session.database, name)?);
+        let mut known = self.known();
+        if known.writes == writes && known.names.is_some() {
+            known
+                .suspects
+                .insert(name.to_owned(), Some(strange.clone()));
+        }
+        Ok(Some(strange))
     }
 
     /// As [`once::written`], which looks at the tables that are not known yet. Where that fails, as it may beside a write, nothing is
@@ -145,12 +203,20 @@ impl Cache {
     }
 }
 
-/// The columns of a table as the transaction sees them, also those that it added; `None` if there is none.
+fn take<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<String>; N], Error> {
+    row.try_into().map_err(|_| {
+        let problem = "the catalog gave another number of columns than it was asked for";
+        Error::new(ErrorKind::Internal, problem)
+    })
+}
+
+/// The columns of a table that is to be written, as the transaction sees them, also those that it added; `None` if there is none.
 pub(crate) fn table(session: Session<'_>, name: &str) -> Result<Option<SchemaRef>, Failure> {
     let names = names(session)?;
     if !names.contains(name) {
         return Ok(None);
     }
+    session.require_plain(name, Use::Write)?;
     let sql = format!("SELECT * FROM {} LIMIT 0", session.name(name));
     let mut look = session.connection.prepare(&sql)?;
     let given = cross::schema_of(&look.query_arrow([])?.get_schema())?;
@@ -159,15 +225,15 @@ pub(crate) fn table(session: Session<'_>, name: &str) -> Result<Option<SchemaRef
 
 /// The names of all tables of the database as the transaction sees them, sorted.
 pub(crate) fn names(session: Session<'_>) -> Result<BTreeSet<String>, Failure> {
-    let mut statement = session.connection.prepare(&list(session))?;
+    let mut statement = session.connection.prepare(&list("table_name", session))?;
     let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<duckdb::Result<_>>()?)
 }
 
-/// The statement that lists them.
-fn list(session: Session<'_>) -> String {
+/// The statement that lists columns of them.
+fn list(columns: &str, session: Session<'_>) -> String {
     format!(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = {} AND schema_name = 'main'",
+        "SELECT {columns} FROM duckdb_tables() WHERE database_name = {} AND schema_name = 'main'",
         literal_text(session.database)
     )
 }
@@ -196,6 +262,7 @@ fn with_notes(
 ) -> Result<SchemaRef, Failure> {
     let mut noted: HashMap<String, DataType> = HashMap::new();
     if names.contains(TYPES) {
+        session.require_plain(TYPES, Use::Read)?;
         let types = session.name(TYPES);
         let sql = format!("SELECT column_name, arrow_type FROM {types} WHERE table_name = ?");
         let mut statement = session.connection.prepare(&sql)?;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayData, ArrayRef, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Schema};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type, to_ffi};
 use duckdb::arrow as theirs;
@@ -35,8 +35,32 @@ pub(crate) fn columns_of(
     let imported: FFI_ArrowArray = unsafe { std::mem::transmute(exported) };
     // SAFETY: `fields` was crossed from the schema of the result that the batch is one of.
     let data = unsafe { from_ffi_and_data_type(imported, fields.clone()) }?;
+    require_valid(&data, fields)?;
     let rows = StructArray::from(data);
     Ok(rows.columns().to_vec())
+}
+
+/// What DuckDB gives comes out of a file, which others may have made: texts are UTF-8, and offsets and keys within bounds, or nothing more
+/// is done with them.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] otherwise.
+fn require_valid(rows: &ArrayData, fields: &DataType) -> Result<()> {
+    let DataType::Struct(fields) = fields else {
+        return Ok(());
+    };
+    for (field, column) in fields.iter().zip(rows.child_data()) {
+        column.validate_full().map_err(|source| {
+            let (name, data_type) = (field.name(), field.data_type());
+            let problem = format!("column {name:?} holds what is no {data_type}");
+            Error::new(ErrorKind::Corrupt, problem)
+                .with_hint(
+                    "the file is damaged, or was not made by DuckDB: restore it from a backup",
+                )
+                .with_source(source)
+        })?;
+    }
+    Ok(())
 }
 
 /// A batch as one of DuckDB's version of `arrow`.

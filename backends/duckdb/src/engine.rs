@@ -5,8 +5,8 @@
 //! last one. Files are attached to a [`Host`] and detached from it, which takes a fraction of a millisecond.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -97,12 +97,11 @@ impl Engine {
     /// The engine of this file, or a new database in memory.
     pub(crate) fn of(config: &DuckDbConfig) -> Arc<Self> {
         static ENGINES: Mutex<Option<HashMap<PathBuf, Weak<Engine>>>> = Mutex::new(None);
-        static NAMES: AtomicU64 = AtomicU64::new(0);
         let new = |path: &Path| {
             Arc::new(Self {
                 path: path.to_owned(),
                 in_memory: config.in_memory(),
-                name: format!("metaxy.{}", NAMES.fetch_add(1, Ordering::Relaxed)),
+                name: random_name(),
                 state: Mutex::default(),
                 changed: Condvar::new(),
             })
@@ -276,7 +275,7 @@ impl Engine {
             self.check_path().map_err(Opening::Failed)?;
         }
         let read_only = access == Access::Read && !self.in_memory;
-        let host = Host::of(config).map_err(Opening::Failed)?;
+        let host = Host::of(config, &self.path).map_err(Opening::Failed)?;
         let attached = host.attach(&self.path, &self.name, config, read_only);
         attached.map_err(|failure| {
             let held = failure.is_locked();
@@ -315,6 +314,7 @@ impl Lease {
             connection: self.connection(),
             database: &self.engine.name,
             host: &self.host,
+            cache: &self.cache,
         }
     }
 
@@ -403,8 +403,17 @@ fn close_later(engine: &Arc<Engine>) {
     }
 }
 
+/// A name that nobody can know beforehand: what is written in a file cannot name the database that it will be.
+fn random_name() -> String {
+    let chance = || RandomState::new().build_hasher().finish();
+    format!("metaxy.{:016x}{:016x}", chance(), chance())
+}
+
 /// The path by which a file is known, also one that does not exist yet.
-fn canonical(path: &Path) -> PathBuf {
+pub(crate) fn canonical(path: &Path) -> PathBuf {
+    if path == Path::new(MEMORY) {
+        return path.to_owned();
+    }
     if let Ok(known) = path.canonicalize() {
         return known;
     }

@@ -27,6 +27,9 @@ impl Failure {
     pub(crate) fn explain(self, what: &str, path: &Path) -> Error {
         match self {
             Self::DuckDb(error) => duckdb(error, what, path),
+            Self::Other(error) if error.kind() == ErrorKind::Corrupt => {
+                error.with_context("file", path.display())
+            }
             Self::Other(error) => error,
         }
     }
@@ -156,7 +159,16 @@ pub(crate) fn duckdb(error: duckdb::Error, what: &str, path: &Path) -> Error {
             format!("the store in {file} cannot be written to"),
         )
         .with_hint("check the permissions of the file and of its folder")
-    } else if says("Corrupt") || says("checksum") {
+    } else if [
+        "Corrupt",
+        "corrupt",
+        "checksum",
+        "Invalid unicode",
+        "Serialization Error",
+    ]
+    .iter()
+    .any(|word| says(word))
+    {
         Error::new(
             ErrorKind::Corrupt,
             format!("the store in {file} is damaged: {}", first_line(&text)),

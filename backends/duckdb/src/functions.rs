@@ -108,7 +108,7 @@ impl Recipe {
             RecipePart::Argument(index) => Some(*index),
         });
         let used: Result<Vec<_>, _> = indices
-            .map(|index| arguments.get(index).ok_or("no such argument"))
+            .map(|index| arguments.get(index).ok_or("metaxy_hash: no such argument"))
             .collect();
         Ok(used?
             .into_iter()
@@ -187,8 +187,11 @@ impl VScalar for HashFunction {
             .map(|i| Texts::of(input, i))
             .collect();
         let mut output = output.flat_vector();
-        let (Some((recipe, arguments)), true) = (columns.split_first(), rows > 0) else {
+        if rows == 0 {
             return Ok(());
+        }
+        let Some((recipe, arguments)) = columns.split_first() else {
+            return Err(format!("{NAME}: there is no recipe").into());
         };
         let text = recipe.get(0);
         let text = text.as_ref().map(Text::bytes).unwrap_or_default();
@@ -313,6 +316,54 @@ impl<'a> Texts<'a> {
                     Text::Long(std::slice::from_raw_parts(start, length as usize))
                 }
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_function_is_given_it_answers_or_refuses() {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection).unwrap();
+        let ask = |call: &str| {
+            let sql = format!("SELECT {call}::VARCHAR FROM range(3000) AS t(i)");
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0))?;
+            rows.collect::<duckdb::Result<Vec<_>>>()
+        };
+        for refused in [
+            "metaxy_hash()",
+            "metaxy_hash('')",
+            "metaxy_hash('md5')",
+            "metaxy_hash('md5:8:a0:')",
+            "metaxy_hash('md5:8:a99999999999999999999:', 'x')",
+            "metaxy_hash('md5:8:t9:abc', 'x')",
+            "metaxy_hash('md5:8:t18446744073709551615:abc', 'x')",
+            "metaxy_hash('md5:-1:a0:', 'x')",
+            "metaxy_hash('none:8:a0:', 'x')",
+            "metaxy_hash(i::VARCHAR, 'x')",
+        ] {
+            let error = ask(refused).expect_err(refused).to_string();
+            assert!(error.contains("metaxy_hash"), "{refused}: {error}");
+        }
+        for (call, expected) in [
+            ("metaxy_hash('md5:4:')", Some("d41d")),
+            ("metaxy_hash('md5:0:a0:', 'x')", Some("")),
+            ("metaxy_hash('md5:4:a0:', NULL)", None),
+            ("metaxy_hash(NULL, 'x')", None),
+            ("metaxy_hash('md5:4:a1:', '1', 'x')", Some("9dd4")),
+        ] {
+            let rows = ask(call).unwrap_or_else(|e| panic!("{call}: {e}"));
+            assert_eq!(rows.len(), 3000, "{call}");
+            let expected = expected.map(str::to_owned);
+            assert!(
+                rows.iter().all(|row| *row == expected),
+                "{call}: {:?}",
+                rows[0]
+            );
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Hosts: engines without a file, to which files are attached.
 //!
 //! DuckDB takes ten milliseconds to start, as it makes its thousands of functions; to attach a file takes half of one. So
-//! a process keeps what it has started, one host for each set of settings and extensions.
+//! a process keeps what it has started, one host for each file with its settings and extensions.
+//!
+//! A host is shut once the settings, extensions and statements of the configuration are in it: from then on it opens that file and no other,
+//! loads nothing, and takes no setting. So whatever a file brings with it reaches nothing outside.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,41 +17,72 @@ use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::config::{DuckDbConfig, Extension, MEMORY};
+use crate::engine::canonical;
 use crate::error::Failure;
 use crate::functions;
 use crate::raw::{Database, Settings};
+use crate::spill;
 
 /// An engine in memory.
 pub(crate) struct Host {
     /// Tells it from the others of this process.
     number: u64,
     database: Database,
+    /// The file that it may open.
+    path: PathBuf,
     settings: BTreeMap<String, String>,
     extensions: Vec<Extension>,
 }
 
+/// Those that are kept, the one that was asked for last at the end.
 static HOSTS: Mutex<Vec<Arc<Host>>> = Mutex::new(Vec::new());
 
+/// So many are kept where nobody uses them.
+const MOST_HOSTS: usize = 8;
+
 impl Host {
-    /// The host with these settings and extensions.
-    pub(crate) fn of(config: &DuckDbConfig) -> Result<Arc<Self>> {
+    /// The host for a file, or for the databases in memory, with these settings and extensions.
+    pub(crate) fn of(config: &DuckDbConfig, path: &Path) -> Result<Arc<Self>> {
+        // Dropped when the list is free again: to end one takes a while.
+        let mut ended = Vec::new();
         let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |host: &&Arc<Host>| {
-            host.settings == config.settings && host.extensions == config.extensions
+        let fits = |host: &Arc<Host>| {
+            host.path == path
+                && host.settings == config.settings
+                && host.extensions == config.extensions
         };
-        if let Some(host) = hosts.iter().find(fits) {
-            return Ok(host.clone());
+        if let Some(known) = hosts.iter().position(fits) {
+            let host = hosts.remove(known);
+            hosts.push(host.clone());
+            return Ok(host);
         }
-        let database = start(config).map_err(|e| e.explain("start", &config.database))?;
+        if hosts.len() >= MOST_HOSTS {
+            let is_free = |host: &mut Arc<Host>| Arc::strong_count(host) == 1;
+            ended.extend(hosts.extract_if(.., is_free).take(1));
+        }
+        let database = start(config, path).map_err(|e| e.explain("start", &config.database))?;
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let host = Arc::new(Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             database,
+            path: path.to_owned(),
             settings: config.settings.clone(),
             extensions: config.extensions.clone(),
         });
         hosts.push(host.clone());
+        drop(hosts);
+        drop(ended);
         Ok(host)
+    }
+
+    /// The file that it may open.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of the columns of a table that have a default.
+    pub(crate) fn defaults(&self, database: &str, table: &str) -> Result<Vec<String>, Failure> {
+        self.database.defaults(database, table)
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -152,19 +186,44 @@ impl Drop for Attached {
 
 /// A connection without a file, for plans that look at frames only while there is none.
 pub(crate) fn scratch(config: &DuckDbConfig) -> Result<Connection> {
-    let connection = Host::of(config)?.connect();
+    let connection = Host::of(config, &canonical(&config.database))?.connect();
     connection.map_err(|e| Failure::from(e).explain("connect", Path::new(MEMORY)))
 }
 
-/// Starts an engine with the settings, the extensions and our functions.
-fn start(config: &DuckDbConfig) -> Result<Database, Failure> {
+/// Starts an engine with our functions, the settings and the extensions, and shuts it.
+fn start(config: &DuckDbConfig, path: &Path) -> Result<Database, Failure> {
     let database = Database::in_memory(&settings(config)?)?;
     let connection = database.connect()?;
+    functions::register(&connection)?;
     for extension in &config.extensions {
         load(&connection, &config.database, extension)?;
     }
-    functions::register(&connection)?;
+    connection.execute_batch(&shut(path))?;
     Ok(database)
+}
+
+/// The settings of which a store takes care itself, and the value that they have.
+const SHUT: [(&str, &str); 2] = [
+    ("enable_external_access", "false"),
+    ("lock_configuration", "true"),
+];
+
+/// The statements that shut an engine, but for one file and its log. The folder of what is put aside stays open to it.
+fn shut(path: &Path) -> String {
+    let mut statements = String::new();
+    if path != Path::new(MEMORY)
+        && let Some(text) = path.to_str()
+    {
+        let ends = ["", ".wal", ".wal.checkpoint", ".wal.recovery"];
+        // DuckDB has the log of a file with a question mark before that.
+        let (before, after) = text.split_at(text.find('?').unwrap_or(text.len()));
+        let paths = ends.map(|end| literal_text(&format!("{before}{end}{after}")));
+        statements.push_str(&format!("SET allowed_paths = [{}]; ", paths.join(", ")));
+    }
+    for (name, value) in SHUT {
+        statements.push_str(&format!("SET {name} = {value}; "));
+    }
+    statements
 }
 
 fn settings(config: &DuckDbConfig) -> Result<Settings, Failure> {
@@ -172,7 +231,21 @@ fn settings(config: &DuckDbConfig) -> Result<Settings, Failure> {
     let mut settings = Settings::new()?;
     // Batches come as they are ready; what has an order has a column for it.
     settings.set("preserve_insertion_order", "false")?;
+    let aside = spill::folder().and_then(Path::to_str);
+    settings.set("temp_directory", aside.unwrap_or_default())?;
     for (name, value) in &config.settings {
+        let lower = name.to_ascii_lowercase();
+        if let Some((_, shut)) = SHUT.iter().find(|(name, _)| *name == lower) {
+            if !value.eq_ignore_ascii_case(shut) {
+                let problem = format!(
+                    "the setting {name:?} of the store in {file} is always {shut}: it was made by others, perhaps, and reaches no other file"
+                );
+                return Err(Error::new(ErrorKind::InvalidConfig, problem)
+                    .with_hint("take it out of the option `config`; `init_sql` of the option `extensions` is run before")
+                    .into());
+            }
+            continue;
+        }
         settings.set(name, value).map_err(|e| {
             let problem = format!(
                 "DuckDB does not take {value:?} for the setting {name:?} of the store in {file}"
@@ -219,4 +292,65 @@ fn load(connection: &Connection, path: &Path, extension: &Extension) -> Result<(
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_brings_reaches_nothing_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
+        std::fs::write(path("secret.txt"), "secret").unwrap();
+        Connection::open(path("other.duckdb")).unwrap();
+        let config = DuckDbConfig::new(path("store.duckdb"));
+        let host = Host::of(&config, &path("store.duckdb")).unwrap();
+        let attached = host.attach(&path("store.duckdb"), "here", &config, false);
+        let attached = attached.map_err(|e| e.explain("attach", Path::new("here")));
+        let attached = attached.unwrap();
+        let connection = attached.connect().unwrap();
+        connection
+            .execute_batch("CREATE TABLE here.t AS SELECT 1 AS x; CHECKPOINT here; INSERT INTO here.t VALUES (2)")
+            .unwrap();
+        let (secret, other, made) = (path("secret.txt"), path("other.duckdb"), path("made.csv"));
+        let (secret, other, made) = (secret.display(), other.display(), made.display());
+        let statements = [
+            format!("SELECT content FROM read_text('{secret}')"),
+            format!("SELECT * FROM read_csv('{secret}')"),
+            format!("SELECT * FROM glob('{}/*')", folder.path().display()),
+            format!("ATTACH '{other}' AS other"),
+            format!("COPY here.t TO '{made}'"),
+        ];
+        let fixed = [
+            "INSTALL spatial",
+            "LOAD '/nowhere/json.duckdb_extension'",
+            "SET threads = 1",
+            "SET enable_external_access = true",
+            "SET allowed_paths = ['/etc/passwd']",
+            "SET temp_directory = '/tmp'",
+            "RESET lock_configuration",
+        ];
+        for statement in statements.iter().map(String::as_str).chain(fixed) {
+            let done = connection.execute_batch(statement);
+            assert!(done.is_err(), "{statement} was run");
+        }
+        assert!(!path("made.csv").exists());
+    }
+
+    #[test]
+    fn hosts_that_nobody_uses_are_ended() {
+        let of = |number: usize| {
+            let path = PathBuf::from(format!("/nowhere/{number}.duckdb"));
+            Host::of(&DuckDbConfig::new(&path), &path).unwrap()
+        };
+        let used = of(0);
+        for number in 1..=3 * MOST_HOSTS {
+            of(number);
+        }
+        let hosts = HOSTS.lock().unwrap();
+        // Tests beside this one use some.
+        assert!(hosts.len() <= 2 * MOST_HOSTS, "{}", hosts.len());
+        assert!(hosts.iter().any(|host| Arc::ptr_eq(host, &used)));
+    }
 }

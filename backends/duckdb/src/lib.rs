@@ -61,7 +61,9 @@ mod maintain;
 mod once;
 mod query;
 mod raw;
+mod spill;
 mod stamp;
+mod strange;
 mod types;
 mod write;
 

@@ -13,6 +13,7 @@ use metaxy_core::{Expr, FeatureKey};
 use crate::catalog::Session;
 use crate::dialect::{DuckDbDialect, ROWID, hides_rowid};
 use crate::error::{Failure, is_unfinished};
+use crate::strange::Use;
 use crate::write::begun_on;
 
 /// Removes superseded rows of a table, or counts them. A connection that is dropped before its commit undoes everything.
@@ -175,6 +176,7 @@ pub(crate) fn maintain(
     let mut maintained = Maintained::default();
     for table in tables {
         if !maintenance.dry_run {
+            session.require_plain(table, Use::Write)?;
             connection.execute_batch(&format!("VACUUM ANALYZE {}", session.name(table)))?;
         }
         let optimise = MaintainAction::new("optimise").with_table(table);

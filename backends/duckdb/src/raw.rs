@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use arrow::datatypes::Schema;
 use arrow::ffi::FFI_ArrowSchema;
 use duckdb::{Connection, ffi};
-use metaxy_core::Error;
+use metaxy_core::{Error, ErrorKind};
 
 use crate::error::Failure;
 
@@ -65,7 +65,7 @@ impl Database {
                 return Err(failed(problem).into());
             }
         }
-        Ok(result.all())
+        result.all()
     }
 
     /// The columns of a table of an attached database, as they come out of a SELECT; `None` if there is none of that name, whose
@@ -75,26 +75,19 @@ impl Database {
             return Ok(None);
         };
         let connection = self.handle()?;
-        let mut found = Description(null_mut());
-        // SAFETY: all arguments are alive for the call, and the description is destroyed with `found`; the error is a text of it.
-        let problem = unsafe {
-            let state = ffi::duckdb_table_description_create_ext(
-                connection.0,
-                catalog.as_ptr(),
-                c"main".as_ptr(),
-                table.as_ptr(),
-                &raw mut found.0,
-            );
-            match state {
-                ffi::DuckDBSuccess => None,
-                _ => Some(text_of(ffi::duckdb_table_description_error(found.0))),
-            }
-        };
-        match problem {
-            None => found.schema(&connection).map(Some),
-            Some(Some(text)) if text.contains(NO_TABLE) => Ok(None),
-            Some(problem) => Err(failed(problem).into()),
+        match describe(&connection, &catalog, &table)? {
+            Some(found) => found.schema(&connection).map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// The names of the columns of a table that have a default.
+    pub(crate) fn defaults(&self, database: &str, table: &str) -> Result<Vec<String>, Failure> {
+        let (Ok(catalog), Ok(table)) = (CString::new(database), CString::new(table)) else {
+            return Ok(Vec::new());
+        };
+        let found = describe(&self.handle()?, &catalog, &table)?;
+        found.map_or(Ok(Vec::new()), |found| found.defaults())
     }
 
     fn handle(&self) -> duckdb::Result<Handle> {
@@ -103,6 +96,34 @@ impl Database {
         let state = unsafe { ffi::duckdb_connect(self.database, &raw mut connection.0) };
         check(state, None)?;
         Ok(connection)
+    }
+}
+
+/// What DuckDB knows of a table; `None` if there is none.
+fn describe(
+    connection: &Handle,
+    catalog: &CStr,
+    table: &CStr,
+) -> Result<Option<Description>, Failure> {
+    let mut found = Description(null_mut());
+    // SAFETY: all arguments are alive for the call, and the description is destroyed with `found`; the error is a text of it.
+    let problem = unsafe {
+        let state = ffi::duckdb_table_description_create_ext(
+            connection.0,
+            catalog.as_ptr(),
+            c"main".as_ptr(),
+            table.as_ptr(),
+            &raw mut found.0,
+        );
+        match state {
+            ffi::DuckDBSuccess => None,
+            _ => Some(text_of(ffi::duckdb_table_description_error(found.0))),
+        }
+    };
+    match problem {
+        None => Ok(Some(found)),
+        Some(Some(text)) if text.contains(NO_TABLE) => Ok(None),
+        Some(problem) => Err(failed(problem).into()),
     }
 }
 
@@ -130,7 +151,9 @@ impl Drop for Handle {
 struct Rows(ffi::duckdb_result);
 
 impl Rows {
-    fn all(&mut self) -> Vec<Vec<Option<String>>> {
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if a text is not UTF-8.
+    fn all(&mut self) -> Result<Vec<Vec<Option<String>>>, Failure> {
         // SAFETY: the result is one of a statement that was run.
         let (columns, rows) = unsafe {
             (
@@ -141,7 +164,8 @@ impl Rows {
         let mut text = |column, row| {
             // SAFETY: the column and the row are the result's; the text is ours, null for a null.
             let text = unsafe { taken(ffi::duckdb_value_varchar(&raw mut self.0, column, row)) };
-            text.map(|text| text.to_string_lossy().into_owned())
+            text.map(|text| text.into_string().map_err(|_| not_text().into()))
+                .transpose()
         };
         (0..rows)
             .map(|row| (0..columns).map(|column| text(column, row)).collect())
@@ -159,6 +183,24 @@ impl Drop for Rows {
 struct Description(ffi::duckdb_table_description);
 
 impl Description {
+    fn defaults(&self) -> Result<Vec<String>, Failure> {
+        let mut found = Vec::new();
+        // SAFETY: the description is one of a table, and its columns are those that are counted; the out-parameter and the names
+        // are ours.
+        unsafe {
+            for i in 0..ffi::duckdb_table_description_get_column_count(self.0) {
+                let mut has_default = false;
+                let state = ffi::duckdb_column_has_default(self.0, i, &raw mut has_default);
+                check(state, None)?;
+                let name = taken(ffi::duckdb_table_description_get_column_name(self.0, i));
+                if let (true, Some(name)) = (has_default, name) {
+                    found.push(name.into_string().map_err(|_| not_text())?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     fn schema(&self, connection: &Handle) -> Result<Schema, Failure> {
         let mut options = Options(null_mut());
         let mut types = Types(Vec::new());
@@ -248,6 +290,12 @@ impl Drop for Settings {
         // SAFETY: they were made by DuckDB.
         unsafe { ffi::duckdb_destroy_config(&raw mut self.0) }
     }
+}
+
+fn not_text() -> Error {
+    let problem = "the catalog of the file has a name that is not UTF-8";
+    Error::new(ErrorKind::Corrupt, problem)
+        .with_hint("the file is damaged, or was not made by DuckDB: restore it from a backup")
 }
 
 fn check(state: ffi::duckdb_state, problem: Option<String>) -> duckdb::Result<()> {

@@ -75,18 +75,19 @@ impl Shared {
         self.sessions.take(&self.config).await
     }
 
-    /// Where the tables are.
-    pub(crate) async fn names(&self, session: &mut Session) -> Result<Names, Failure> {
-        let schema = self.sessions.schema(session, &self.config).await?;
+    /// Where the tables are. A session knows it that was set up.
+    pub(crate) fn names(&self, _: &Session) -> Result<Names, Failure> {
+        let schema = self.sessions.schema(&self.config)?;
         Ok(Names {
             schema: schema.to_owned(),
             prefix: self.config.table_prefix.clone(),
+            code_of_others: self.config.code_of_others,
         })
     }
 
     /// The dialect for one statement.
-    pub(crate) async fn dialect(&self, session: &mut Session) -> Result<PostgresDialect, Failure> {
-        Ok(PostgresDialect::new(self.names(session).await?))
+    pub(crate) fn dialect(&self, session: &Session) -> Result<PostgresDialect, Failure> {
+        Ok(PostgresDialect::new(self.names(session)?))
     }
 
     /// The server's errors with what was done, and where.
@@ -127,7 +128,7 @@ impl Backend for PostgresBackend {
         let table = table.clone();
         self.run("read the catalog", |shared| async move {
             let mut session = shared.session().await?;
-            let names = shared.names(&mut session).await?;
+            let names = shared.names(&session)?;
             let found = match catalog::table(&mut session, &names, &names.table(&table)).await {
                 // It was dropped between two looks.
                 Err(failure) if failure.is_of_a_missing_table() => None,
@@ -143,7 +144,7 @@ impl Backend for PostgresBackend {
         let table = table.clone();
         self.run("look for rows", |shared| async move {
             let mut session = shared.session().await?;
-            let names = shared.names(&mut session).await?;
+            let names = shared.names(&session)?;
             let found = match catalog::has_rows(&mut session, &names, &names.table(&table)).await {
                 // It was dropped between two looks.
                 Err(failure) if failure.is_of_a_missing_table() => false,
@@ -158,7 +159,7 @@ impl Backend for PostgresBackend {
     async fn tables(&self) -> Result<Vec<String>> {
         self.run("list the tables", |shared| async move {
             let mut session = shared.session().await?;
-            let names = shared.names(&mut session).await?;
+            let names = shared.names(&session)?;
             let found = catalog::names(&mut session, &names).await?;
             session.release();
             Ok(found)

@@ -10,6 +10,7 @@ use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
 use crate::error::Failure;
 use crate::names::Names;
 use crate::session::Session;
+use crate::strangers::{IS_TRUSTED, Strange};
 use crate::types::{Kept, is_json, natural};
 
 /// What the comment on a column starts with that tells its Arrow type.
@@ -27,6 +28,8 @@ pub(crate) struct Table {
     pub(crate) is_owner: bool,
     /// Whether the role may add rows.
     pub(crate) may_insert: bool,
+    /// What of others would run; `None`: nothing, or it may.
+    strange: Option<Strange>,
 }
 
 impl Table {
@@ -34,6 +37,33 @@ impl Table {
     pub(crate) fn is_ours(&self) -> bool {
         let mut fields = self.schema.fields().iter();
         fields.any(|field| field.name().starts_with(columns::SYSTEM_PREFIX))
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if to write to the table would run what others made.
+    pub(crate) fn require_plain(&self, name: &str) -> Result<()> {
+        match &self.strange {
+            Some(strange) => strange.refuse_write(name),
+            None => Ok(()),
+        }
+    }
+
+    /// The same until the end of the transaction: the table is held, so that its owner puts nothing into it meanwhile.
+    pub(crate) async fn hold_plain(
+        &self,
+        session: &mut Session,
+        names: &Names,
+        name: &str,
+    ) -> Result<(), Failure> {
+        if self.strange.is_none() {
+            return Ok(());
+        }
+        let table = names.qualified(name);
+        session
+            .run(&format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
+            .await?;
+        let strange = Strange::of(session, names, name).await?;
+        Ok(strange.refuse_write(name)?)
     }
 }
 
@@ -61,7 +91,7 @@ pub(crate) async fn table(
     let sql = format!(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum), \
          pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'INSERT'), \
-         (SELECT json_agg(i.relname) FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid) \
+         (SELECT json_agg(i.relname) FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid), {IS_TRUSTED} \
          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'p') ORDER BY a.attnum",
@@ -75,13 +105,16 @@ pub(crate) async fn table(
         indexes: BTreeSet::new(),
         is_owner: false,
         may_insert: false,
+        strange: None,
     };
+    let mut is_trusted = names.code_of_others;
     let mut fields = Vec::new();
     for row in rows {
-        let [name, declared, note, is_owner, may_insert, indexes] = take(row)?;
+        let [name, declared, note, is_owner, may_insert, indexes, trusted] = take(row)?;
         let (name, declared) = (name.unwrap_or_default(), declared.unwrap_or_default());
         table.is_owner = is_owner.as_deref() == Some("t");
         table.may_insert = may_insert.as_deref() == Some("t");
+        is_trusted |= trusted.as_deref() == Some("t");
         if let (true, Some(json)) = (fields.is_empty(), indexes) {
             table.indexes = serde_json::from_str(&json).unwrap_or_default();
         }
@@ -95,6 +128,11 @@ pub(crate) async fn table(
     if fields.is_empty() {
         return Ok(None);
     }
+    if !is_trusted {
+        let strange = Strange::of(session, names, name).await?;
+        strange.refuse_read(name)?;
+        table.strange = Some(strange);
+    }
     let members = members(session, names, name, &fields, &table.declared).await?;
     for (at, members) in members {
         fields[at] = fields[at].clone().with_data_type(members);
@@ -103,7 +141,7 @@ pub(crate) async fn table(
     Ok(Some(table))
 }
 
-fn take<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<String>; N]> {
+pub(crate) fn take<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<String>; N]> {
     row.try_into().map_err(|_| {
         Error::new(
             ErrorKind::Internal,

@@ -78,11 +78,18 @@ pub struct PostgresConfig {
     pub lock_timeout: Duration,
     /// The memory, in MiB, that the server may use for each sort and each table of hashes of a query.
     pub work_memory: u32,
+    /// Whether policies of row security may hide rows. They are expressions of a table's owner that run with the rights of whoever reads, and
+    /// rows that are hidden look like samples that are missing.
+    pub row_security: bool,
+    /// Whether a table of another role may have what runs with the rights of whoever uses it: triggers, rules, checks, computed columns,
+    /// indexes of expressions, partitions, types.
+    pub code_of_others: bool,
 }
 
 impl PostgresConfig {
     /// The store in the database of a connection string, such as `postgresql://user:password@host:5432/database`; the other options as
-    /// documented at the fields: no prefix, 8 connections, 10 seconds to connect, no limit for statements, 30 seconds for locks, 64 MiB.
+    /// documented at the fields: no prefix, 8 connections, 10 seconds to connect, no limit for statements, 30 seconds for locks, 64 MiB,
+    /// nothing of others that runs.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if it is none. The error does not show it.
@@ -93,17 +100,31 @@ impl PostgresConfig {
                 "it does not begin with `postgresql://`",
             ));
         }
-        let connect = PgConnectOptions::from_str(connection_string)
+        let mut url = url::Url::parse(connection_string)
             .map_err(|_| no_connection_string("it cannot be taken apart"))?;
-        let mut secrets = Vec::new();
-        if let Ok(url) = url::Url::parse(connection_string) {
-            let password = url.password().map(str::to_owned);
-            let queried = url
-                .query_pairs()
-                .filter(|(key, _)| key.contains("password"));
-            secrets.extend(password);
-            secrets.extend(queried.map(|(_, value)| value.into_owned()));
+        let pairs = url.query_pairs();
+        let pairs: Vec<(String, String)> = pairs.map(|(k, v)| (k.into(), v.into())).collect();
+        let (known, unknown): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(k, _)| is_known(k));
+        let mut secrets: Vec<String> = url.password().map(str::to_owned).into_iter().collect();
+        secrets.extend(url.password().map(decoded));
+        let queried = known.iter().chain(&unknown);
+        let queried = queried.filter(|(key, _)| key.contains("password"));
+        secrets.extend(queried.map(|(_, value)| value.clone()));
+        // The driver would log what it does not know, with its value.
+        for (name, _) in &unknown {
+            tracing::warn!(
+                parameter = name,
+                "a parameter of the connection string is not known, and ignored"
+            );
         }
+        match known.is_empty() {
+            true => url.set_query(None),
+            false => {
+                url.query_pairs_mut().clear().extend_pairs(known);
+            }
+        }
+        let connect = PgConnectOptions::from_str(url.as_str())
+            .map_err(|_| no_connection_string("it cannot be taken apart"))?;
         Ok(Self::with_connection(connect, secrets))
     }
 
@@ -178,6 +199,8 @@ impl PostgresConfig {
             statement_timeout: Duration::ZERO,
             lock_timeout: Duration::from_secs(30),
             work_memory: 64,
+            row_security: false,
+            code_of_others: false,
         }
     }
 
@@ -227,6 +250,20 @@ impl PostgresConfig {
     #[must_use]
     pub fn with_work_memory(mut self, mebibytes: u32) -> Self {
         self.work_memory = mebibytes.max(1);
+        self
+    }
+
+    /// Whether policies of row security may hide rows.
+    #[must_use]
+    pub fn with_row_security(mut self, allowed: bool) -> Self {
+        self.row_security = allowed;
+        self
+    }
+
+    /// Whether a table of another role may have what runs with the rights of whoever uses it.
+    #[must_use]
+    pub fn with_code_of_others(mut self, allowed: bool) -> Self {
+        self.code_of_others = allowed;
         self
     }
 
@@ -294,6 +331,40 @@ impl fmt::Debug for PostgresConfig {
     }
 }
 
+/// Parameters of a connection string that the driver knows.
+fn is_known(parameter: &str) -> bool {
+    const KNOWN: &[&str] = &[
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ];
+    KNOWN.contains(&parameter) || parameter.starts_with("options[")
+}
+
+/// A part of an address without its percent signs.
+fn decoded(part: &str) -> String {
+    let pair = format!("p={}", part.replace('+', "%2B"));
+    let mut pairs = url::form_urlencoded::parse(pair.as_bytes());
+    pairs
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
 /// Settings of the server, written as libpq takes them: `-c name=value -c name=value`.
 fn server_options(text: &str) -> Vec<(String, String)> {
     let words = text.split("-c").map(str::trim);
@@ -356,6 +427,18 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "whole number",
         "64",
         "The memory, in MiB, that the server may use for each sort and each table of hashes of a query.",
+    ),
+    OptionDoc::new(
+        "row_security",
+        "truth value",
+        "false",
+        "Whether policies of row security may hide rows. They are expressions of a table's owner that run with the rights of whoever reads, and rows that are hidden look like samples that are missing; without it they are an error.",
+    ),
+    OptionDoc::new(
+        "code_of_others",
+        "truth value",
+        "false",
+        "Whether a table of another role may have what runs with the rights of whoever uses it: triggers, rules, checks, computed columns, indexes of expressions, partitions, types.",
     ),
     OptionDoc::new(
         "tls",
@@ -428,6 +511,12 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
             .filter(|mebibytes| (1..=2_097_151).contains(mebibytes))
             .ok_or_else(|| options.invalid("work_memory", "must be from 1 to 2097151 (MiB)"))?;
     }
+    if let Some(allowed) = options.opt_bool("row_security")? {
+        config.row_security = allowed;
+    }
+    if let Some(allowed) = options.opt_bool("code_of_others")? {
+        config.code_of_others = allowed;
+    }
     let words = Tls::WORDS.map(|(word, _)| word);
     if let Some(choice) = options.opt_choice("tls", &words)?
         && let Some((_, tls)) = Tls::WORDS.iter().find(|(word, _)| *word == choice)
@@ -471,6 +560,18 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(!format!("{error:?}").contains("hunter22"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_password_is_hidden_as_it_is_and_as_it_is_written() {
+        let url =
+            "postgresql://me:p%40ss+w%2Frd@h/d?sslmode=disable&sslpassword=horse-battery&odd=1";
+        let config = PostgresConfig::new(url).unwrap();
+        for secret in ["p%40ss+w%2Frd", "p@ss+w/rd", "horse-battery"] {
+            assert_eq!(config.hide(&format!("no {secret}.")), "no ….", "{secret}");
+        }
+        assert!(is_known("sslmode") && is_known("options[search_path]"));
+        assert!(!is_known("sslpassword") && !is_known("odd"));
     }
 
     #[test]

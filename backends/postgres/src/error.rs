@@ -58,7 +58,8 @@ fn code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-fn is_lost(error: &sqlx::Error) -> bool {
+/// Whether the connection was lost.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => code(error).is_some_and(|code| ends(&code)),
         sqlx::Error::Io(_)
@@ -96,6 +97,8 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
     let text = config.hide(&text);
     let refused = || format!("the PostgreSQL store at {place} could not {what}: {text}");
     match code(error).as_deref() {
+        Some("42501") if text.contains("row-level security") => Error::new(ErrorKind::Unsupported, refused())
+            .with_hint("a policy of row security would hide rows, which look like samples that are missing, and runs with your rights: ask the owner of the table to take it away, or set the option `row_security = true`"),
         Some("42501") => Error::new(ErrorKind::ReadOnly, refused())
             .with_hint("ask the owner of the table or the schema to grant this right"),
         Some("25006") => Error::new(ErrorKind::ReadOnly, refused())
@@ -105,6 +108,10 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
             format!("another process holds what the PostgreSQL store at {place} needed to {what}"),
         )
         .with_hint("try again, or raise the option `lock_timeout`; nothing was written"),
+        Some("54000") if text.contains("index row") => Error::new(ErrorKind::InvalidFrame, refused())
+            .with_hint("an index of PostgreSQL takes some 2,700 bytes of a row: shorten the IDs, or drop the index; nothing was written"),
+        Some("54000" | "54011") => Error::new(ErrorKind::InvalidFrame, refused())
+            .with_hint("PostgreSQL keeps 1,600 columns in a table, 8,160 bytes in a row (a long text or a list counts as 18), and 1,664 columns in an answer: write fewer columns, or make two features of it; nothing was written"),
         Some("40001" | "40P01") => Error::new(ErrorKind::Conflict, refused()).with_hint("try again"),
         Some("57014") => Error::new(ErrorKind::Storage, refused())
             .with_hint("raise the option `statement_timeout` if the time ran out"),
@@ -114,6 +121,8 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
             .with_hint("lower the option `pool_size`, or raise the server's `max_connections`"),
         Some(code) if code.starts_with("28") => Error::new(ErrorKind::CannotOpen, refused())
             .with_hint("check the user and the password of the connection"),
+        Some("XX001" | "XX002") => Error::new(ErrorKind::Corrupt, refused())
+            .with_hint("pages of the server's files are broken: `pg_amcheck` tells which; restore them from a backup, or rebuild an index by `REINDEX`"),
         Some("3D000") => Error::new(ErrorKind::CannotOpen, refused())
             .with_hint("create the database, or correct the connection"),
         Some(code) if code.starts_with("22") || code.starts_with("23") => {

@@ -15,10 +15,21 @@ use crate::session::Session;
 use crate::types::kept;
 use crate::write::Staged;
 
+/// The most columns of a table.
+const MOST_COLUMNS: usize = 1_600;
+
 /// # Errors
-/// [`ErrorKind::InvalidFrame`] for a name that PostgreSQL cuts or has already, and [`ErrorKind::Unsupported`] for a type that it cannot
+/// [`ErrorKind::InvalidFrame`] for more columns than a table has, for a name that PostgreSQL cuts or has already, and [`ErrorKind::Unsupported`] for a type that it cannot
 /// hold.
 pub(crate) fn fitting_columns(schema: &SchemaRef, feature: &FeatureKey) -> Result<()> {
+    let columns = schema.fields().len();
+    if columns > MOST_COLUMNS {
+        let problem = format!(
+            "feature {feature} has {columns} columns with those of the system, and PostgreSQL keeps {MOST_COLUMNS} in a table"
+        );
+        return Err(Error::new(ErrorKind::InvalidFrame, problem)
+            .with_hint("write fewer columns, or make two features of it; nothing was written"));
+    }
     for field in schema.fields() {
         let name = field.name();
         kept(field).map_err(|e| e.with_context("feature", feature))?;

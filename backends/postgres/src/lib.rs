@@ -43,7 +43,17 @@
 //! database. To write needs `INSERT` and `TEMPORARY`; to make tables `CREATE` on the schema; to add columns and indexes, and to maintain,
 //! the ownership of the table. What is missing is named by the error, with the statement that grants it.
 //!
+//! # Others in the database
+//!
+//! Names are looked up among the server's own functions, types and operators only, and tables by their schema: what somebody makes in a schema
+//! under the name of one of these is not called. A table of another role may have what runs with the rights of whoever uses it, and is refused
+//! then: on reading a type of that role; on writing triggers, rules, checks, computed columns, indexes of expressions, partitions
+//! (`code_of_others` allows it). Policies that would hide rows are an error (`row_security` allows them). Views and foreign tables are no tables
+//! of a store. Superusers, and who owns the database, are trusted.
+//!
 //! # Limits
+//!
+//! A table has 1,600 columns at most, a row 8,160 bytes, of which a long text or list counts as 18, an answer 1,664 columns.
 //!
 //! Times reach from 4713 BC to the year 294276. Text has no character zero. Arrays have one dimension. The database is encoded in UTF-8.
 //! `CLUSTER` by another index forgets the order of rows that have one stamp.
@@ -70,6 +80,7 @@ mod residue;
 mod rights;
 mod session;
 mod split;
+mod strangers;
 mod types;
 mod write;
 

@@ -39,7 +39,7 @@ pub(crate) async fn prune(
         return Ok(rows.and_then(|rows| rows.parse().ok()).unwrap_or_default());
     }
     rights::require_delete(&mut session, &names, &name, feature).await?;
-    removed(session, &names, &name, &sql.delete).await
+    removed(session, &names, &name, &table, &sql.delete).await
 }
 
 /// Gives the room of removed rows back, and renews the statistics that plans are made with, table by table. Tables that the role does
@@ -49,7 +49,7 @@ pub(crate) async fn maintain(
     maintenance: &Maintenance,
 ) -> Result<Maintained, Failure> {
     let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
+    let names = shared.names(&session)?;
     let all = catalog::names(&mut session, &names).await?;
     let wanted: Vec<String> = maintenance
         .tables

@@ -15,6 +15,8 @@ pub(crate) const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax"
 pub(crate) struct Names {
     pub(crate) schema: String,
     pub(crate) prefix: String,
+    /// Whether tables may have what others made that runs.
+    pub(crate) code_of_others: bool,
 }
 
 impl Names {

@@ -23,6 +23,7 @@ use crate::frames::{self, Loading};
 use crate::residue::finished;
 use crate::session::Session;
 use crate::split::{Job, Split, split};
+use crate::strangers::{IS_TRUSTED, Strange};
 use crate::types::kept;
 
 /// Rows per batch of a result.
@@ -56,11 +57,21 @@ async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Fail
         true => "READ WRITE",
         false => "READ ONLY",
     };
-    session
-        .run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}"))
-        .await?;
-    let mut dialect = shared.dialect(&mut session).await?;
-    look_up(&mut session, &plan.relation, &mut dialect).await?;
+    let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}");
+    session.run(&begin).await?;
+    let mut dialect = shared.dialect(&session)?;
+    let of_others = look_up(&mut session, &plan.relation, &mut dialect).await?;
+    if !of_others.is_empty() {
+        // What was seen has to hold until the rows are read.
+        let tables = of_others.join(", ");
+        session
+            .run(&format!(
+                "ROLLBACK; {begin}; LOCK TABLE {tables} IN ACCESS SHARE MODE"
+            ))
+            .await?;
+        dialect = shared.dialect(&session)?;
+        look_up(&mut session, &plan.relation, &mut dialect).await?;
+    }
     for (position, frame) in plan.frames.into_iter().enumerate() {
         let rows = frames::load(&mut session, position, frame).await?;
         frames::analyze(&mut session, position, rows).await?;
@@ -91,7 +102,7 @@ pub(crate) async fn explain(shared: &Shared, relation: &Relation) -> Result<Expl
     session
         .run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
-    let mut dialect = shared.dialect(&mut session).await?;
+    let mut dialect = shared.dialect(&session)?;
     look_up(&mut session, relation, &mut dialect).await?;
     session.run("ROLLBACK").await?;
     session.release();
@@ -114,23 +125,25 @@ fn explained(whole: &Split, jobs: &[Job]) -> &'static str {
     }
 }
 
-/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type.
+/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type. Gives the
+/// tables, in SQL, of roles that are not trusted; nothing of them runs.
 async fn look_up(
     session: &mut Session,
     relation: &Relation,
     dialect: &mut PostgresDialect,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut scans = Vec::new();
     relation.scans(&mut |scan, schema| scans.push((scan, schema)));
+    let mut of_others = Vec::new();
     if scans.is_empty() {
-        return Ok(());
+        return Ok(of_others);
     }
     let list: Vec<String> = scans
         .iter()
         .map(|(scan, _)| literal_text(&dialect.names.table(&scan.table)))
         .collect();
     let sql = format!(
-        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), s.versions \
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), s.versions, {IS_TRUSTED} \
          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          LEFT JOIN (SELECT tablename, COALESCE(MAX(most_common_vals::text) FILTER (WHERE attname = {version}), '') AS versions \
@@ -142,10 +155,19 @@ async fn look_up(
     );
     let mut found: HashMap<String, Found> = HashMap::new();
     for row in session.rows(&sql).await? {
-        if let [Some(table), Some(column), Some(declared), versions] = row.as_slice() {
+        if let [Some(table), Some(column), Some(declared), versions, trusted] = row.as_slice() {
             let table = found.entry(table.clone()).or_default();
+            table.is_trusted = trusted.as_deref() == Some("t");
             table.declared.insert(column.clone(), declared.clone());
             table.versions.clone_from(versions);
+        }
+    }
+    if !dialect.names.code_of_others {
+        // It may have been made since the columns were looked up.
+        for (name, _) in found.iter().filter(|(_, table)| !table.is_trusted) {
+            let strange = Strange::of(session, &dialect.names, name).await?;
+            strange.refuse_read(name)?;
+            of_others.push(dialect.names.qualified(name));
         }
     }
     let mut is_known = true;
@@ -176,7 +198,7 @@ async fn look_up(
         // Of what its statistics do not know the server expects next to no rows, and would join by loops in loops.
         session.run("SET LOCAL enable_nestloop = off").await?;
     }
-    Ok(())
+    Ok(of_others)
 }
 
 /// What the catalog says of a table that a plan reads.
@@ -184,6 +206,8 @@ async fn look_up(
 struct Found {
     /// The types of the columns.
     declared: HashMap<String, String>,
+    /// Whether its owner is.
+    is_trusted: bool,
     /// The feature versions that the statistics know, as the text of an array; `None` without statistics.
     versions: Option<String>,
 }
@@ -335,6 +359,9 @@ fn refused(relation: &Relation, dialect: &PostgresDialect, sql: &str, failure: F
             return table_is_gone(table).into();
         }
     }
-    let problem = format!("PostgreSQL refused a plan: {text}: {sql}");
-    Error::new(ErrorKind::Internal, problem).into()
+    tracing::debug!(sql, "the server refused a plan");
+    let problem = format!("PostgreSQL refused a plan: {text}");
+    Error::new(ErrorKind::Internal, problem)
+        .with_hint("report it; events at the level `debug` tell the statement")
+        .into()
 }

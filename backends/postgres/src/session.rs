@@ -1,30 +1,45 @@
 //! Connections: how they are got, what is set on them, and when they are thrown away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metaxy_core::{Error, ErrorKind};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Row, ValueRef};
-use tokio::sync::OnceCell;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
 use crate::backend::THREADS;
 use crate::config::PostgresConfig;
-use crate::error::Failure;
+use crate::error::{Failure, is_lost};
 
 /// The connections of a store, opened as they are needed.
 #[derive(Default)]
 pub(crate) struct Sessions {
     pool: OnceLock<PgPool>,
-    schema: OnceCell<String>,
-    /// What the owner of the database has to know of it.
-    warning: Arc<OnceLock<String>>,
-    /// Whether it was told.
+    found: Arc<Found>,
+    /// Whether the owner was told what there is to know.
     warned: AtomicBool,
+}
+
+/// What was found out when connections were set up.
+#[derive(Default)]
+struct Found {
+    /// The first schema of the role's own `search_path` that exists; empty: none.
+    schema: OnceLock<String>,
+    /// What the owner of the database has to know of it.
+    warning: OnceLock<String>,
+    /// Why the last connection cannot be used: to open another would not help.
+    refusal: Mutex<Option<sqlx::Error>>,
+}
+
+impl Found {
+    fn refusal(&self) -> Option<sqlx::Error> {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.take()
+    }
 }
 
 impl Sessions {
@@ -33,7 +48,11 @@ impl Sessions {
         // What the server says before it can be told what not to say, the driver would log for each connection.
         let connection = self.pool(config)?.acquire();
         let connection = connection.with_subscriber(NoSubscriber::new()).await?;
-        if let Some(warning) = self.warning.get()
+        if let Some(refusal) = self.found.refusal() {
+            drop(connection.detach());
+            return Err(refusal.into());
+        }
+        if let Some(warning) = self.found.warning.get()
             && !self.warned.swap(true, Ordering::Relaxed)
         {
             tracing::warn!("{warning}");
@@ -48,49 +67,52 @@ impl Sessions {
     ///
     /// # Errors
     /// [`ErrorKind::CannotOpen`] if none is configured and the role has none.
-    pub(crate) async fn schema(
-        &self,
-        session: &mut Session,
-        config: &PostgresConfig,
-    ) -> Result<&str, Failure> {
-        if let Some(schema) = &config.schema {
-            return Ok(self.schema.get_or_init(async || schema.clone()).await);
-        }
-        let found = self.schema.get_or_try_init(async || {
-            let schema = session.value("SELECT current_schema()").await?;
-            schema.ok_or_else(|| {
+    pub(crate) fn schema<'a>(&'a self, config: &'a PostgresConfig) -> Result<&'a str, Failure> {
+        let found = self.found.schema.get().map_or("", String::as_str);
+        match config.schema.as_deref().unwrap_or(found) {
+            "" => {
                 let place = config.location();
                 let problem = format!("the role has no schema in the PostgreSQL store at {place}");
                 let error = Error::new(ErrorKind::CannotOpen, problem);
-                Failure::from(error.with_hint("set the option `schema`"))
-            })
-        });
-        Ok(found.await?)
+                Err(error.with_hint("set the option `schema`").into())
+            }
+            schema => Ok(schema),
+        }
     }
 
     fn pool(&self, config: &PostgresConfig) -> Result<&PgPool, Failure> {
         // The pool looks after its connections on the runtime that it is made on.
         let _guard = THREADS.handle()?.enter();
         Ok(self.pool.get_or_init(|| {
-            let (settings, warning) = (settings(config), self.warning.clone());
+            let (settings, found) = (settings(config), self.found.clone());
             PgPoolOptions::new()
                 .max_connections(config.pool_size)
                 .acquire_timeout(config.connect_timeout)
                 .acquire_slow_threshold(Duration::from_secs(3600))
                 .after_connect(move |connection, _| {
-                    let (settings, warning) = (settings.clone(), warning.clone());
-                    Box::pin(async move { set_up(connection, &settings, &warning).await })
+                    let (settings, found) = (settings.clone(), found.clone());
+                    Box::pin(async move { set_up(connection, &settings, &found).await })
                 })
                 .connect_lazy_with(config.connect().clone())
         }))
     }
 }
 
-/// What is set on each connection. Plans are run once, so they are not compiled; a server that is at work notices by itself that nobody
+/// What is set on each connection, also against what is set for the role or the database.
+///
+/// Names that are not qualified are looked up among the server's own only: whoever may make functions in a schema of the role's path could
+/// have them called in place of those. Plans are run once, so they are not compiled; a server that is at work notices by itself that nobody
 /// waits for its answer any more.
 fn settings(config: &PostgresConfig) -> String {
+    let row_security = match config.row_security {
+        true => "on",
+        false => "off",
+    };
     format!(
-        "SET client_min_messages = error; SET jit = off; SET \"TimeZone\" = 'UTC'; SET \"DateStyle\" = 'ISO'; \
+        "SET search_path = pg_catalog, pg_temp; SET row_security = {row_security}; \
+         SET client_min_messages = error; SET jit = off; SET \"TimeZone\" = 'UTC'; SET \"DateStyle\" = 'ISO'; \
+         SET \"IntervalStyle\" = 'postgres'; SET client_encoding = 'UTF8'; SET quote_all_identifiers = off; SET extra_float_digits = 1; \
+         SET array_nulls = on; SET transform_null_equals = off; SET gin_fuzzy_search_limit = 0; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET cursor_tuple_fraction = 1; \
          SET work_mem = '{}MB'; SET lock_timeout = {}; SET statement_timeout = {}; \
          SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::integer >= 140000",
@@ -118,31 +140,62 @@ const COLLATION: &str = "(SELECT format('the server sorts text by version %1$s o
      FROM pg_database, pg_database_collation_actual_version(oid) AS is_now \
      WHERE datname = current_database() AND datcollversion IS NOT NULL AND datcollversion IS DISTINCT FROM is_now)";
 
-/// Sets what is set on each connection. What the owner of the database has to know of it is left in `warning`.
+/// The oldest server whose functions do.
+const OLDEST: u32 = 130_000;
+
+/// Sets what is set on each connection. A connection that cannot be used is refused when it is taken: here, the pool would open another one
+/// until its time is over.
 async fn set_up(
     connection: &mut PgConnection,
     settings: &str,
-    warning: &OnceLock<String>,
+    found: &Found,
 ) -> Result<(), sqlx::Error> {
+    let refusal = match look(connection, settings, found).await {
+        Ok(()) => None,
+        Err(error) if is_lost(&error) => return Err(error),
+        Err(error) => Some(error),
+    };
+    *found.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    Ok(())
+}
+
+/// Sets what is set on a connection, and notes what is found.
+async fn look(
+    connection: &mut PgConnection,
+    settings: &str,
+    found: &Found,
+) -> Result<(), sqlx::Error> {
+    let refused = |problem: String| Err(sqlx::Error::Configuration(problem.into()));
     let version = connection.server_version_num().unwrap_or_default();
+    if version < OLDEST {
+        let (is, least) = (version / 10_000, OLDEST / 10_000);
+        return refused(format!(
+            "the server is PostgreSQL {is}, and a store needs {least} or later"
+        ));
+    }
     let collation = match version >= KNOWS_COLLATIONS {
         true => COLLATION,
         false => "NULL",
     };
-    let sql = format!("{settings}; SELECT current_setting('server_encoding'), {collation}");
+    // The schema is that of the role's own path, which is set aside then.
+    let sql = format!(
+        "SELECT pg_catalog.current_schema(); {settings}; SELECT current_setting('server_encoding'), {collation}"
+    );
     let rows = sqlx::raw_sql(AssertSqlSafe(sql))
         .fetch_all(&mut *connection)
         .await?;
-    let (encoding, found) = match rows.last() {
-        Some(row) => (text_of(row, 0)?.unwrap_or_default(), text_of(row, 1)?),
-        None => (String::new(), None),
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return refused("the server does not say how it is set up".to_owned());
     };
-    if let Some(found) = found {
-        warning.get_or_init(|| found);
-    }
+    let (schema, encoding) = (text_of(first, 0)?, text_of(last, 0)?.unwrap_or_default());
     if encoding != "UTF8" {
-        let problem = format!("the database has the encoding {encoding}, and a store needs UTF8");
-        return Err(sqlx::Error::Configuration(problem.into()));
+        return refused(format!(
+            "the database has the encoding {encoding}, and a store needs UTF8: make one by `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+        ));
+    }
+    found.schema.get_or_init(|| schema.unwrap_or_default());
+    if let Some(warning) = text_of(last, 1)? {
+        found.warning.get_or_init(|| warning);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(crate) struct Staged {
 /// Appends to all tables, or to none.
 pub(crate) async fn append(shared: &Shared, appends: Vec<Append>) -> Result<Appended, Failure> {
     let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
+    let names = shared.names(&session)?;
     let mut prepared = Vec::new();
     for (position, append) in appends.into_iter().enumerate() {
         // Outside of the transaction, which would keep others from changing the table until its end.
@@ -93,10 +93,11 @@ async fn prepare(
     let (feature, create, times) = (append.table.clone(), append.create, append.times);
     let name = names.table(&feature);
     let stored = catalog::table_or_free(session, names, &name, &feature).await?;
-    if let Some(stored) = &stored
-        && times != Times::Keep
-    {
-        catalog::require_ours(stored, &name, &feature)?;
+    if let Some(stored) = &stored {
+        if times != Times::Keep {
+            catalog::require_ours(stored, &name, &feature)?;
+        }
+        stored.require_plain(&name)?;
     }
     let created_given = append
         .rows
@@ -201,6 +202,9 @@ async fn put(
     rows: &direct::Rows,
 ) -> Result<(u64, Option<(String, String)>), Failure> {
     let mut stored = catalog::table_or_free(session, names, &place.name, &place.feature).await?;
+    if let Some(stored) = &stored {
+        stored.hold_plain(session, names, &place.name).await?;
+    }
     let afterwards = fit_table(session, names, place, stored.as_ref()).await?;
     if stored.as_ref().is_some_and(|stored| alters(place, stored)) {
         stored = catalog::table(session, names, &place.name).await?;
@@ -408,7 +412,7 @@ pub(crate) async fn delete(
         let condition = condition(filter, &table.schema, &sql_of, &dialect)?;
         sql.push_str(&format!(" WHERE {condition}"));
     }
-    removed(session, &names, &name, &sql).await
+    removed(session, &names, &name, &table, &sql).await
 }
 
 /// Removes samples of a table with all their rows.
@@ -432,7 +436,7 @@ pub(crate) async fn delete_samples(
         let sql_of = |column: &str| compared(&table, column, &format!("a.{}", quote(column)));
         samples_sql(feature, &table.schema, samples, &sql_of, &dialect)?
     };
-    removed(session, &names, &name, &sql).await
+    removed(session, &names, &name, &table, &sql).await
 }
 
 /// A column of a table as it is compared; `sql` names it.
@@ -450,10 +454,12 @@ pub(crate) async fn removed(
     mut session: Session,
     names: &Names,
     name: &str,
+    table: &Table,
     sql: &str,
 ) -> Result<u64, Failure> {
     commit::begin(&mut session).await?;
     commit::lock(&mut session, names, [name]).await?;
+    table.hold_plain(&mut session, names, name).await?;
     let removed = session.run(sql).await?;
     session.run("COMMIT").await?;
     session.release();
@@ -471,13 +477,14 @@ pub(crate) struct Opened {
 /// The table of a feature; `None` if there is none.
 pub(crate) async fn open(shared: &Shared, feature: &FeatureKey) -> Result<Option<Opened>, Failure> {
     let mut session = shared.session().await?;
-    let names = shared.names(&mut session).await?;
+    let names = shared.names(&session)?;
     let name = names.table(feature);
     let Some(table) = catalog::table_or_free(&mut session, &names, &name, feature).await? else {
         session.release();
         return Ok(None);
     };
     catalog::require_ours(&table, &name, feature)?;
+    table.require_plain(&name)?;
     Ok(Some(Opened {
         session,
         names,

@@ -9,7 +9,7 @@ mod stores;
 use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -61,6 +61,7 @@ impl Cluster {
         let user = user()?;
         let folder = tempfile::Builder::new()
             .prefix("metaxy-postgres-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir();
         let folder = folder.map_err(|e| format!("no temporary folder: {e}"))?;
         if let Some((uid, gid)) = user {

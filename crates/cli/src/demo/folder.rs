@@ -108,8 +108,14 @@ impl DemoFolder {
 
     fn new(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            let temporary = tempfile::Builder::new()
-                .prefix("metaxy-demo-")
+            let mut builder = tempfile::Builder::new();
+            builder.prefix("metaxy-demo-");
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                builder.permissions(fs::Permissions::from_mode(0o700));
+            }
+            let temporary = builder
                 .tempdir()
                 .map_err(|e| failed("create a folder in", &std::env::temp_dir(), e))?;
             return Ok(Self {
