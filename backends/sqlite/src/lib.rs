@@ -42,6 +42,7 @@
 
 mod backend;
 mod catalog;
+mod checksums;
 mod codec;
 mod compare;
 mod config;
@@ -50,6 +51,7 @@ mod error;
 mod functions;
 mod log;
 mod maintain;
+mod place;
 mod query;
 mod write;
 

@@ -26,7 +26,7 @@ pub(crate) fn prune(
         false => TransactionBehavior::Immediate,
     };
     let transaction = handle.connection.transaction_with_behavior(behavior)?;
-    let Some(entry) = catalog::table(&transaction, &name)? else {
+    let Some(entry) = catalog::table(&transaction, &handle.known, &name)? else {
         refuse_taken(&transaction, &name, table)?;
         return Ok(0);
     };
@@ -46,12 +46,13 @@ pub(crate) fn prune(
 ///
 /// The log first: where reads go on without end, nothing else is begun.
 pub(crate) fn maintain(
-    connection: &Connection,
+    handle: &Handle,
     path: &Path,
     maintenance: &Maintenance,
 ) -> Result<Maintained, CatalogError> {
+    let connection = &handle.connection;
     // A file that is no store is left as it is.
-    if !catalog::exists(connection)? {
+    if !catalog::exists(connection, &handle.known)? {
         return Ok(Maintained::default());
     }
     let mut checkpoint =
@@ -64,7 +65,7 @@ pub(crate) fn maintain(
         vacuum.before = Footprint::bytes(all);
         vacuum.after = Footprint::bytes(all - unused);
     } else {
-        if connection.is_readonly("main")? {
+        if !handle.writable {
             return Err(read_only(path).into());
         }
         write_back(connection, path)?;
@@ -115,7 +116,7 @@ fn bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     Ok((page * ask("page_count")?, page * ask("freelist_count")?))
 }
 
-fn read_only(path: &Path) -> Error {
+pub(crate) fn read_only(path: &Path) -> Error {
     Error::new(
         ErrorKind::ReadOnly,
         format!("the store in {} cannot be written to", path.display()),

@@ -11,10 +11,10 @@ use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{column_at, quote, render};
-use metaxy_core::{Error, ErrorKind, Frame, Result};
+use metaxy_core::{Error, Frame, Result};
 
 use crate::backend::{ENGINE, Handle, Shared};
-use crate::catalog::{self, CatalogError};
+use crate::catalog::{self, CatalogError, Known};
 use crate::codec::{Decoder, column_type};
 use crate::dialect::{SqliteDialect, frame_name};
 use crate::write::insert_batch;
@@ -29,19 +29,16 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
     let shared = shared.clone();
     blocking::stream(ENGINE, schema, pump, move |sink| {
         // No file: no table to scan, but perhaps frames.
-        let (mut handle, stored) = match shared.take()? {
-            Some(handle) => (handle, true),
-            None => (shared.scratch()?, false),
+        let mut handle = match shared.take()? {
+            Some(handle) => handle,
+            None => shared.scratch()?,
         };
         let interrupt = handle.connection.get_interrupt_handle();
         sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
         let outcome = answer(&shared, &mut handle, plan, sink);
         // From here on the connection may be in other hands.
         sink.stop_with(None);
-        if outcome.is_ok() && stored {
-            shared.give_back(handle);
-        }
-        outcome.map_err(|error| shared.explain(error, "answer a query"))
+        shared.settle(Some(handle), outcome, "answer a query")
     })
 }
 
@@ -53,7 +50,7 @@ fn answer(
 ) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    look_up(&transaction, &plan.relation, &mut dialect)?;
+    look_up(&transaction, &handle.known, &plan.relation, &mut dialect)?;
     let frames = plan.frames.len();
     load_frames(&transaction, plan.frames)?;
     let sql = render(&plan.relation, &dialect)?;
@@ -74,7 +71,7 @@ pub(crate) fn explain(
 ) -> Result<Explanation, CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    look_up(&transaction, relation, &mut dialect)?;
+    look_up(&transaction, &handle.known, relation, &mut dialect)?;
     // Tables in place of the frames, without which the statement makes no sense. They go with the transaction.
     for (position, schema) in relation.frames() {
         create_frame(&transaction, position, &schema)?;
@@ -105,6 +102,7 @@ fn tree(steps: &[(i64, i64, String)]) -> String {
 /// Makes sure that the tables of the plan are still there, and tells the dialect which of its scans have nothing to replace.
 fn look_up(
     connection: &rusqlite::Connection,
+    known: &Known,
     relation: &Relation,
     dialect: &mut SqliteDialect,
 ) -> Result<(), CatalogError> {
@@ -112,7 +110,7 @@ fn look_up(
     relation.scans(&mut |scan, _| scans.push(scan));
     for scan in scans {
         let name = dialect.table_name(&scan.table);
-        if !catalog::has(connection, &name)? {
+        if !catalog::has(connection, known, &name)? {
             return Err(table_is_gone(&scan.table).into());
         }
         let (Some(version), Some(ids)) = (&scan.feature_version, &scan.latest_per) else {
@@ -168,12 +166,7 @@ fn stream(
     schema: &SchemaRef,
     sink: &mut Sink,
 ) -> Result<(), CatalogError> {
-    let mut statement = connection.prepare(sql).map_err(|source| {
-        CatalogError::Other(
-            Error::new(ErrorKind::Internal, format!("SQLite refused a plan: {sql}"))
-                .with_source(source),
-        )
-    })?;
+    let mut statement = connection.prepare(sql)?;
     let mut decoders = schema
         .fields()
         .iter()
