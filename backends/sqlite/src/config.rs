@@ -118,7 +118,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
     ),
     OptionDoc::new(
         "checksums",
-        "true or false",
+        "truth value",
         "true",
         "Whether each page has a checksum that is verified whenever it is read: what a disk has changed is an error, and no wrong answer. A file without gets them with `metaxy maintain`. With `false` nothing is verified, and a new file gets none.",
     ),

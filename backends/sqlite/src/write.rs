@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 use crate::backend::{Handle, Shared};
 use crate::catalog::{self, CatalogError, Known, TableEntry};
 use crate::codec::Encoded;
-use crate::dialect::ROW;
+use crate::dialect::{COLUMNS_AT_MOST, ROW};
 
 /// Appends to all tables, or to none.
 pub(crate) fn append(
@@ -94,6 +94,7 @@ fn fit_table(
     let sql = catalog::definition(name, prepared.schema())
         .map_err(|e| e.with_context("feature", feature))?;
     tell_apart(prepared.schema(), feature)?;
+    count_columns(prepared.schema(), feature)?;
     match stored {
         None => {
             refuse_taken(connection, name, feature)?;
@@ -164,6 +165,22 @@ pub(crate) fn refuse_taken(
     )
     .with_hint("set the option `table_prefix`, or use another file; nothing was changed")
     .into())
+}
+
+/// Refuses a table with more columns than SQLite keeps. One is the store's own.
+fn count_columns(schema: &Schema, feature: &FeatureKey) -> Result<(), Error> {
+    let columns = schema.fields().len();
+    if columns < COLUMNS_AT_MOST {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "feature {feature} has {columns} columns, and a table of SQLite at most {}",
+            COLUMNS_AT_MOST - 1
+        ),
+    )
+    .with_hint("put columns that are used together into a struct or a list, or use another store; nothing was written"))
 }
 
 /// SQLite ignores the case of ASCII letters in names.

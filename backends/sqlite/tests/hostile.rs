@@ -501,8 +501,11 @@ fn use_it(folder: &Path) -> Vec<(&'static str, Result<(), Error>)> {
         (
             "delete",
             Box::new(|| {
-                block_on(writer().delete(&raw(), col("id").lt(lit(5)), DeleteOptions::default()))
-                    .map(drop)
+                block_on(writer().delete(
+                    &raw(),
+                    DeleteOptions::hard().with_filters([col("id").lt(lit(5))]),
+                ))
+                .map(drop)
             }),
         ),
         (
