@@ -12,7 +12,7 @@ use metaxy_core::blocking;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::quote;
@@ -486,6 +486,15 @@ impl Backend for SqliteBackend {
                 Some(handle) => maintain::maintain(handle, &shared.path, &maintenance),
             },
         )
+        .await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        let name = self.shared.dialect().table_name(table);
+        self.run("verify a table", move |_, handle| match handle {
+            None => Ok(Vec::new()),
+            Some(handle) => maintain::verify(handle, &name),
+        })
         .await
     }
 

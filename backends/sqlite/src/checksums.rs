@@ -128,7 +128,7 @@ fn sum(number: u64, page: &[u8]) -> [u8; RESERVED as usize] {
 }
 
 fn judge(number: u64, page: &[u8]) -> Stamp {
-    let Some((content, stored)) = page.split_last_chunk() else {
+    let Some((content, stored)) = page.split_last_chunk::<{ RESERVED as usize }>() else {
         return Stamp::None;
     };
     if number != 1 || content.get(RESERVED_AT) == Some(&RESERVED) {

@@ -8,10 +8,10 @@ use metaxy_core::expr::{Decimal, Pattern, Value};
 use metaxy_core::sql::Side;
 use rusqlite::functions::Context;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, Result};
+use rusqlite::{Connection, Result};
 
 use crate::codec::INTEGER_DIGITS;
-use crate::functions::PURE;
+use crate::functions::{PURE, stored};
 
 /// What a stored number stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn number(ctx: &Context<'_>, at: usize) -> Result<Option<Value>> {
     };
     match value {
         Some(value) => Ok(Some(value)),
-        None => Err(refused("a number that is stored cannot be read as one")),
+        None => Err(stored("as a number is none")),
     }
 }
 
@@ -130,10 +130,9 @@ fn like(ctx: &Context<'_>, ignores_case: bool) -> Result<Option<bool>> {
     })?;
     match ctx.get_raw(0) {
         ValueRef::Null => Ok(None),
-        text => Ok(Some(pattern.matches(text.as_str()?))),
+        text => match text.as_str() {
+            Ok(text) => Ok(Some(pattern.matches(text))),
+            Err(_) => Err(stored("as text is none")),
+        },
     }
-}
-
-fn refused(why: &str) -> Error {
-    Error::UserFunctionError(why.into())
 }

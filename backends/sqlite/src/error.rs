@@ -6,6 +6,7 @@ use metaxy_core::{Error, ErrorKind};
 use rusqlite::{ErrorCode, ffi};
 
 use crate::checksums::{Fault, take_fault};
+use crate::functions::STORED;
 
 /// An error of SQLite while doing `what` with the file at `path`.
 pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
@@ -20,6 +21,10 @@ pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
         Some(ErrorCode::SystemIoFailure) if code.is_some_and(|code| code.extended_code == ffi::SQLITE_IOERR_DATA) => {
             broken_page(path)
         }
+        Some(_) if cause.contains(STORED) => Error::new(
+            ErrorKind::Corrupt,
+            format!("the store in {file} holds what it should not: {cause}"),
+        ),
         Some(_) if cause.contains("unsafe use of ") => Error::new(
             ErrorKind::Corrupt,
             format!("something in the store in {file} calls a function that it may not call"),

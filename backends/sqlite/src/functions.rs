@@ -209,7 +209,7 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
             }
         });
         if !whole {
-            return Err(user("a by-field column does not hold an object of texts"));
+            return Err(stored("in a by-field column is no object of texts"));
         }
     }
     hasher.reset();
@@ -236,9 +236,15 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
 }
 
 fn as_text(value: ValueRef<'_>) -> Result<&str> {
-    value
-        .as_str()
-        .map_err(|e| Error::UserFunctionError(e.into()))
+    value.as_str().map_err(|_| stored("as text is none"))
+}
+
+/// What the errors of functions begin with that are errors of the rows.
+pub(crate) const STORED: &str = "what is stored ";
+
+/// An error of the rows: they hold what they should not.
+pub(crate) fn stored(problem: &str) -> Error {
+    Error::UserFunctionError(format!("{STORED}{problem}").into())
 }
 
 fn user(message: &str) -> Error {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
-use metaxy_core::sql::prune as prune_sql;
+use metaxy_core::maintain::{Damage, Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::sql::{prune as prune_sql, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -79,6 +79,20 @@ pub(crate) fn maintain(
     }
     let actions = [checkpoint, optimise, vacuum].into_iter();
     Ok(actions.fold(Maintained::default(), Maintained::with_action))
+}
+
+/// What is broken in the table `name` and its indexes: pages that do not fit together, rows that are not in an index, values of other types.
+/// The checksum of each page is verified as it is read.
+pub(crate) fn verify(handle: &Handle, name: &str) -> Result<Vec<Damage>, CatalogError> {
+    let transaction = handle.connection.unchecked_transaction()?;
+    if !catalog::has(&transaction, &handle.known, name)? {
+        return Ok(Vec::new());
+    }
+    let check = format!("PRAGMA main.integrity_check({})", quote(name));
+    let mut check = transaction.prepare(&check)?;
+    let found = check.query_map([], |row| row.get::<_, String>(0))?;
+    let found = found.filter(|line| !line.as_ref().is_ok_and(|line| line == "ok"));
+    found.map(|line| Ok(Damage::new(line?))).collect()
 }
 
 /// Looks at every table, not only at those that this connection has read, and at a sample of its rows

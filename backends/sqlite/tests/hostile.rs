@@ -110,6 +110,11 @@ const CHANGES: &[Change] = &[
         Corrupt("metaxy_provenance_by_field"),
     ),
     (
+        "json_of_versions_is_none",
+        "UPDATE shared__raw SET metaxy_data_version_by_field = 'none'",
+        Corrupt("metaxy_data_version_by_field"),
+    ),
+    (
         "text_is_not_utf8",
         "UPDATE shared__raw SET metaxy_provenance = CAST(x'ff' AS TEXT)",
         Corrupt("metaxy_provenance"),
@@ -550,7 +555,10 @@ fn a_store_of_an_enemy_is_read_or_refused() {
             let text = format!("{error}: {:?}", std::error::Error::source(error));
             assert!(text.len() < 2_000, "{name}: {step}: {} bytes", text.len());
             assert!(!matches!(then, Fine), "{name}: {step}: {error:?}");
-            if let (Corrupt(word), "read" | "resolve") = (then, *step) {
+            if let (Corrupt(_), "resolve") = (then, *step) {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error:?}");
+            }
+            if let (Corrupt(word), "read") = (then, *step) {
                 assert_eq!(
                     error.kind(),
                     ErrorKind::Corrupt,

@@ -98,10 +98,11 @@ fn a_hundred_upstreams_are_joined() {
     type Kind = (&'static str, fn(FeatureDep, usize) -> FeatureDep);
     let kinds: [Kind; 3] = [
         ("required", |dep, _| dep),
-        ("half of them optional", |dep, root| {
-            dep.with_optional(root % 2 == 1)
+        ("half of them optional", |dep, root| match root % 2 {
+            0 => dep,
+            _ => dep.optional(),
         }),
-        ("all optional", |dep, _| dep.with_optional(true)),
+        ("all optional", |dep, _| dep.optional()),
     ];
     for (name, kind) in kinds {
         let site = Site::new(100, |root| kind(FeatureDep::new(key(root)).unwrap(), root));
