@@ -283,11 +283,12 @@ impl Shared {
         connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;
         let writable = self.access == Access::Write && !connection.is_readonly("main")?;
         if writable {
+            // Only a file that is made now takes it: scans and searches of wide rows read fewer, larger pages.
+            connection.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}"))?;
+            // After that, which would take it back.
             if self.config.checksums {
                 checksums::reserve(&connection)?;
             }
-            // Only a file that is made now takes it: scans and searches of wide rows read fewer, larger pages.
-            connection.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}"))?;
             let synchronous = match self.config.synchronous {
                 // Nothing of it has to survive.
                 _ if self.temporary.is_some() => "OFF",
