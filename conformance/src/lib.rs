@@ -10,6 +10,7 @@
 //! | [`mutants`] | backends with one fault each: the suite must find it |
 //! | [`golden`] | replays what the reference answered (`golden/FORMAT.md`) |
 //! | [`processes`] | several processes on one store: their roles, and what each must find |
+//! | `power` | power cuts and syncs that fail, on a file system in an image |
 //! | [`second_opinion`] | two engines over the same rows, which must agree on every plan |
 //! | [`tables`] | tables of random types and values |
 //! | [`factory`] | where the stores come from |
@@ -40,6 +41,8 @@ pub mod golden;
 pub mod laws;
 pub mod mutants;
 pub mod outcome;
+#[cfg(unix)]
+pub mod power;
 pub mod processes;
 pub mod second_opinion;
 pub mod suite;

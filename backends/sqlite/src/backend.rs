@@ -12,20 +12,22 @@ use metaxy_core::blocking;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use crate::catalog::{self, CatalogError};
+use crate::catalog::{self, CatalogError, Known};
 use crate::config::{SqliteConfig, Synchronous};
 use crate::dialect::SqliteDialect;
 use crate::functions::{self, Marks};
 use crate::log::Log;
-use crate::{error, maintain, query, write};
+use crate::place::{self, Still, Way};
+use crate::{checksums, error, maintain, query, write};
 
 /// What the engine is called.
 pub(crate) const ENGINE: &str = "SQLite";
@@ -35,6 +37,12 @@ const PAGE_SIZE: u32 = 16_384;
 
 /// Between two attempts to make a file a store, where SQLite itself does not wait.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// How often a file is looked at anew that its writers leave meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// What to do about a folder that cannot be read.
+const FOLDER: &str = "check the permissions of the folders that the file is in";
 
 /// A store in one SQLite file. Made by [`SqliteConfig::open`].
 #[derive(Clone)]
@@ -53,10 +61,17 @@ pub(crate) struct Shared {
     log: Log,
 }
 
-/// A connection and the marks that its functions share.
+/// A connection, the marks that its functions share, and what it knows of the file.
 pub(crate) struct Handle {
     pub(crate) connection: Connection,
     pub(crate) marks: Marks,
+    pub(crate) known: Known,
+    /// Whether the store was opened for writing, and its file can be written to.
+    pub(crate) writable: bool,
+    /// What is read without locks must not change meanwhile.
+    still: Option<Still>,
+    /// Whether it may serve again.
+    lasting: bool,
 }
 
 impl SqliteBackend {
@@ -117,10 +132,28 @@ impl Shared {
     ) -> Result<T> {
         let mut handle = self.take()?;
         let result = work(self, handle.as_mut());
-        if let (Some(handle), Ok(_)) = (handle, &result) {
+        self.settle(handle, result, what)
+    }
+
+    /// What comes of work with a connection, which may serve again if all went well.
+    pub(crate) fn settle<T>(
+        &self,
+        handle: Option<Handle>,
+        result: Result<T, CatalogError>,
+        what: &str,
+    ) -> Result<T> {
+        let Some(handle) = handle else {
+            return result.map_err(|error| self.explain(error, what));
+        };
+        if let Some(still) = &handle.still
+            && !still.is_still()
+        {
+            return Err(still.disturbed());
+        }
+        if result.is_ok() && handle.lasting {
             self.give_back(handle);
         }
-        result.map_err(|e| self.explain(e, what))
+        result.map_err(|error| self.explain(error, what))
     }
 
     /// Does `work`, which writes, and looks after the log.
@@ -129,6 +162,9 @@ impl Shared {
         handle: &mut Handle,
         work: impl FnOnce(&mut Handle) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
+        if !handle.writable {
+            return Err(maintain::read_only(&self.path).into());
+        }
         let done = work(handle)?;
         let patience = self.config.lock_timeout;
         self.log.cut_back(&handle.connection, &self.path, patience);
@@ -148,7 +184,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn give_back(&self, handle: Handle) {
+    fn give_back(&self, handle: Handle) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < 4 {
             idle.push(handle);
@@ -170,13 +206,16 @@ impl Shared {
             )
             .with_hint(hint)
         };
+        let exists = path
+            .try_exists()
+            .map_err(|e| cannot("its folder cannot be read", FOLDER).with_source(e))?;
         if path.is_dir() {
             return Err(cannot(
                 "it is a folder",
                 "the option `database` names a file",
             ));
         }
-        if !path.exists() {
+        if !exists {
             let folder = match path.parent() {
                 Some(folder) if folder != Path::new("") => folder,
                 _ => Path::new("."),
@@ -191,31 +230,65 @@ impl Shared {
                 return Ok(None);
             }
         }
-        let flags = match self.access {
-            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let way = match exists {
+                true => place::way_to(path)?,
+                false => Way::Writable,
+            };
+            match self.open_as(way) {
+                // Its writers have just left, and have taken their log with them.
+                Err(error)
+                    if way == Way::Shared
+                        && error.kind() == ErrorKind::CannotOpen
+                        && attempts < ATTEMPTS => {}
+                outcome => return outcome.map(Some),
+            }
+        }
+    }
+
+    fn open_as(&self, way: Way) -> Result<Handle> {
+        let path = &self.path;
+        let still = match way {
+            Way::Still => Some(Still::new(path)?),
+            _ => None,
         };
-        let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .and_then(|connection| self.configure(connection));
-        opened
-            .map(Some)
-            .map_err(|e| error::sqlite(e, "open the store", path))
+        let create = match (self.access, way) {
+            (Access::Write, Way::Writable) => OpenFlags::SQLITE_OPEN_CREATE,
+            _ => OpenFlags::empty(),
+        };
+        let opened = checksums::layer(self.config.checksums).and_then(|layer| {
+            let flags = way.flags() | create;
+            let connection = Connection::open_with_flags_and_vfs(way.uri(path), flags, layer)?;
+            self.configure(connection, way)
+        });
+        match opened {
+            Ok(handle) => Ok(Handle { still, ..handle }),
+            Err(error) => Err(error::sqlite(error, "open the store", path)),
+        }
     }
 
     /// A connection to nothing, for plans that look at frames only while there is no file.
     pub(crate) fn scratch(&self) -> Result<Handle> {
         Connection::open_in_memory()
-            .and_then(Self::equip)
+            .and_then(|connection| Self::equip(connection, false, false))
             .map_err(|e| error::sqlite(e, "open a temporary store", &self.path))
     }
 
-    fn configure(&self, connection: Connection) -> rusqlite::Result<Handle> {
+    fn configure(&self, connection: Connection, way: Way) -> rusqlite::Result<Handle> {
         connection.busy_timeout(self.config.lock_timeout)?;
+        distrust(&connection)?;
         // The first look at the file: what is no database shows here, before anything is changed.
         connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;
-        if self.access == Access::Write && !connection.is_readonly("main")? {
+        let writable = self.access == Access::Write && !connection.is_readonly("main")?;
+        if writable {
             // Only a file that is made now takes it: scans and searches of wide rows read fewer, larger pages.
             connection.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}"))?;
+            // After that, which would take it back.
+            if self.config.checksums {
+                checksums::reserve(&connection)?;
+            }
             let synchronous = match self.config.synchronous {
                 // Nothing of it has to survive.
                 _ if self.temporary.is_some() => "OFF",
@@ -228,10 +301,13 @@ impl Shared {
         // A log that a large write left behind is cut back, or it would stay as long as the store.
         connection
             .execute_batch("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 16777216")?;
+        if way == Way::Writable {
+            place::share_log(&self.path);
+        }
         if let Some(pages) = self.config.max_pages {
             connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
-        Self::equip(connection)
+        Self::equip(connection, writable, way != Way::Still)
     }
 
     /// Makes the file one with a write-ahead log, if it is none yet. SQLite refuses at once when another process writes to the file
@@ -250,11 +326,34 @@ impl Shared {
         }
     }
 
-    fn equip(connection: Connection) -> rusqlite::Result<Handle> {
+    fn equip(connection: Connection, writable: bool, lasting: bool) -> rusqlite::Result<Handle> {
         let marks = Marks::default();
         functions::register(&connection, &marks)?;
-        Ok(Handle { connection, marks })
+        Ok(Handle {
+            connection,
+            marks,
+            known: Known::default(),
+            writable,
+            still: None,
+            lasting,
+        })
     }
+}
+
+/// A file is data from outside: nothing in it runs, and it is no reason to run anything.
+fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+        // What should be a column is never a text.
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+    ] {
+        connection.set_db_config(option, on)?;
+    }
+    connection.execute_batch("PRAGMA cell_size_check = ON")
 }
 
 fn nothing_to_write_to() -> CatalogError {
@@ -291,7 +390,7 @@ impl Backend for SqliteBackend {
             Some(handle) => {
                 // One moment for all that is looked up: another process may drop the table.
                 let transaction = handle.connection.unchecked_transaction()?;
-                let entry = catalog::table(&transaction, &name)?;
+                let entry = catalog::table(&transaction, &handle.known, &name)?;
                 Ok(entry.map(|entry| Arc::new(entry.schema)))
             }
         })
@@ -305,7 +404,7 @@ impl Backend for SqliteBackend {
                 return Ok(false);
             };
             let transaction = handle.connection.unchecked_transaction()?;
-            if !catalog::has(&transaction, &name)? {
+            if !catalog::has(&transaction, &handle.known, &name)? {
                 return Ok(false);
             }
             let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{})", quote(&name));
@@ -317,7 +416,7 @@ impl Backend for SqliteBackend {
     async fn tables(&self) -> Result<Vec<String>> {
         self.run("list the tables", |_, handle| match handle {
             None => Ok(Vec::new()),
-            Some(handle) => catalog::names(&handle.connection),
+            Some(handle) => catalog::names(&handle.connection, &handle.known),
         })
         .await
     }
@@ -385,9 +484,18 @@ impl Backend for SqliteBackend {
             "put the file in order",
             move |shared, handle| match handle {
                 None => Ok(Maintained::default()),
-                Some(handle) => maintain::maintain(&handle.connection, &shared.path, &maintenance),
+                Some(handle) => maintain::maintain(handle, &shared.path, &maintenance),
             },
         )
+        .await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        let name = self.shared.dialect().table_name(table);
+        self.run("verify a table", move |_, handle| match handle {
+            None => Ok(Vec::new()),
+            Some(handle) => maintain::verify(handle, &name),
+        })
         .await
     }
 

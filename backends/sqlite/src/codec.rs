@@ -1,5 +1,6 @@
 //! Arrow values as SQLite values, and back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::builder::{
@@ -11,11 +12,13 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use arrow::error::ArrowError;
 use metaxy_core::nested::{for_each_member, json_holds, parse_json, render_json, render_texts};
 use metaxy_core::{Error, ErrorKind, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use serde_json::value::RawValue;
 
 /// Decimals of at most this many digits are kept as (scaled) integers, which SQLite compares.
 pub(crate) const INTEGER_DIGITS: u8 = 18;
@@ -80,6 +83,58 @@ pub(crate) fn column_type(field: &Field) -> Result<&'static str> {
             Kind::Blob => "BLOB",
         },
     )
+}
+
+/// Refuses what no column can be: a schema that was stored is data from outside, and Arrow relies on what types promise.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`], naming the column.
+pub(crate) fn check_types(schema: &Schema) -> Result<()> {
+    let mut seen = HashSet::new();
+    for field in schema.fields() {
+        let problem = match is_possible(field.data_type()) {
+            false => format!(
+                "column {:?} has an impossible type, {}",
+                field.name(),
+                field.data_type()
+            ),
+            true if seen.insert(field.name()) => continue,
+            true => format!("column {:?} is there twice", field.name()),
+        };
+        return Err(Error::new(ErrorKind::Corrupt, problem));
+    }
+    Ok(())
+}
+
+fn is_possible(data_type: &DataType) -> bool {
+    use DataType as T;
+    let fits = |digits: u8, scale: i8, most: u8| {
+        (1..=most).contains(&digits)
+            && scale.unsigned_abs() <= if scale < 0 { most } else { digits }
+    };
+    match data_type {
+        T::Decimal32(digits, scale) => fits(*digits, *scale, 9),
+        T::Decimal64(digits, scale) => fits(*digits, *scale, 18),
+        T::Decimal128(digits, scale) => fits(*digits, *scale, 38),
+        T::Decimal256(digits, scale) => fits(*digits, *scale, 76),
+        T::FixedSizeBinary(length) => *length >= 0,
+        T::FixedSizeList(item, length) => *length >= 0 && is_possible(item.data_type()),
+        T::List(item) | T::LargeList(item) => is_possible(item.data_type()),
+        T::Struct(members) => {
+            let mut seen = HashSet::new();
+            members
+                .iter()
+                .all(|m| seen.insert(m.name()) && is_possible(m.data_type()))
+        }
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(pair) => pair.len() == 2 && pair.iter().all(|m| is_possible(m.data_type())),
+            _ => false,
+        },
+        T::Dictionary(key, value) => key.is_dictionary_key_type() && is_possible(value),
+        T::Time32(unit) => matches!(unit, TimeUnit::Second | TimeUnit::Millisecond),
+        T::Time64(unit) => matches!(unit, TimeUnit::Microsecond | TimeUnit::Nanosecond),
+        _ => true,
+    }
 }
 
 fn unsupported(field: &Field) -> Error {
@@ -332,14 +387,15 @@ impl Decoder {
                 push_texts(builders, members, valid, value)
             }
             (Values::Json(json, valid), ValueRef::Text(bytes)) => {
+                // One value: another would be that of the next row.
                 match std::str::from_utf8(bytes) {
-                    Ok(text) => {
+                    Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => {
                         json.push_str(text);
                         json.push('\n');
                         valid.push(true);
                         true
                     }
-                    Err(_) => false,
+                    _ => false,
                 }
             }
             _ => false,
@@ -391,7 +447,14 @@ impl Decoder {
                 parse_json(&self.field, &json, valid.len())?
             }
         };
-        restore(&array, self.field.data_type())
+        restore(&array, self.field.data_type()).map_err(|source| {
+            let (name, wanted) = (self.field.name(), self.field.data_type());
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("column {name:?} holds a value that is no {wanted}"),
+            )
+            .with_source(source)
+        })
     }
 }
 
@@ -432,33 +495,33 @@ fn value_type(data_type: &DataType) -> &DataType {
     }
 }
 
-/// The array as the column's own type.
-fn restore(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+/// The array as the column's own type. A value that it has not is refused, never a null.
+fn restore(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     use DataType as T;
     if array.data_type() == data_type {
         return Ok(array.clone());
     }
     if let T::Dictionary(_, value) = data_type {
-        return Ok(cast(&restore(array, value)?, data_type)?);
+        return exactly(&restore(array, value)?, data_type);
     }
-    Ok(match (array.data_type(), data_type) {
-        (T::Int64, T::Date32 | T::Time32(_)) => {
-            let narrow = cast(array, &T::Int32)?;
-            let data = narrow
-                .to_data()
-                .into_builder()
-                .data_type(data_type.clone())
-                .build()?;
-            arrow::array::make_array(data)
-        }
+    match (array.data_type(), data_type) {
+        (T::Int64, T::Date32 | T::Time32(_)) => relabelled(&exactly(array, &T::Int32)?, data_type),
         (T::Int64, T::Date64 | T::Time64(_) | T::Timestamp(..) | T::Duration(_)) => {
-            let data = array
-                .to_data()
-                .into_builder()
-                .data_type(data_type.clone())
-                .build()?;
-            arrow::array::make_array(data)
+            relabelled(array, data_type)
         }
-        _ => cast(array, data_type)?,
-    })
+        _ => exactly(array, data_type),
+    }
+}
+
+fn relabelled(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let data = array.to_data().into_builder().data_type(data_type.clone());
+    Ok(arrow::array::make_array(data.build()?))
+}
+
+fn exactly(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, data_type, &options)
 }

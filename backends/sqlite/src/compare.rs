@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use metaxy_core::expr::{Decimal, Pattern, Value};
 use metaxy_core::sql::Side;
-use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::functions::Context;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, Result};
+use rusqlite::{Connection, Result};
 
 use crate::codec::INTEGER_DIGITS;
+use crate::functions::{PURE, stored};
 
 /// What a stored number stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +78,9 @@ pub(crate) fn ordered_by(left: &Side<'_>, right: &Side<'_>) -> Option<(i64, i64)
 
 /// Registers the functions.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
-    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("metaxy_order", 4, pure, order)?;
-    connection.create_scalar_function("metaxy_like", 2, pure, |ctx| like(ctx, false))?;
-    connection.create_scalar_function("metaxy_ilike", 2, pure, |ctx| like(ctx, true))
+    connection.create_scalar_function("metaxy_order", 4, PURE, order)?;
+    connection.create_scalar_function("metaxy_like", 2, PURE, |ctx| like(ctx, false))?;
+    connection.create_scalar_function("metaxy_ilike", 2, PURE, |ctx| like(ctx, true))
 }
 
 /// `metaxy_order(a, form, b, form)`: -1, 0 or 1 as `a` is less, equal or greater than `b`, by [`Value::order`]; null for null.
@@ -115,7 +115,7 @@ fn number(ctx: &Context<'_>, at: usize) -> Result<Option<Value>> {
     };
     match value {
         Some(value) => Ok(Some(value)),
-        None => Err(refused("a number that is stored cannot be read as one")),
+        None => Err(stored("as a number is none")),
     }
 }
 
@@ -130,10 +130,9 @@ fn like(ctx: &Context<'_>, ignores_case: bool) -> Result<Option<bool>> {
     })?;
     match ctx.get_raw(0) {
         ValueRef::Null => Ok(None),
-        text => Ok(Some(pattern.matches(text.as_str()?))),
+        text => match text.as_str() {
+            Ok(text) => Ok(Some(pattern.matches(text))),
+            Err(_) => Err(stored("as text is none")),
+        },
     }
-}
-
-fn refused(why: &str) -> Error {
-    Error::UserFunctionError(why.into())
 }

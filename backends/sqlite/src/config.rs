@@ -34,18 +34,21 @@ pub struct SqliteConfig {
     pub lock_timeout: Duration,
     /// When a commit is on disk.
     pub synchronous: Synchronous,
-    /// The most pages (of 4 KiB) that the file may have; a write beyond fails as on a full disk.
+    /// Whether pages have checksums, which are verified at every read. See [`with_checksums`](Self::with_checksums).
+    pub checksums: bool,
+    /// The most pages (of 16 KiB) that the file may have; a write beyond fails as on a full disk.
     pub max_pages: Option<u32>,
 }
 
 impl SqliteConfig {
-    /// The store in the file `database`; the other options as documented at the fields: no prefix, 30 seconds, full.
+    /// The store in the file `database`; the other options as documented at the fields: no prefix, 30 seconds, full, checksums.
     pub fn new(database: impl AsRef<Path>) -> Self {
         Self {
             database: database.as_ref().to_owned(),
             table_prefix: String::new(),
             lock_timeout: Duration::from_secs(30),
             synchronous: Synchronous::default(),
+            checksums: true,
             max_pages: None,
         }
     }
@@ -71,7 +74,19 @@ impl SqliteConfig {
         self
     }
 
-    /// The most pages (of 4 KiB) that the file may have.
+    /// Whether pages have checksums, which are verified at every read, those of the log as well.
+    ///
+    /// With `true` a new file gets them, and one without gets them with the next `maintain`. With `false` a new file gets none, and
+    /// nothing is verified; those of a file that has them are kept up. They take 8 bytes of each page of 16 KiB. Programs that do not
+    /// know them read the file as any other. If such a program writes to it, the pages that it wrote do not match any more: `maintain` with
+    /// `false` computes all of them anew.
+    #[must_use]
+    pub fn with_checksums(mut self, checksums: bool) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// The most pages (of 16 KiB) that the file may have.
     #[must_use]
     pub fn with_max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
@@ -102,10 +117,16 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "When a commit is on disk: before the write is acknowledged, or soon after. With `normal` a power failure may lose the last writes, but never a part of one.",
     ),
     OptionDoc::new(
+        "checksums",
+        "truth value",
+        "true",
+        "Whether each page has a checksum that is verified whenever it is read: what a disk has changed is an error, and no wrong answer. A file without gets them with `metaxy maintain`. With `false` nothing is verified, and a new file gets none.",
+    ),
+    OptionDoc::new(
         "max_pages",
         "whole number",
         "",
-        "The most pages (of 4 KiB) that the file may have; a write beyond fails as on a full disk.",
+        "The most pages (of 16 KiB) that the file may have; a write beyond fails as on a full disk.",
     ),
 ];
 
@@ -131,6 +152,9 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
             "normal" => Synchronous::Normal,
             _ => Synchronous::Full,
         };
+    }
+    if let Some(checksums) = options.opt_bool("checksums")? {
+        config.checksums = checksums;
     }
     if let Some(pages) = options.opt_u64("max_pages")? {
         let pages = u32::try_from(pages)

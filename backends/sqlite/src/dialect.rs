@@ -29,6 +29,12 @@ impl SqliteDialect {
 /// a user's columns.
 pub(crate) const ROW: &str = "metaxy.row";
 
+/// The most tables that SQLite joins at once (<https://sqlite.org/limits.html>).
+const JOINED_AT_MOST: usize = 64;
+
+/// The most columns that a table or a result has, as SQLite is built by default.
+pub(crate) const COLUMNS_AT_MOST: usize = 2_000;
+
 /// The name of the temporary table of a frame.
 pub(crate) fn frame_name(position: usize) -> String {
     format!("metaxy.frame.{position}")
@@ -169,6 +175,10 @@ impl Dialect for SqliteDialect {
 
     fn barrier(&self) -> &'static str {
         " LIMIT -1"
+    }
+
+    fn joined_at_most(&self) -> usize {
+        JOINED_AT_MOST
     }
 
     fn matching(&self) -> Matching {

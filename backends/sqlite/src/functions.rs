@@ -1,7 +1,8 @@
 //! The functions that a connection gets: hashes, folds, and the marks of a comparison.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metaxy_core::hash::{Fold, HashAlgorithm, Hasher};
 use metaxy_core::nested::for_each_member;
@@ -11,56 +12,53 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result};
 
-/// The stored rows that a comparison has met, by row number.
+/// The stored rows that a comparison has met, by row number: a bit each, 64 of neighbours in a word. Numbers are what the file says, so
+/// memory follows how many there are, not how large they are.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Marks(Arc<Mutex<Vec<u64>>>);
+pub(crate) struct Marks(Arc<Mutex<HashMap<i64, u64>>>);
 
 impl Marks {
     /// Forgets all rows: before a query.
     pub(crate) fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        *self.words() = HashMap::new();
     }
 
     fn set(&self, row: i64) {
-        let Some((word, bit)) = position(row) else {
-            return;
-        };
-        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
-        words[word] |= bit;
+        *self.words().entry(row >> 6).or_default() |= bit(row);
     }
 
     fn contains(&self, row: i64) -> bool {
-        let Some((word, bit)) = position(row) else {
-            return false;
-        };
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        words.get(word).is_some_and(|w| w & bit != 0)
+        self.words()
+            .get(&(row >> 6))
+            .is_some_and(|word| word & bit(row) != 0)
+    }
+
+    fn words(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn position(row: i64) -> Option<(usize, u64)> {
-    let row = usize::try_from(row).ok()?;
-    Some((row / 64, 1 << (row % 64)))
+const fn bit(row: i64) -> u64 {
+    1 << (row & 63)
 }
+
+/// What every function is: for statements of ours only. Nothing in a file, such as an index on an expression, may call it.
+pub(crate) const OURS: FunctionFlags =
+    FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DIRECTONLY);
+
+/// What a function is that gives the same for the same arguments.
+pub(crate) const PURE: FunctionFlags = OURS.union(FunctionFlags::SQLITE_DETERMINISTIC);
 
 /// Registers all functions in `connection`; `marks` is what `metaxy_label` and `metaxy_marked` share.
 pub(crate) fn register(connection: &Connection, marks: &Marks) -> Result<()> {
-    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("metaxy_hash", -1, pure, hash)?;
-    connection.create_window_function("metaxy_fold", 2, pure, FoldFunction)?;
+    connection.create_scalar_function("metaxy_hash", -1, PURE, hash)?;
+    connection.create_window_function("metaxy_fold", 2, PURE, FoldFunction)?;
     crate::compare::register(connection)?;
 
     let set = marks.clone();
-    let impure = FunctionFlags::SQLITE_UTF8;
-    connection.create_scalar_function("metaxy_label", 3, impure, move |ctx| label(ctx, &set))?;
+    connection.create_scalar_function("metaxy_label", 3, OURS, move |ctx| label(ctx, &set))?;
     let read = marks.clone();
-    connection.create_scalar_function("metaxy_marked", 1, impure, move |ctx| {
+    connection.create_scalar_function("metaxy_marked", 1, OURS, move |ctx| {
         Ok(match ctx.get_raw(0) {
             ValueRef::Integer(row) => read.contains(row),
             _ => false,
@@ -91,6 +89,8 @@ struct Recipe {
     members: Vec<RecipeMember>,
     /// The arguments that members are taken from, each once.
     structs: Vec<usize>,
+    /// How many arguments it needs, itself included.
+    arguments: usize,
 }
 
 enum RecipePart {
@@ -147,12 +147,15 @@ impl Recipe {
         let length = index(&json[1]).ok_or_else(broken)?;
         let mut members: Vec<RecipeMember> = Vec::new();
         let mut parts = Vec::new();
+        let mut arguments = 1;
         for part in json[2].as_array().ok_or_else(broken)? {
             if let Some(text) = part[0].as_str() {
                 parts.push(RecipePart::Text(text.to_owned()));
                 continue;
             }
-            let argument = index(&part[0]).ok_or_else(broken)? + 1;
+            let argument = index(&part[0]).and_then(|index| index.checked_add(1));
+            let argument = argument.ok_or_else(broken)?;
+            arguments = arguments.max(argument.saturating_add(1));
             let nulls = match part[1].as_bool() {
                 Some(true) => Nulls::Empty,
                 _ => Nulls::Propagate,
@@ -177,13 +180,20 @@ impl Recipe {
             parts,
             members,
             structs,
+            arguments,
         })
     }
 }
 
 /// `metaxy_hash(recipe, …)`: the hash of the parts, one after the other; null if a part is that must not be.
 fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
+    if ctx.is_empty() {
+        return Err(user("metaxy_hash: no recipe"));
+    }
     let recipe = ctx.get_or_create_aux(0, Recipe::parse)?;
+    if ctx.len() < recipe.arguments {
+        return Err(user("metaxy_hash: fewer arguments than the recipe needs"));
+    }
     let mut hasher = recipe.hasher.lock().unwrap_or_else(PoisonError::into_inner);
     let mut slots: Vec<Option<Cow<'_, str>>> = vec![None; recipe.members.len()];
     for &argument in &recipe.structs {
@@ -199,7 +209,7 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
             }
         });
         if !whole {
-            return Err(user("a by-field column does not hold an object of texts"));
+            return Err(stored("in a by-field column is no object of texts"));
         }
     }
     hasher.reset();
@@ -226,9 +236,15 @@ fn hash(ctx: &Context<'_>) -> Result<Option<String>> {
 }
 
 fn as_text(value: ValueRef<'_>) -> Result<&str> {
-    value
-        .as_str()
-        .map_err(|e| Error::UserFunctionError(e.into()))
+    value.as_str().map_err(|_| stored("as text is none"))
+}
+
+/// What the errors of functions begin with that are errors of the rows.
+pub(crate) const STORED: &str = "what is stored ";
+
+/// An error of the rows: they hold what they should not.
+pub(crate) fn stored(problem: &str) -> Error {
+    Error::UserFunctionError(format!("{STORED}{problem}").into())
 }
 
 fn user(message: &str) -> Error {
@@ -299,5 +315,124 @@ impl FoldState {
             self.folded = Some(text);
         }
         self.folded.clone().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use super::*;
+
+    #[test]
+    fn marks_take_as_much_memory_as_there_are_rows() {
+        let marks = Marks::default();
+        let rows = [i64::MIN, -65, -1, 0, 1, 63, 64, 1 << 35, 1 << 40, i64::MAX];
+        rows.iter().for_each(|row| marks.set(*row));
+        assert!(rows.iter().all(|row| marks.contains(*row)));
+        assert!(![-2, 2, 65, 1 << 39].iter().any(|row| marks.contains(*row)));
+        assert!(marks.words().len() <= rows.len());
+        marks.clear();
+        assert!(!rows.iter().any(|row| marks.contains(*row)));
+    }
+
+    /// Whatever a function is given, it answers or refuses, and the connection goes on.
+    #[test]
+    fn no_arguments_make_a_function_panic() {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection, &Marks::default()).unwrap();
+        let recipe = |parts: &str| format!("'[\"xxhash64\",8,[{parts}]]'");
+        let mut arguments: Vec<String> = [
+            "NULL",
+            "0",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "1e999",
+            "-1e-300",
+            "x''",
+            "x'fffe'",
+            "CAST(x'ff' AS TEXT)",
+            "''",
+            "'['",
+            "'{}'",
+            "'[]'",
+            "'[1,2,3]'",
+            "'{\"a\":1}'",
+            "'{\"a\":\"'",
+            "'%'",
+            "'!'",
+            "'xxhash64:8'",
+            "'xxhash64:99999999999999999999'",
+            "'md5:0'",
+            "'sha:4'",
+        ]
+        .map(String::from)
+        .to_vec();
+        arguments.push(recipe("[0,true]"));
+        arguments.push(recipe("[18446744073709551615,true]"));
+        arguments.push(recipe("[4,false,\"a\"]"));
+        arguments.push(recipe("[0,false,\"a\"],[\"text\"]"));
+        arguments.push("'[\"md5\",18446744073709551615,[[\"a\"]]]'".into());
+        let mut tried = 0;
+        let mut call = |function: &str, given: &[&String], over: &str| {
+            let given: Vec<&str> = given.iter().map(|given| given.as_str()).collect();
+            let sql = format!("SELECT {function}({}){over}", given.join(", "));
+            match connection.query_row(&sql, [], |row| row.get::<_, Value>(0)) {
+                Err(Error::UnwindingPanic) => panic!("{sql} panicked"),
+                Err(error) => assert!(!error.to_string().contains("panic"), "{sql}: {error}"),
+                Ok(_) => {}
+            }
+            tried += 1;
+        };
+        let functions = [
+            ("metaxy_hash", ""),
+            ("metaxy_order", ""),
+            ("metaxy_like", ""),
+            ("metaxy_ilike", ""),
+            ("metaxy_label", ""),
+            ("metaxy_marked", ""),
+            ("metaxy_fold", " OVER ()"),
+            ("metaxy_fold", ""),
+        ];
+        for (function, over) in functions {
+            call(function, &[], over);
+            for a in &arguments {
+                call(function, &[a], over);
+                for b in &arguments {
+                    call(function, &[a, b], over);
+                    call(function, &[a, b, a], over);
+                    call(function, &[a, b, b, a], over);
+                }
+            }
+        }
+        assert!(tried > 10_000, "{tried}");
+    }
+
+    #[test]
+    fn nothing_in_a_file_calls_our_functions() {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection, &Marks::default()).unwrap();
+        for sql in [
+            "CREATE TABLE a (x, y AS (metaxy_hash())); INSERT INTO a VALUES (1); SELECT y FROM a",
+            "CREATE TABLE b (x CHECK (metaxy_like(x, 'a'))); INSERT INTO b VALUES (1)",
+            "CREATE TABLE c (x); CREATE INDEX i ON c (metaxy_like(x, 'a')); INSERT INTO c VALUES (1)",
+            "CREATE TABLE d (x); CREATE TRIGGER t AFTER INSERT ON d BEGIN SELECT metaxy_marked(1); END; INSERT INTO d VALUES (1)",
+        ] {
+            let error = connection.execute_batch(sql).unwrap_err();
+            assert!(
+                error.to_string().contains("unsafe use of metaxy_"),
+                "{error}"
+            );
+        }
+        connection
+            .execute_batch("CREATE VIEW v AS SELECT metaxy_marked(1) AS m")
+            .unwrap();
+        let read = connection.query_row("SELECT m FROM v", [], |row| row.get::<_, i64>(0));
+        assert!(
+            read.unwrap_err()
+                .to_string()
+                .contains("unsafe use of metaxy_")
+        );
     }
 }

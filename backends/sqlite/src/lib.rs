@@ -13,11 +13,25 @@
 //! # Limits
 //!
 //! Unsigned integers above 2^63 - 1 are refused; decimals of more than 18 digits can be stored but not compared in filters.
-//! NaN is kept and is greater than every number.
+//! NaN is kept and is greater than every number. A table has 1,999 columns at most, a result 2,000. SQLite joins 64 tables at once: a join of
+//! more upstreams is divided.
 //!
 //! The write-ahead log beside the file (`…-wal`) starts again only when nobody reads what is in it. Once it has more than 64 MiB,
 //! writes wait a moment for reads to end, so that reads which overlap all the time do not let it grow; it still grows for as long
 //! as a single read goes on, and is cut back after that read has ended, by the next write.
+//!
+//! # What is promised
+//!
+//! With `synchronous = "full"` a write is on the disk when it is acknowledged. Pages have checksums, which are verified at every read, those in
+//! the log by the checksums of their frames ([`SqliteConfig::with_checksums`]). Not found is what was never written: after a crash, SQLite
+//! reads its log up to the first frame that is broken, whether the crash has broken it or the disk.
+//!
+//! A file is data of whoever wrote it: a table that is not defined word for word as this store defines it is refused. Triggers, views
+//! and foreign keys are off, the schema is not trusted, and no function of this store can be called from it.
+//!
+//! Where the file or its folder cannot be written to, it is read with the log and the index that its writers keep, or if there is no log as it
+//! lies there. Then it must not change meanwhile: a read that finds that it did fails with [`ErrorKind::Conflict`](metaxy_core::ErrorKind).
+//! Otherwise readers open it as writers do, and whoever leaves last takes the log away.
 //!
 //! # Maintenance
 //!
@@ -42,6 +56,7 @@
 
 mod backend;
 mod catalog;
+mod checksums;
 mod codec;
 mod compare;
 mod config;
@@ -50,6 +65,7 @@ mod error;
 mod functions;
 mod log;
 mod maintain;
+mod place;
 mod query;
 mod write;
 

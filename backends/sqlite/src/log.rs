@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::place;
+
 /// Bytes of the log beyond which a write tries to empty it.
 const LARGE: u64 = 64 << 20;
 
@@ -49,7 +51,5 @@ impl Log {
 
 /// Bytes of the log of the file at `path`.
 pub(crate) fn bytes(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(log).map_or(0, |log| log.len())
+    place::bytes(&place::beside(path, "-wal"))
 }

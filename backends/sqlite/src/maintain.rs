@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
-use metaxy_core::sql::prune as prune_sql;
+use metaxy_core::maintain::{Damage, Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::sql::{prune as prune_sql, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -26,7 +26,7 @@ pub(crate) fn prune(
         false => TransactionBehavior::Immediate,
     };
     let transaction = handle.connection.transaction_with_behavior(behavior)?;
-    let Some(entry) = catalog::table(&transaction, &name)? else {
+    let Some(entry) = catalog::table(&transaction, &handle.known, &name)? else {
         refuse_taken(&transaction, &name, table)?;
         return Ok(0);
     };
@@ -46,12 +46,13 @@ pub(crate) fn prune(
 ///
 /// The log first: where reads go on without end, nothing else is begun.
 pub(crate) fn maintain(
-    connection: &Connection,
+    handle: &Handle,
     path: &Path,
     maintenance: &Maintenance,
 ) -> Result<Maintained, CatalogError> {
+    let connection = &handle.connection;
     // A file that is no store is left as it is.
-    if !catalog::exists(connection)? {
+    if !catalog::exists(connection, &handle.known)? {
         return Ok(Maintained::default());
     }
     let mut checkpoint =
@@ -64,7 +65,7 @@ pub(crate) fn maintain(
         vacuum.before = Footprint::bytes(all);
         vacuum.after = Footprint::bytes(all - unused);
     } else {
-        if connection.is_readonly("main")? {
+        if !handle.writable {
             return Err(read_only(path).into());
         }
         write_back(connection, path)?;
@@ -78,6 +79,20 @@ pub(crate) fn maintain(
     }
     let actions = [checkpoint, optimise, vacuum].into_iter();
     Ok(actions.fold(Maintained::default(), Maintained::with_action))
+}
+
+/// What is broken in the table `name` and its indexes: pages that do not fit together, rows that are not in an index, values of other types.
+/// The checksum of each page is verified as it is read.
+pub(crate) fn verify(handle: &Handle, name: &str) -> Result<Vec<Damage>, CatalogError> {
+    let transaction = handle.connection.unchecked_transaction()?;
+    if !catalog::has(&transaction, &handle.known, name)? {
+        return Ok(Vec::new());
+    }
+    let check = format!("PRAGMA main.integrity_check({})", quote(name));
+    let mut check = transaction.prepare(&check)?;
+    let found = check.query_map([], |row| row.get::<_, String>(0))?;
+    let found = found.filter(|line| !line.as_ref().is_ok_and(|line| line == "ok"));
+    found.map(|line| Ok(Damage::new(line?))).collect()
 }
 
 /// Looks at every table, not only at those that this connection has read, and at a sample of its rows
@@ -115,7 +130,7 @@ fn bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     Ok((page * ask("page_count")?, page * ask("freelist_count")?))
 }
 
-fn read_only(path: &Path) -> Error {
+pub(crate) fn read_only(path: &Path) -> Error {
     Error::new(
         ErrorKind::ReadOnly,
         format!("the store in {} cannot be written to", path.display()),

@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::executor::block_on;
 use metaxy_core::backend::{Explanation, table_is_gone};
 use metaxy_core::blocking::{self, Sink};
-use metaxy_core::plan::{Plan, Relation};
+use metaxy_core::columns::{FEATURE_VERSION, PROVENANCE};
+use metaxy_core::expr::col;
+use metaxy_core::plan::{LABEL, Label, Plan, Relation, STORED_PREFIX, Scalar};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{column_at, quote, render};
-use metaxy_core::{Error, ErrorKind, Frame, Result};
+use metaxy_core::{Error, Frame, Result};
 
 use crate::backend::{ENGINE, Handle, Shared};
-use crate::catalog::{self, CatalogError};
+use crate::catalog::{self, CatalogError, Known};
 use crate::codec::{Decoder, column_type};
-use crate::dialect::{SqliteDialect, frame_name};
+use crate::dialect::{COLUMNS_AT_MOST, SqliteDialect, frame_name};
 use crate::write::insert_batch;
 
 /// Rows per batch of a result.
@@ -29,19 +31,16 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {
     let shared = shared.clone();
     blocking::stream(ENGINE, schema, pump, move |sink| {
         // No file: no table to scan, but perhaps frames.
-        let (mut handle, stored) = match shared.take()? {
-            Some(handle) => (handle, true),
-            None => (shared.scratch()?, false),
+        let mut handle = match shared.take()? {
+            Some(handle) => handle,
+            None => shared.scratch()?,
         };
         let interrupt = handle.connection.get_interrupt_handle();
         sink.stop_with(Some(Box::new(move || interrupt.interrupt())));
         let outcome = answer(&shared, &mut handle, plan, sink);
         // From here on the connection may be in other hands.
         sink.stop_with(None);
-        if outcome.is_ok() && stored {
-            shared.give_back(handle);
-        }
-        outcome.map_err(|error| shared.explain(error, "answer a query"))
+        shared.settle(Some(handle), outcome, "answer a query")
     })
 }
 
@@ -53,17 +52,52 @@ fn answer(
 ) -> Result<(), CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    look_up(&transaction, &plan.relation, &mut dialect)?;
+    look_up(&transaction, &handle.known, &plan.relation, &mut dialect)?;
     let frames = plan.frames.len();
     load_frames(&transaction, plan.frames)?;
-    let sql = render(&plan.relation, &dialect)?;
-    handle.marks.clear();
-    stream(&transaction, &sql, plan.relation.schema(), sink)?;
+    for part in in_parts(&plan.relation)? {
+        let sql = render(&part, &dialect)?;
+        handle.marks.clear();
+        stream(
+            &transaction,
+            &sql,
+            part.schema(),
+            plan.relation.schema(),
+            sink,
+        )?;
+    }
     for position in 0..frames {
         transaction.execute_batch(&format!("DROP TABLE temp.{}", quote(&frame_name(position))))?;
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// The relations that are run one after the other: one. Only an increment that has more columns than a result of SQLite's may have becomes
+/// two: the rows that are to be written, which are read from the expected columns, and the orphaned ones, from the stored columns.
+fn in_parts(relation: &Relation) -> Result<Vec<Relation>> {
+    let names = || relation.schema().fields().iter().map(|f| f.name().as_str());
+    if names().len() <= COLUMNS_AT_MOST || !names().any(|name| name == LABEL) {
+        return Ok(vec![relation.with_needed_columns()?]);
+    }
+    // What each row has, beside its part.
+    let always = [PROVENANCE, FEATURE_VERSION].map(|name| format!("{STORED_PREFIX}{name}"));
+    let part = |labels: [Label; 2], stored: bool| {
+        let shown = names().filter(|name| {
+            *name == LABEL
+                || name.starts_with(STORED_PREFIX) == stored
+                || always.iter().any(|other| other == name)
+        });
+        let is_of = col(LABEL).is_in(labels.map(|label| label as i64));
+        let rows = relation
+            .clone()
+            .filter(Scalar::Test(is_of.bind(relation.schema())?))?;
+        rows.select(shown)?.with_needed_columns()
+    };
+    Ok(vec![
+        part([Label::New, Label::Stale], false)?,
+        part([Label::Orphaned, Label::Orphaned], true)?,
+    ])
 }
 
 /// The statement that a relation becomes, and how SQLite runs it.
@@ -74,12 +108,12 @@ pub(crate) fn explain(
 ) -> Result<Explanation, CatalogError> {
     let transaction = handle.connection.unchecked_transaction()?;
     let mut dialect = shared.dialect();
-    look_up(&transaction, relation, &mut dialect)?;
+    look_up(&transaction, &handle.known, relation, &mut dialect)?;
     // Tables in place of the frames, without which the statement makes no sense. They go with the transaction.
     for (position, schema) in relation.frames() {
         create_frame(&transaction, position, &schema)?;
     }
-    let sql = render(relation, &dialect)?;
+    let sql = render(&relation.with_needed_columns()?, &dialect)?;
     let mut steps = transaction.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let steps = steps.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(3)?)))?;
     let steps: Vec<(i64, i64, String)> = steps.collect::<rusqlite::Result<_>>()?;
@@ -105,6 +139,7 @@ fn tree(steps: &[(i64, i64, String)]) -> String {
 /// Makes sure that the tables of the plan are still there, and tells the dialect which of its scans have nothing to replace.
 fn look_up(
     connection: &rusqlite::Connection,
+    known: &Known,
     relation: &Relation,
     dialect: &mut SqliteDialect,
 ) -> Result<(), CatalogError> {
@@ -112,7 +147,7 @@ fn look_up(
     relation.scans(&mut |scan, _| scans.push(scan));
     for scan in scans {
         let name = dialect.table_name(&scan.table);
-        if !catalog::has(connection, &name)? {
+        if !catalog::has(connection, known, &name)? {
             return Err(table_is_gone(&scan.table).into());
         }
         let (Some(version), Some(ids)) = (&scan.feature_version, &scan.latest_per) else {
@@ -165,16 +200,12 @@ fn create_frame(
 fn stream(
     connection: &rusqlite::Connection,
     sql: &str,
+    part: &SchemaRef,
     schema: &SchemaRef,
     sink: &mut Sink,
 ) -> Result<(), CatalogError> {
-    let mut statement = connection.prepare(sql).map_err(|source| {
-        CatalogError::Other(
-            Error::new(ErrorKind::Internal, format!("SQLite refused a plan: {sql}"))
-                .with_source(source),
-        )
-    })?;
-    let mut decoders = schema
+    let mut statement = connection.prepare(sql)?;
+    let mut decoders = part
         .fields()
         .iter()
         .map(Decoder::new)
@@ -196,8 +227,9 @@ fn stream(
                 .map(Decoder::finish)
                 .collect::<Result<Vec<_>>>()?;
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(waiting));
-            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+            let batch = RecordBatch::try_new_with_options(part.clone(), arrays, &options)
                 .map_err(Error::from)?;
+            let batch = completed(batch, schema)?;
             waiting = 0;
             sink.send(batch)?;
         }
@@ -205,4 +237,16 @@ fn stream(
             return Ok(());
         }
     }
+}
+
+/// The rows of a part with all columns of the relation.
+fn completed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if batch.num_columns() == schema.fields().len() {
+        return Ok(batch);
+    }
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name()).cloned();
+        column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect())?)
 }

@@ -14,9 +14,9 @@ use metaxy_core::{Error, ErrorKind, FeatureKey, columns};
 use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 
 use crate::backend::{Handle, Shared};
-use crate::catalog::{self, CatalogError, TableEntry};
-use crate::codec::{Encoded, column_type};
-use crate::dialect::ROW;
+use crate::catalog::{self, CatalogError, Known, TableEntry};
+use crate::codec::Encoded;
+use crate::dialect::{COLUMNS_AT_MOST, ROW};
 
 /// Appends to all tables, or to none.
 pub(crate) fn append(
@@ -28,11 +28,11 @@ pub(crate) fn append(
     let transaction = handle
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
-    catalog::create(&transaction)?;
+    catalog::create(&transaction, &handle.known)?;
     let mut appended = Appended::default();
     for append in appends {
         let name = dialect.table_name(&append.table);
-        let (rows, table_rows) = append_one(&transaction, &name, append)?;
+        let (rows, table_rows) = append_one(&transaction, &handle.known, &name, append)?;
         appended.rows += rows;
         appended.table_rows = appended.table_rows.max(table_rows);
     }
@@ -42,11 +42,12 @@ pub(crate) fn append(
 
 fn append_one(
     connection: &Connection,
+    known: &Known,
     name: &str,
     append: Append,
 ) -> Result<(u64, Option<u64>), CatalogError> {
     let (feature, create) = (append.table.clone(), append.create);
-    let stored = catalog::table(connection, name)?;
+    let stored = catalog::table(connection, known, name)?;
     let latest = stored.as_ref().and_then(|entry| entry.latest);
     let mut prepared = append.prepare(stored.as_ref().map(|entry| &entry.schema), latest)?;
     fit_table(
@@ -90,22 +91,12 @@ fn fit_table(
     feature: &FeatureKey,
     create: bool,
 ) -> Result<(), CatalogError> {
-    let definitions = prepared
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| Ok(format!("{} {}", quote(field.name()), column_type(field)?)))
-        .collect::<Result<Vec<_>, Error>>()
+    let sql = catalog::definition(name, prepared.schema())
         .map_err(|e| e.with_context("feature", feature))?;
     tell_apart(prepared.schema(), feature)?;
+    count_columns(prepared.schema(), feature)?;
     match stored {
         None => {
-            let sql = format!(
-                "CREATE TABLE {} ({} INTEGER PRIMARY KEY, {}) STRICT",
-                quote(name),
-                quote(ROW),
-                definitions.join(", ")
-            );
             refuse_taken(connection, name, feature)?;
             if !create {
                 return Err(may_not_make_table(feature, &sql).into());
@@ -113,10 +104,16 @@ fn fit_table(
             connection.execute_batch(&sql)?;
         }
         Some(stored) => {
-            for definition in &definitions[stored.schema.fields().len()..] {
+            for field in prepared
+                .schema()
+                .fields()
+                .iter()
+                .skip(stored.schema.fields().len())
+            {
                 connection.execute_batch(&format!(
-                    "ALTER TABLE {} ADD COLUMN {definition}",
-                    quote(name)
+                    "ALTER TABLE {} ADD COLUMN {}",
+                    quote(name),
+                    catalog::column_definition(field)?
                 ))?;
             }
         }
@@ -168,6 +165,22 @@ pub(crate) fn refuse_taken(
     )
     .with_hint("set the option `table_prefix`, or use another file; nothing was changed")
     .into())
+}
+
+/// Refuses a table with more columns than SQLite keeps. One is the store's own.
+fn count_columns(schema: &Schema, feature: &FeatureKey) -> Result<(), Error> {
+    let columns = schema.fields().len();
+    if columns < COLUMNS_AT_MOST {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "feature {feature} has {columns} columns, and a table of SQLite at most {}",
+            COLUMNS_AT_MOST - 1
+        ),
+    )
+    .with_hint("put columns that are used together into a struct or a list, or use another store; nothing was written"))
 }
 
 /// SQLite ignores the case of ASCII letters in names.
@@ -322,7 +335,7 @@ fn remove(
     let transaction = handle
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some(entry) = catalog::table(&transaction, &name)? else {
+    let Some(entry) = catalog::table(&transaction, &handle.known, &name)? else {
         refuse_taken(&transaction, &name, table)?;
         return Ok(0);
     };
@@ -340,7 +353,7 @@ pub(crate) fn drop_table(
     let transaction = handle
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !catalog::exists(&transaction)? || !catalog::forget(&transaction, name)? {
+    if !catalog::exists(&transaction, &handle.known)? || !catalog::forget(&transaction, name)? {
         refuse_taken(&transaction, name, feature)?;
         return Ok(false);
     }

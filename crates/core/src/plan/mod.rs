@@ -22,6 +22,7 @@ mod display;
 mod expected;
 mod increment;
 mod matching;
+mod needed;
 mod read;
 mod rewrite;
 mod scalar;

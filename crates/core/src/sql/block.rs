@@ -29,6 +29,8 @@ pub(super) struct Block {
     pub(super) tail: String,
     /// Some column is computed over all rows, so conditions must not leave rows out before that.
     pub(super) windowed: bool,
+    /// How many tables an engine joins for it that looks through subqueries.
+    pub(super) tables: usize,
 }
 
 #[derive(Clone)]
@@ -113,6 +115,7 @@ pub(super) fn over(
         row: None,
         tail: String::new(),
         windowed: false,
+        tables: 1,
     }
 }
 

@@ -82,6 +82,7 @@ impl Renderer<'_> {
             row: None,
             tail: String::new(),
             windowed: false,
+            tables: 1,
         };
         let mut arms = vec![matched.arm(schema)?];
         if marks && s.row.is_some() {

@@ -213,6 +213,11 @@ pub trait Dialect: Send + Sync {
         ""
     }
 
+    /// How many tables the engine joins in one statement, subqueries looked through. Joins of more are divided by [barriers](Self::barrier).
+    fn joined_at_most(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether `FULL JOIN` is efficient; otherwise a join of that kind becomes two arms.
     fn matching(&self) -> Matching {
         Matching::FullJoin

@@ -28,9 +28,14 @@ pub fn render(relation: &Relation, dialect: &dyn Dialect) -> Result<String> {
     let mut renderer = Renderer {
         dialect,
         aliases: 0,
+        shared: Vec::new(),
     };
     let block = renderer.relation(relation)?;
-    block.select(relation.schema(), |_, name| quote(name), false)
+    let sql = block.select(relation.schema(), |_, name| quote(name), false)?;
+    Ok(match renderer.shared.as_slice() {
+        [] => sql,
+        shared => format!("WITH {} {sql}", shared.join(", ")),
+    })
 }
 
 /// A scan of which the latest rows are kept.
@@ -49,6 +54,8 @@ struct Latest<'a> {
 pub(super) struct Renderer<'a> {
     pub(super) dialect: &'a dyn Dialect,
     aliases: usize,
+    /// Subqueries that the statement uses more than once.
+    shared: Vec<String>,
 }
 
 impl Renderer<'_> {
@@ -108,6 +115,10 @@ impl Renderer<'_> {
         let from = format!("({}{barrier}) AS {alias}", block.inner(schema)?);
         let mut closed = over(from, &alias, schema, placed);
         closed.row = block.row.map(|_| format!("{alias}.{ROW}"));
+        // No engine looks through a limit or a window.
+        if barrier.is_empty() && block.tail.is_empty() && !block.windowed {
+            closed.tables = block.tables;
+        }
         Ok(closed)
     }
 
@@ -249,6 +260,7 @@ impl Renderer<'_> {
             row: None,
             tail: String::new(),
             windowed: false,
+            tables: 1,
         };
         for field in schema.fields() {
             let sql = self.dialect.null(field.data_type());
@@ -352,13 +364,17 @@ impl Renderer<'_> {
         if kind == JoinKind::Full && self.dialect.matching() == Matching::Marks {
             return self.full_join_in_two_arms(left, right, on, schema);
         }
-        let (l, r) = (self.closed(left)?, self.closed(right)?);
+        let (l, r) = (self.one_side(left)?, self.one_side(right)?);
+        Self::joined(&l, &r, on, kind)
+    }
+
+    fn joined(l: &Block, r: &Block, on: &[String], kind: JoinKind) -> Result<Block> {
         let word = match kind {
             JoinKind::Inner => "JOIN",
             JoinKind::Left => "LEFT JOIN",
             JoinKind::Full => "FULL JOIN",
         };
-        let from = format!("{} {word} {} ON {}", l.from, r.from, equal(&l, &r, on)?);
+        let from = format!("{} {word} {} ON {}", l.from, r.from, equal(l, r, on)?);
         let mut block = Block {
             from,
             conditions: Vec::new(),
@@ -366,6 +382,7 @@ impl Renderer<'_> {
             row: None,
             tail: String::new(),
             windowed: false,
+            tables: l.tables + r.tables,
         };
         block.columns.extend(l.columns.clone());
         if kind == JoinKind::Full {
@@ -405,6 +422,16 @@ impl Renderer<'_> {
         ))
     }
 
+    /// A side of a join: one of many tables behind a barrier, where the engine joins only so many at once.
+    fn one_side(&mut self, relation: &Relation) -> Result<Block> {
+        let block = self.relation(relation)?;
+        let barrier = match 2 * block.tables > self.dialect.joined_at_most() {
+            true => self.dialect.barrier(),
+            false => "",
+        };
+        self.close(block, relation.schema(), barrier)
+    }
+
     fn full_join_in_two_arms(
         &mut self,
         left: &Relation,
@@ -412,8 +439,26 @@ impl Renderer<'_> {
         on: &[String],
         schema: &SchemaRef,
     ) -> Result<Block> {
-        let first = self.join(left, right, on, JoinKind::Left, schema)?;
-        let (l, mut r) = (self.closed(left)?, self.closed(right)?);
+        // What is itself in two arms would be there twice each time.
+        let sides = match is_in_two_arms(left) {
+            true => {
+                let name = self.share(left)?;
+                [(); 2].map(|()| {
+                    let alias = self.alias();
+                    Ok(over(
+                        format!("{name} AS {alias}"),
+                        &alias,
+                        left.schema(),
+                        placed,
+                    ))
+                })
+            }
+            false => [self.one_side(left), self.closed(left)],
+        };
+        let [once, again] = sides;
+        let (once, l) = (once?, again?);
+        let first = Self::joined(&once, &self.one_side(right)?, on, JoinKind::Left)?;
+        let mut r = self.closed(right)?;
         r.conditions.push(format!(
             "NOT EXISTS (SELECT 1 FROM {} WHERE {})",
             l.from,
@@ -433,6 +478,17 @@ impl Renderer<'_> {
             schema,
             placed,
         ))
+    }
+
+    /// Makes the rows of a relation a subquery that is computed once; returns its name.
+    fn share(&mut self, relation: &Relation) -> Result<String> {
+        let block = self.relation(relation)?;
+        let (name, sql) = (
+            format!("m{}", self.shared.len()),
+            block.inner(relation.schema())?,
+        );
+        self.shared.push(format!("{name} AS MATERIALIZED ({sql})"));
+        Ok(name)
     }
 
     fn fold(&mut self, fold: &Fold) -> Result<Block> {
@@ -564,6 +620,18 @@ impl Renderer<'_> {
         }
         Ok(over(format!("({sql}) AS {alias}"), &alias, schema, placed))
     }
+}
+
+/// Whether there is a full join in a relation, for an engine that has none.
+fn is_in_two_arms(relation: &Relation) -> bool {
+    let is_full = matches!(
+        relation.node(),
+        Node::Join {
+            kind: JoinKind::Full,
+            ..
+        }
+    );
+    is_full || relation.inputs().into_iter().any(is_in_two_arms)
 }
 
 /// The first columns of a SELECT, to group by.
