@@ -96,7 +96,7 @@ impl Backend for DeltaBackend {
             }
             let table = inner.table(&feature)?;
             for file in snapshot.files.iter().filter(|file| file.rows.is_none()) {
-                let opened = file::open(&table, &file.path, file.bytes).await?;
+                let opened = file::open(&table, file).await?;
                 if opened.metadata().file_metadata().num_rows() > 0 {
                     return Ok(true);
                 }
