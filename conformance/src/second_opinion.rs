@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::{LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 
@@ -73,6 +73,10 @@ impl Backend for SecondOpinion {
 
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
         self.first.maintain(maintenance).await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        self.first.verify(table).await
     }
 
     /// # Errors

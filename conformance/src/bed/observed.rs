@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result};
 
@@ -115,6 +115,11 @@ impl Backend for Observed {
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
         self.called()?;
         self.inner.maintain(maintenance).await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        self.called()?;
+        self.inner.verify(table).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

@@ -419,7 +419,7 @@ async fn current(store: &MetadataStore) -> Outcome<Vec<String>> {
     read(store, "a", ReadOptions::default()).await?.lines(&SEEN)
 }
 
-fn soft(filter: &str) -> Result<DeleteOptions> {
+pub(super) fn soft(filter: &str) -> Result<DeleteOptions> {
     Ok(DeleteOptions::soft().with_filters([Expr::parse(filter)?]))
 }
 

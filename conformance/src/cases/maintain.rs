@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use metaxy_store::append::{Append, Times};
 use metaxy_store::maintain::{Maintenance, Prune, Superseded};
 use metaxy_store::store::{MaintainReport, VersionsLeft};
@@ -18,7 +19,8 @@ use crate::bed::frames::{
     Table, everything, frame, ints, keyed, read, samples, stored, texts, with_column,
 };
 use crate::bed::graphs::{graph, key, pair, pair_of};
-use crate::bed::increments::{apply, resolve};
+use crate::bed::increments::{apply, compute, resolve};
+use crate::cases::delete::soft;
 use crate::outcome::{Outcome, Stop, check, check_eq, names, refused};
 
 cases! { "maintain":
@@ -44,6 +46,8 @@ cases! { "maintain":
     leaves_the_next_increment_as_it_was,
     loses_nothing_beside_writers,
     goes_on_after_a_result_that_was_not_read,
+    verifies_what_is_sound,
+    verifies_nothing_of_a_feature_never_written,
 }
 
 /// With a number of rows to keep, the latest ones of each sample stay, and the others go (§5).
@@ -328,12 +332,7 @@ pub async fn a_row_with_a_null_supersedes_nothing(bed: &TestBed) -> Outcome {
         backend.prune(&key("a")?, &prune).await?;
         let schema = backend.schema(&key("a")?).await?;
         let schema = schema.ok_or_else(|| Stop::failed("the table is gone"))?;
-        let scan = metaxy_store::plan::Scan {
-            table: key("a")?,
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = metaxy_store::plan::Scan::all(key("a")?);
         let plan = metaxy_store::plan::Relation::scan(scan, schema).into();
         let left = Table::of(backend.query(plan).await?).await?;
         let expected = ["1 second", "1 timeless", "2 timeless"];
@@ -728,4 +727,41 @@ fn in_the_way<T>(done: Result<T>) -> Result<bool> {
         Err(e) if matches!(e.kind(), ErrorKind::Locked | ErrorKind::Conflict) => Ok(true),
         Err(e) => Err(e),
     }
+}
+
+/// Every row of every table is read, superseded ones and tombstones too, and nothing is wrong with them (§15).
+pub async fn verifies_what_is_sound(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    store
+        .write(&key("a")?, samples(&[(1, "x"), (2, "y")])?)
+        .await?;
+    store.write(&key("a")?, samples(&[(1, "z")])?).await?;
+    store.delete(&key("a")?, soft("id = 2")?).await?;
+    compute(&store, "b").await?;
+    store.push_graph(None, &IndexMap::new()).await?;
+    let report = store.verify(None).await?;
+    check(report.is_sound(), format!("it is sound: {report:?}"))?;
+    check_eq(report.unread, Vec::<String>::new(), "tables not read")?;
+    let rows = report
+        .tables
+        .iter()
+        .map(|table| (table.feature.as_str(), table.rows));
+    let rows: Vec<(&str, u64)> = rows
+        .filter(|(table, _)| !table.contains("system"))
+        .collect();
+    check_eq(rows, [("a", 4), ("b", 1)], "the rows of each table")?;
+    check_eq(report.tables.len(), 3, "tables, that of pushed graphs too")?;
+    let report = store.verify(Some(vec![key("b")?])).await?;
+    check_eq(report.tables.len(), 1, "tables that were asked for")
+}
+
+/// A table that is not there is not broken.
+pub async fn verifies_nothing_of_a_feature_never_written(bed: &TestBed) -> Outcome {
+    let store = bed.store(pair()?).await?;
+    check_eq(store.verify(None).await?.tables.len(), 0, "tables")?;
+    let only = store.verify(Some(vec![key("a")?])).await?;
+    check_eq(only.tables.len(), 0, "tables that were asked for")?;
+    let unknown = store.verify(Some(vec![key("other")?])).await;
+    refused(unknown, ErrorKind::FeatureNotFound)?;
+    Ok(())
 }

@@ -424,12 +424,7 @@ async fn stored_ids(inner: &dyn Backend, table: &FeatureKey, id: &str) -> Result
     let Some(schema) = inner.schema(table).await? else {
         return Ok(HashSet::new());
     };
-    let scan = Scan {
-        table: table.clone(),
-        feature_version: None,
-        as_of: None,
-        latest_per: None,
-    };
+    let scan = Scan::all(table.clone());
     let relation = Relation::scan(scan, schema).select([id])?;
     let rows = inner.query(Plan::from(relation)).await?.collect().await?;
     let mut ids = HashSet::new();

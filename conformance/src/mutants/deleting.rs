@@ -102,12 +102,7 @@ impl Fault for AnyRow {
         else {
             return inner.delete_samples(table, samples).await;
         };
-        let scan = Scan {
-            table: table.clone(),
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = Scan::all(table.clone());
         let matching = Relation::scan(scan, schema.clone());
         let matching = matching.filter(Scalar::Test(samples.condition.clone()))?;
         let matching = inner.query(Plan::from(matching)).await?.collect().await?;

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Access, Expr, FeatureKey, Frame, Result};
 
@@ -281,6 +281,10 @@ impl Backend for Faulty {
             *table = self.fault.table(table);
         }
         self.fault.maintain(&*self.inner, &maintenance).await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        self.inner.verify(&self.fault.table(table)).await
     }
 
     async fn query(&self, mut plan: Plan) -> Result<Frame> {

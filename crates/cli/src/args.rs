@@ -171,6 +171,9 @@ pub(crate) struct Output {
     /// How Parquet is compressed: snappy, zstd, gzip, brotli, lz4 or none. [default: snappy]
     #[arg(long, value_name = "CODEC", value_parser = compression)]
     pub(crate) compression: Option<Compression>,
+    /// For spreadsheets: put an apostrophe in front of CSV and TSV cells that would be taken for formulas.
+    #[arg(long)]
+    pub(crate) guard_cells: bool,
 }
 
 #[derive(Debug, Args)]
@@ -344,6 +347,9 @@ pub(crate) struct Maintain {
     /// Only show what would be done.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Change nothing, read everything, verify every checksum, and say what is broken; fails if something is.
+    #[arg(long, conflicts_with_all = ["keep", "older_than", "old_versions", "retention", "dry_run"])]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) format: ListFormat,
     /// Do not ask.

@@ -41,11 +41,13 @@ mod starter;
 mod versions;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind as ArgumentError;
 use metaxy_core::{Error, ErrorKind, FeatureGraph, Result};
+use metaxy_frames::terminal::Shown;
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;
@@ -159,7 +161,12 @@ fn log() {
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| -> Box<dyn std::io::Write> {
+            match std::io::stderr().is_terminal() {
+                true => Box::new(Shown::new(std::io::stderr())),
+                false => Box::new(std::io::stderr()),
+            }
+        })
         .with_ansi(false)
         .without_time()
         .compact();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use metaxy_core::Frame;
+use metaxy_frames::terminal::shown;
 
 /// How often the line is drawn at most, per second.
 const PER_SECOND: u8 = 8;
@@ -47,7 +48,8 @@ impl Progress {
                 (Some(length), "{spinner} {prefix} [{bar:24}] {msg}")
             }
         };
-        let bar = ProgressBar::with_draw_target(length, target).with_prefix(what.into());
+        let what = shown(&what.into()).into_owned();
+        let bar = ProgressBar::with_draw_target(length, target).with_prefix(what);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━ "));
         }

@@ -3,17 +3,16 @@
 use std::error::Error as _;
 use std::fmt::Display;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _, stderr};
+use std::io::{IsTerminal, stderr};
 
 use metaxy_core::Error;
 
-use crate::screen::{Style, colours_wanted};
+use crate::screen::{Style, colours_wanted, tell};
 
 /// Writes the error, its causes and its hint to standard error.
 pub(crate) fn error(error: &Error) {
     let style = Style::new(stderr().is_terminal() && colours_wanted());
-    // Nobody is left to be told if this fails.
-    let _ = stderr().write_all(text(error, style).as_bytes());
+    tell(&text(error, style));
 }
 
 /// The error, its causes and its hint, for somebody else than a terminal.
@@ -26,7 +25,7 @@ pub(crate) fn plain(error: &Error) -> String {
 pub(crate) fn arguments(error: &clap::Error) {
     let style = Style::new(stderr().is_terminal() && colours_wanted());
     let text = argument_text(&error.render().to_string(), style);
-    let _ = stderr().write_all(text.as_bytes());
+    tell(&text);
 }
 
 /// The words of the parser in the form of all other errors: hints last.
@@ -56,7 +55,7 @@ fn argument_text(told: &str, style: Style) -> String {
 
 /// Writes a line to standard error that is no error.
 pub(crate) fn note(text: impl Display) {
-    let _ = stderr().write_all(format!("{text}\n").as_bytes());
+    tell(&format!("{text}\n"));
 }
 
 fn text(error: &Error, style: Style) -> String {

@@ -44,7 +44,9 @@ impl Destination {
             Some(Layout::Frame(format)) => Some(format),
             Some(Layout::Plain) | None => None,
         };
-        let options = WriteOptions::from(format).with_compression(output.compression);
+        let options = WriteOptions::from(format)
+            .with_compression(output.compression)
+            .with_guard_cells(output.guard_cells);
         let plain = output.format == Some(Layout::Plain);
         // What is compressed is not looked at.
         let looked_at =

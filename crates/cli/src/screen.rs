@@ -1,11 +1,15 @@
 //! Standard output, as a person or a script sees it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, SecondsFormat};
 use metaxy_core::clock::Micros;
 use metaxy_core::{Error, ErrorKind, Result, blocking};
+use metaxy_frames::terminal::shown;
 use serde_json::Value;
 
 use crate::args::View;
@@ -91,11 +95,44 @@ impl Screen {
 
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
+    let text = told_to(&out, text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
+
+/// The text as `out` gets it: what steers a terminal is shown as text there, apart from our own colours.
+fn told_to<'t>(out: &impl IsTerminal, text: &'t str) -> Cow<'t, str> {
+    match out.is_terminal() {
+        true => Cow::Owned(on_terminal(text)),
+        false => Cow::Borrowed(text),
+    }
+}
+
+fn on_terminal(text: &str) -> String {
+    let parts: Vec<Cow<'_, str>> = text.split(ESCAPE.as_str()).map(shown).collect();
+    parts.join("\x1b")
+}
+
+/// Writes text to standard error, for whoever is there.
+pub(crate) fn tell(text: &str) {
+    let mut out = io::stderr().lock();
+    let text = told_to(&out, text);
+    // Nobody is left to be told if this fails.
+    let _ = out.write_all(text.as_bytes());
+}
+
+/// Stands for the escape of our own colours until text meets the terminal. Nobody can know it, so nothing that comes out of a store can
+/// hold one.
+static ESCAPE: LazyLock<String> = LazyLock::new(|| {
+    let number = RandomState::new().hash_one(std::process::id());
+    let digits = (0..4).map(|at| u32::try_from(number >> (16 * at) & 0xfff).unwrap_or(0));
+    // Characters for private use.
+    digits
+        .filter_map(|digit| char::from_u32(0xe000 + digit))
+        .collect()
+});
 
 /// Text in colours, or not.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +164,7 @@ impl Style {
     /// Text with the attributes of an SGR code, such as `32`.
     pub(crate) fn paint(self, code: &str, text: impl Display) -> String {
         match self.colours {
-            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            true => format!("{0}[{code}m{text}{0}[0m", *ESCAPE),
             false => text.to_string(),
         }
     }
@@ -142,9 +179,7 @@ pub(crate) async fn confirmed(what: &str) -> Result<bool> {
         )
         .with_hint("add --yes to do it"));
     }
-    let mut screen = io::stderr();
-    write!(screen, "This will {what}. Go on? [y/N] ")?;
-    screen.flush()?;
+    tell(&format!("This will {what}. Go on? [y/N] "));
     // On a thread of its own, so that an interrupt is heard meanwhile.
     let answer = blocking::run("terminal", || {
         let mut answer = String::new();
@@ -198,5 +233,17 @@ pub(crate) fn shell_word(text: &str) -> String {
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_our_colours_and_no_others() {
+        let text = Style::new(true).bold("a\u{1b}[31mb");
+        assert_eq!(on_terminal(&text), "\u{1b}[1ma\\u{1b}[31mb\u{1b}[0m");
+        assert_eq!(Style::new(false).bold("\u{1b}"), "\u{1b}");
     }
 }

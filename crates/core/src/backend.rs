@@ -17,7 +17,7 @@ use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::hash::HashAlgorithm;
 use crate::key::FeatureKey;
-use crate::maintain::{Maintained, Maintenance, Prune};
+use crate::maintain::{Damage, Maintained, Maintenance, Prune};
 use crate::plan::{Plan, Relation};
 
 /// What a query fails with that reads a table which was there when its plan was made, and is not any more.
@@ -188,6 +188,16 @@ pub trait Backend: Send + Sync + 'static {
     /// [`ErrorKind::Locked`]; what was done until then stays done. With [`Maintenance::dry_run`] it changes
     /// nothing and needs no [`Access::Write`].
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained>;
+
+    /// Looks for damage to a table that reading all of its rows would not show, such as broken checksums of what no read needs. It needs
+    /// no [`Access::Write`] and changes nothing. Nothing for a table that does not exist, and by default: all rows are read besides.
+    ///
+    /// # Errors
+    /// What keeps it from looking. Damage is no error.
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        let _ = table;
+        Ok(Vec::new())
+    }
 
     /// Runs a plan. The batches of the result have the schema of the plan's relation.
     async fn query(&self, plan: Plan) -> Result<Frame>;

@@ -184,6 +184,43 @@ impl fmt::Display for MaintainAction {
     }
 }
 
+/// Something that is stored and is not as it was written, or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// Where: a file, and what of it, as far as that is known.
+    pub place: Option<String>,
+    /// What is wrong with it, and what to do.
+    pub problem: String,
+}
+
+impl Damage {
+    /// This problem, somewhere.
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self {
+            place: None,
+            problem: problem.into(),
+        }
+    }
+
+    setters! { damage =>
+        /// In this file, and in what of it.
+        with_place(place: impl Into<String>) {
+            damage.place = Some(place.into());
+        }
+    }
+}
+
+/// `PLACE: PROBLEM`.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{place}: {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
+    }
+}
+
 /// What storage takes, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -41,6 +41,7 @@ mod scalar;
 mod shape;
 mod sink;
 mod source;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -1,7 +1,7 @@
 //! Where the bytes of a written frame go: [`Sink`].
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use metaxy_core::Result;
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::terminal::Shown;
 use crate::{io_error, is_dash};
 
 /// Writes a file as a whole: who looks for it finds what was there before, or all of it. A pipe or device is written directly.
@@ -36,7 +37,11 @@ impl Sink {
     /// [`Sink::commit`]; a device or pipe is written directly.
     pub(crate) fn open(path: &Path) -> Result<(Self, Out)> {
         if is_dash(path) {
-            return Ok(Self::direct("standard output", Box::new(io::stdout())));
+            let out: Box<dyn Write + Send> = match io::stdout().is_terminal() {
+                true => Box::new(Shown::new(io::stdout())),
+                false => Box::new(io::stdout()),
+            };
+            return Ok(Self::direct("standard output", out));
         }
         let name = format!("'{}'", path.display());
         // Through a symbolic link, so that the link stays one.

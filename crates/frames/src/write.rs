@@ -50,8 +50,7 @@ struct Text {
 
 #[derive(Clone, Copy)]
 enum Layout {
-    /// With this delimiter.
-    Delimited(u8),
+    Delimited(csv::Dialect),
     /// Whether the last line says that it is the last.
     Lines {
         end: bool,
@@ -76,11 +75,11 @@ impl Text {
             }
         };
         let told = match layout {
-            Layout::Delimited(delimiter) => {
+            Layout::Delimited(dialect) => {
                 if !std::mem::replace(started, true) {
-                    push("", &csv::header(&batch.schema(), *delimiter), "");
+                    push("", &csv::header(&batch.schema(), *dialect), "");
                 }
-                csv::rows(batch, *delimiter, |row| push("", row, ""))
+                csv::rows(batch, *dialect, |row| push("", row, ""))
             }
             Layout::Lines { .. } => objects(batch, |row| push("", row, "\n")),
             Layout::Array => objects(batch, |row| {
@@ -99,7 +98,7 @@ impl Text {
     fn finish(mut self, schema: &SchemaRef, rows: u64, name: &str) -> Result<Out> {
         let end = match self.layout {
             Layout::Lines { end: true } => format!("{{{END:?}:{{\"rows\":{rows}}}}}\n"),
-            Layout::Delimited(delimiter) if !self.started => csv::header(schema, delimiter),
+            Layout::Delimited(dialect) if !self.started => csv::header(schema, dialect),
             Layout::Array if self.started => "]\n".to_owned(),
             Layout::Array => "[]\n".to_owned(),
             _ => String::new(),
@@ -216,9 +215,19 @@ pub struct WriteOptions {
     /// Whether the end says that the rows are all ([`FrameReader::is_ended`](crate::FrameReader::is_ended)). An error for CSV and TSV, which
     /// have nothing to say so with.
     pub end: bool,
+    /// Whether cells of CSV and TSV that a spreadsheet would take for a formula get an apostrophe in front: those that begin with `=`, `+`,
+    /// `-`, `@`, a tab or a carriage return and are no number. They are not read back as they were. Nothing in other formats.
+    pub guard_cells: bool,
 }
 
 impl WriteOptions {
+    /// Sets whether cells that a spreadsheet would take for a formula are guarded.
+    #[must_use]
+    pub fn with_guard_cells(mut self, guard_cells: bool) -> Self {
+        self.guard_cells = guard_cells;
+        self
+    }
+
     /// Sets the format.
     #[must_use]
     pub fn with_format(mut self, format: Option<Format>) -> Self {
@@ -312,6 +321,12 @@ impl FrameWriter {
         options: WriteOptions,
         schema: SchemaRef,
     ) -> Result<Self> {
+        let delimited = |delimiter| {
+            Layout::Delimited(csv::Dialect {
+                delimiter,
+                guard: options.guard_cells,
+            })
+        };
         let encoder = match format {
             Format::Parquet => {
                 for field in schema.fields() {
@@ -336,8 +351,8 @@ impl FrameWriter {
                     })?;
                 Encoder::Parquet(Box::new(writer))
             }
-            Format::Csv => Self::text(out, Layout::Delimited(b',')),
-            Format::Tsv => Self::text(out, Layout::Delimited(b'\t')),
+            Format::Csv => Self::text(out, delimited(b',')),
+            Format::Tsv => Self::text(out, delimited(b'\t')),
             Format::Ndjson => Self::text(out, Layout::Lines { end: options.end }),
             Format::Json => Self::text(out, Layout::Array),
         };

@@ -15,7 +15,7 @@ use metaxy_core::blocking;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::plan::{JoinKind, Plan, Relation, Scalar, Scan};
 use metaxy_core::{FeatureKey, Frame, Result};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
@@ -85,6 +85,10 @@ impl Backend for OnPolars {
 
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
         self.0.maintain(maintenance).await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        self.0.verify(table).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {

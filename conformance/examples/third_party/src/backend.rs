@@ -379,12 +379,7 @@ impl Folder {
         let Some(rows) = files::read(&self.config.path, feature, table)? else {
             return Ok((None, 0));
         };
-        let scan = Scan {
-            table: feature.clone(),
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = Scan::all(feature.clone());
         let all = Relation::scan(scan, rows.schema().clone());
         let engine = engine();
         block_on(engine.append(vec![as_is(feature.clone(), rows)]))?;

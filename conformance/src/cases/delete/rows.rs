@@ -146,12 +146,7 @@ async fn removed(backend: &SharedBackend, condition: &Expr, among: Option<&Expr>
 async fn left(backend: &SharedBackend) -> Outcome<Vec<String>> {
     let schema = backend.schema(&key("a")?).await?;
     let schema = schema.ok_or_else(|| Stop::failed("the table is gone"))?;
-    let scan = Scan {
-        table: key("a")?,
-        feature_version: None,
-        as_of: None,
-        latest_per: None,
-    };
+    let scan = Scan::all(key("a")?);
     let rows = backend.query(Relation::scan(scan, schema).into()).await?;
     Table::of(rows).await?.lines(&["id", "note"])
 }

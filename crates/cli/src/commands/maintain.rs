@@ -2,9 +2,9 @@
 
 use std::io::{IsTerminal, stdin};
 
-use metaxy_core::maintain::{Footprint, MaintainAction};
-use metaxy_core::store::{OldVersion, VersionsLeft};
-use metaxy_core::{Access, FeatureKey, MaintainOptions, MaintainReport, Result};
+use metaxy_core::maintain::{Damage, Footprint, MaintainAction};
+use metaxy_core::store::{OldVersion, VerifiedTable, VerifyReport, VersionsLeft};
+use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MaintainOptions, MaintainReport, Result};
 
 use crate::args::Maintain;
 use crate::listing::Listing;
@@ -13,6 +13,9 @@ use crate::project::{Project, feature};
 use crate::screen::{Screen, confirmed, count};
 
 pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> Result<()> {
+    if args.verify {
+        return verify(project, &args, screen).await;
+    }
     let access = match args.dry_run {
         true => Access::Read,
         false => Access::Write,
@@ -60,6 +63,107 @@ pub(super) async fn run(project: &Project, args: Maintain, screen: &Screen) -> R
     let report = store.maintain(options.with_dry_run(false)).await?;
     drop(progress);
     show(&report, Tense::Did)
+}
+
+/// Reads everything, and fails if something is broken, after all was told.
+async fn verify(project: &Project, args: &Maintain, screen: &Screen) -> Result<()> {
+    let store = project.open(Access::Read).await?;
+    let names = args.features.iter().map(|name| feature(&store, name));
+    let features = names.collect::<Result<Vec<_>>>()?;
+    let what = format!("reading all of store {}", store.name());
+    let progress = Progress::new(what, Total::Unknown);
+    let report = store.verify((!features.is_empty()).then_some(features));
+    let report = report.await?;
+    drop(progress);
+    match args.format.frame() {
+        Some(format) => verified(&report).show(screen, Some(format))?,
+        None => tell_verified(&report, screen)?,
+    }
+    let damaged = report
+        .tables
+        .iter()
+        .filter(|table| !table.damage.is_empty());
+    let damaged: Vec<&str> = damaged.map(|table| table.feature.as_str()).collect();
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let message = format!("tables are damaged: {}", damaged.join(", "));
+    Err(Error::new(ErrorKind::Corrupt, message)
+        .with_context("store", store.name())
+        .with_hint("bring the store back from a copy, or delete the damaged features for good and compute them again"))
+}
+
+fn tell_verified(report: &VerifyReport, screen: &Screen) -> Result<()> {
+    for table in &report.tables {
+        let VerifiedTable {
+            feature,
+            rows,
+            damage,
+            ..
+        } = table;
+        let rows = count(*rows, "row");
+        match damage.as_slice() {
+            [] => screen.line(format_args!("sound {feature}: {rows}"))?,
+            _ => screen.line(format_args!("DAMAGED {feature}: {rows} could be read"))?,
+        }
+        for damage in damage {
+            screen.line(format_args!("  {damage}"))?;
+        }
+    }
+    for table in &report.unread {
+        screen.line(format_args!("not read {table}: it belongs to no feature"))?;
+    }
+    match report.tables.is_empty() && report.unread.is_empty() {
+        true => screen.line("There is nothing to verify."),
+        false => Ok(()),
+    }
+}
+
+/// One row for each damage, and for each table without any.
+fn verified(report: &VerifyReport) -> Listing {
+    struct Row<'a> {
+        table: &'a str,
+        state: &'a str,
+        rows: Option<u64>,
+        damage: Option<&'a Damage>,
+    }
+    let mut rows = Vec::new();
+    for VerifiedTable {
+        feature,
+        rows: read,
+        damage,
+        ..
+    } in &report.tables
+    {
+        let row = |damage| Row {
+            table: feature.as_str(),
+            state: if Option::is_some(&damage) {
+                "damaged"
+            } else {
+                "sound"
+            },
+            rows: Some(*read),
+            damage,
+        };
+        match damage.as_slice() {
+            [] => rows.push(row(None)),
+            all => rows.extend(all.iter().map(|damage| row(Some(damage)))),
+        }
+    }
+    rows.extend(report.unread.iter().map(|table| Row {
+        table,
+        state: "unread",
+        rows: None,
+        damage: None,
+    }));
+    let place = |row: &Row<'_>| row.damage.and_then(|damage| damage.place.clone());
+    let problem = |row: &Row<'_>| row.damage.map(|damage| damage.problem.clone());
+    Listing::default()
+        .text("table", rows.iter().map(|row| row.table))
+        .text("state", rows.iter().map(|row| row.state))
+        .number("rows", rows.iter().map(|row| row.rows))
+        .maybe_text("place", rows.iter().map(place))
+        .maybe_text("problem", rows.iter().map(problem))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

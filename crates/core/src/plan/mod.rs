@@ -152,6 +152,19 @@ pub struct Scan {
     pub latest_per: Option<Vec<String>>,
 }
 
+impl Scan {
+    /// All rows of the table.
+    #[must_use]
+    pub fn all(table: FeatureKey) -> Self {
+        Self {
+            table,
+            feature_version: None,
+            as_of: None,
+            latest_per: None,
+        }
+    }
+}
+
 /// Folds versions per group ([`Node::Fold`]): the group's values ordered by `order` (ascending, nulls
 /// first), nulls left out, joined with `|` and hashed.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ impl Relation {
     /// # use std::sync::Arc;
     /// # use arrow::datatypes::{DataType, Field, Schema};
     /// # let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
-    /// # let scan = Scan { table: "a".parse()?, feature_version: None, as_of: None, latest_per: None };
+    /// # let scan = Scan::all("a".parse()?);
     /// // Every limit is taken away.
     /// let relation = Relation::scan(scan, schema).limit(3).count(Vec::new())?;
     /// let all = relation.rewrite(&mut |step| match step.node() {

@@ -41,12 +41,7 @@ impl MetadataStore {
             columns::UPDATED_AT,
             columns::DELETED_AT,
         ];
-        let scan = Scan {
-            table: feature.clone(),
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = Scan::all(feature.clone());
         let relation = Relation::scan(scan, schema).count(by.map(str::to_owned).to_vec())?;
         let rows = self.inner.backend.query(Plan::from(relation)).await;
         let rows = rows.map_err(|e| self.about(e, feature))?.collect().await?;
@@ -87,12 +82,7 @@ impl MetadataStore {
             Ok(_) => vec![columns::FEATURE_VERSION.to_owned()],
             Err(_) => Vec::new(),
         };
-        let scan = Scan {
-            table: feature.clone(),
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = Scan::all(feature.clone());
         let relation = Relation::scan(scan, schema).count(by);
         let mut versions = self
             .counted(relation)

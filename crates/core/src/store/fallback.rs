@@ -59,10 +59,8 @@ impl MetadataStore {
             return Ok(true);
         }
         let scan = Scan {
-            table: feature.clone(),
             feature_version: Some(version.to_owned()),
-            as_of: None,
-            latest_per: None,
+            ..Scan::all(feature.clone())
         };
         let one = Relation::scan(scan, schema)
             .select([columns::FEATURE_VERSION])?

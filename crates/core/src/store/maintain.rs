@@ -270,10 +270,8 @@ impl MetadataStore {
             return Ok(false);
         };
         let scan = Scan {
-            table: feature.clone(),
             feature_version: Some(version.to_owned()),
-            as_of: None,
-            latest_per: None,
+            ..Scan::all(feature.clone())
         };
         let rows = Relation::scan(scan, schema).limit(1);
         let rows = self.inner.backend.query(Plan::from(rows)).await?;

@@ -22,6 +22,7 @@ mod standing;
 mod status;
 mod support;
 mod survey;
+mod verify;
 mod versions;
 mod write;
 
@@ -41,6 +42,7 @@ pub use rebase::{RebaseCounts, RebaseOptions, Rebased};
 pub use resolve::ResolveOptions;
 pub use status::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
 pub use survey::Survey;
+pub use verify::{VerifiedTable, VerifyReport};
 pub use write::WriteOptions;
 
 use crate::backend::{Access, Backend, Capabilities, Description};

@@ -43,12 +43,7 @@ impl MetadataStore {
         let Some(schema) = self.feature_schema(&key).await? else {
             return Ok(Vec::new());
         };
-        let scan = Scan {
-            table: key,
-            feature_version: None,
-            as_of: None,
-            latest_per: None,
-        };
+        let scan = Scan::all(key);
         let relation = Relation::scan(scan, schema);
         let rows = self
             .backend()

@@ -66,7 +66,8 @@ impl PushedFeature {
     /// The definition that was pushed.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if what is stored is not a definition.
+    /// [`ErrorKind::Corrupt`] if what is stored is not a definition, or is that of another feature: whoever may write to the store
+    /// could put it in the place of a feature that is not theirs.
     pub fn definition(&self) -> Result<FeatureDefinition> {
         let damaged = |error: Error| {
             Error::new(
@@ -81,6 +82,10 @@ impl PushedFeature {
         let spec = Json::parse(&self.feature_spec)
             .and_then(|json| FeatureSpec::from_recorded(&json))
             .map_err(damaged)?;
+        if *spec.key() != self.feature_key {
+            let message = format!("its spec is that of feature {}", spec.key());
+            return Err(damaged(Error::new(ErrorKind::Corrupt, message)));
+        }
         let schema = Json::parse(&self.feature_schema).map_err(damaged)?;
         Ok(FeatureDefinition::new(spec, &self.project)
             .with_schema(schema)

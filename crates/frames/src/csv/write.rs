@@ -7,6 +7,14 @@ use crate::columns::{flattened, is_by_field};
 use crate::json::write::{Encoder, NoText};
 use crate::scalar::print::Printer;
 
+/// How cells are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialect {
+    pub(crate) delimiter: u8,
+    /// Whether a cell that a spreadsheet would take for a formula gets an apostrophe in front.
+    pub(crate) guard: bool,
+}
+
 /// One column of the text.
 struct Cells<'a> {
     /// The struct that it is a member of: null where that is.
@@ -21,7 +29,7 @@ enum Values<'a> {
 }
 
 /// The names of the columns.
-pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
+pub(crate) fn header(schema: &Schema, dialect: Dialect) -> String {
     let mut names = Vec::new();
     for field in schema.fields() {
         match field.data_type() {
@@ -38,7 +46,7 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
     let mut line = String::new();
     for (i, name) in names.iter().enumerate() {
         if i > 0 {
-            line.push(char::from(delimiter));
+            line.push(char::from(dialect.delimiter));
         }
         // A name that a reader could take for several, or for a byte order mark, is quoted as well.
         let start = line.len();
@@ -46,6 +54,9 @@ pub(crate) fn header(schema: &Schema, delimiter: u8) -> String {
         quote_from(&mut line, start, |c| {
             matches!(c, ',' | ';' | '\t' | '|' | '\u{feff}') || c.is_control()
         });
+        if dialect.guard {
+            guard_from(&mut line, start);
+        }
     }
     line.push('\n');
     line
@@ -59,7 +70,7 @@ fn is_flattened(name: &str, members: &Fields) -> bool {
 /// The rows of a batch, each handed to `row` with its line end. The error names the column.
 pub(crate) fn rows(
     batch: &RecordBatch,
-    delimiter: u8,
+    Dialect { delimiter, guard }: Dialect,
     mut row: impl FnMut(&str),
 ) -> Result<(), (usize, NoText)> {
     let schema = batch.schema();
@@ -87,9 +98,13 @@ pub(crate) fn rows(
             if position > 0 {
                 line.push(char::from(delimiter));
             }
+            let start = line.len();
             cells
                 .push(at, delimiter, &mut line)
                 .map_err(|error| (*i, error))?;
+            if guard {
+                guard_from(&mut line, start);
+            }
         }
         line.push('\n');
         row(&line);
@@ -170,5 +185,15 @@ fn quote_from(line: &mut String, start: usize, special: impl Fn(char) -> bool) {
         line.push('"');
         line.push_str(&cell);
         line.push('"');
+    }
+}
+
+/// Puts an apostrophe in front of the cell that begins here if a spreadsheet would take it for a formula.
+fn guard_from(line: &mut String, start: usize) {
+    let start = start + usize::from(line[start..].starts_with('"'));
+    let cell = &line[start..];
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula && cell.parse::<f64>().is_err() {
+        line.insert(start, '\'');
     }
 }

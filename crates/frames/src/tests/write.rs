@@ -250,3 +250,25 @@ fn a_closed_pipe_is_no_failure_and_a_full_disk_is() {
         }
     }
 }
+
+#[test]
+fn cells_that_a_spreadsheet_would_run_are_guarded() {
+    let texts = ["=1+1", "-5", "-5+1", "@x", "a=b", "=a,\"b\"", "+49 30"];
+    let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let batch = RecordBatch::try_from_iter([("=name", texts)]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let written = |options: WriteOptions| {
+        let path = folder.path().join("a.csv");
+        let mut writer = FrameWriter::create(&path, options, batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        fs::read_to_string(path).unwrap()
+    };
+    let exact = "=name\n=1+1\n-5\n-5+1\n@x\na=b\n\"=a,\"\"b\"\"\"\n+49 30\n";
+    assert_eq!(written(WriteOptions::default()), exact);
+    let guarded = "'=name\n'=1+1\n-5\n'-5+1\n'@x\na=b\n\"'=a,\"\"b\"\"\"\n'+49 30\n";
+    assert_eq!(
+        written(WriteOptions::default().with_guard_cells(true)),
+        guarded
+    );
+}

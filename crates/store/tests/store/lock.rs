@@ -446,3 +446,32 @@ fn own_features_win_over_locked_ones_and_these_over_placeholders() {
     let external = loaded.require("up/b").unwrap().external.clone().unwrap();
     assert_eq!(external.on_version_mismatch, OnVersionMismatch::Error);
 }
+
+#[test]
+fn a_definition_under_another_key_replaces_nothing() {
+    let place = place();
+    let own = graph([
+        feature("mine/x", "mine", "1", &["up/b"]),
+        feature("video/raw", "mine", "1", &[]),
+    ]);
+    let store = place.store.with_graph(own.clone());
+    let stranger = graph([feature("video/raw", "up", "9", &[])]);
+    push(&place.store, "stranger", stranger);
+    let mut row = pushed(&place.store, "up/b");
+    row.feature_spec = pushed(&place.store, "video/raw").feature_spec;
+    row.recorded_at += 1;
+    record(&place.store, &[row.clone()]);
+    assert_eq!(row.definition().unwrap_err().kind(), ErrorKind::Corrupt);
+    for locked in [false, true] {
+        let options = SyncOptions::default().with_locked(locked);
+        let selection = FeatureSelection::keys([FeatureKey::new("up/b").unwrap()]);
+        let error = block_on(store.sync_external(&options.with_selection(selection)));
+        if let Ok(synced) = error {
+            let version =
+                |graph: &FeatureGraph| graph.feature_version("video/raw").unwrap().to_owned();
+            assert_eq!(version(&synced.graph), version(&own));
+        }
+    }
+    let error = place.lock().unwrap_err();
+    assert!(error.to_string().contains("`up/b`"), "{error}");
+}

@@ -13,7 +13,7 @@ use metaxy_store::append::Append;
 use metaxy_store::backend::{Appended, Capabilities, Description};
 use metaxy_store::clock::Micros;
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::prelude::*;
 
@@ -209,6 +209,10 @@ impl Backend for Observed {
 
     async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
         self.inner.maintain(maintenance).await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        self.inner.verify(table).await
     }
 
     async fn query(&self, plan: Plan) -> Result<Frame> {
