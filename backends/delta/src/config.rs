@@ -58,7 +58,7 @@ pub enum Synchronous {
 pub struct WriteOptions {
     /// Bytes after which a new Parquet file is begun, and up to which small ones are merged. 100 MB.
     pub target_file_size: u64,
-    /// The most rows of one row group. 250,000.
+    /// The most rows of one row group. 65,536: who reads a table holds some groups of each column, whatever its size.
     pub row_group_rows: usize,
     /// How files are compressed.
     pub compression: Compression,
@@ -74,7 +74,7 @@ impl Default for WriteOptions {
     fn default() -> Self {
         Self {
             target_file_size: 100 * 1024 * 1024,
-            row_group_rows: 250_000,
+            row_group_rows: 65_536,
             compression: Compression::default(),
             configuration: BTreeMap::new(),
             name: None,

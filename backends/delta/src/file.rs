@@ -475,6 +475,27 @@ impl Reader {
     }
 }
 
+/// Reads all of a file that has checksums, and of others what says where their columns are.
+pub(crate) async fn verify(table: &Table, file: &DataFile) -> Result<()> {
+    open(table, file).await?;
+    let Some(checksums) = &file.checksums else {
+        return Ok(());
+    };
+    let mut at = 0;
+    while at < file.bytes {
+        let part = checksums.around(&(at..at + PART as u64), file.bytes);
+        let read = table.store.get_range(&parsed(&file.path), part.clone());
+        let bytes = read
+            .await
+            .map_err(|e| table.failed(&e, &format!("read {}", file.path)))?;
+        if bytes.is_empty() || !checksums.hold(part.start, &bytes) {
+            return Err(error::damaged(&table.location, &file.path, DAMAGED));
+        }
+        at = part.end;
+    }
+    Ok(())
+}
+
 /// All bytes of a file.
 pub(crate) async fn bytes(table: &Table, file: &DataFile) -> Result<Bytes> {
     let read = async { table.store.get(&parsed(&file.path)).await?.bytes().await };

@@ -73,6 +73,7 @@ mod table;
 mod tables;
 mod types;
 mod vacuum;
+mod verify;
 mod write;
 
 pub use backend::DeltaBackend;

@@ -141,7 +141,7 @@ impl DeltaInner {
     }
 
     /// Reads a table from nothing.
-    async fn load(&self, table: &Table) -> Result<Option<Snapshot>> {
+    pub(crate) async fn load(&self, table: &Table) -> Result<Option<Snapshot>> {
         let mut backoff = self.backoff();
         loop {
             let Some(listing) = table.listing().await? else {

@@ -33,10 +33,8 @@ fn rows(folder: &Path) -> Result<String> {
         return Ok("no table".into());
     };
     let scan = Scan {
-        table: key("a"),
-        feature_version: None,
-        as_of: None,
         latest_per: Some(vec!["id".into()]),
+        ..Scan::all(key("a"))
     };
     let rows = block_on(backend.query(Plan::from(Relation::scan(scan, schema))))?;
     let rows = block_on(rows.collect())?;
@@ -267,4 +265,39 @@ fn a_bit_that_has_changed_is_found_by_who_rewrites_a_file() {
     let backend = open(folder.path());
     let maintained = block_on(backend.maintain(&Maintenance::default()));
     is_told(&maintained.unwrap_err(), &path);
+}
+
+#[test]
+fn damage_to_what_nobody_reads_is_found_by_who_looks_for_it() {
+    let folder = table_to_damage();
+    let table = folder.path().join("a.delta");
+    let backend = open(folder.path());
+    let verified = || block_on(backend.verify(&key("a"))).unwrap();
+    assert_eq!(verified(), []);
+    assert_eq!(block_on(backend.verify(&key("b"))).unwrap(), []);
+    for file in live(&table) {
+        let path = table.join(file["path"].as_str().unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        // The first byte is a mark that no reader looks at.
+        for at in [0, last / 3, last] {
+            bytes[at] ^= 64;
+            std::fs::write(&path, &bytes).unwrap();
+            let found = verified();
+            assert_eq!(found.len(), 1, "{found:?}");
+            let place = found[0].place.clone().unwrap_or_default();
+            assert_eq!(Path::new(&place), path);
+            bytes[at] ^= 64;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert_eq!(verified(), []);
+    std::fs::write(commit(folder.path(), 5), "").unwrap();
+    let found = verified();
+    assert!(
+        found.len() == 1 && found[0].problem.contains("0005.json"),
+        "{found:?}"
+    );
+    // A table that is broken is still listed.
+    assert_eq!(block_on(open(folder.path()).tables()).unwrap(), ["a"]);
 }

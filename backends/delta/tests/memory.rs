@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
-use common::{add, batch, key};
+use common::{add, batch, key, live};
 use futures::executor::block_on;
 use metaxy_core::Backend;
 use metaxy_core::backend::Access;
 use metaxy_core::plan::{Plan, Relation, Scan};
 use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
+use parquet::file::metadata::ParquetMetaDataReader;
 
 struct Counting;
 
@@ -75,10 +76,8 @@ fn written(folder: &Path, rows: i64) -> DeltaBackend {
 fn held(backend: &DeltaBackend, rows: i64) -> isize {
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
     let scan = Scan {
-        table: key("a"),
-        feature_version: None,
-        as_of: None,
         latest_per: Some(vec!["id".into()]),
+        ..Scan::all(key("a"))
     };
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
@@ -105,4 +104,22 @@ fn what_a_read_holds_grows_with_ids_only() {
     let grown = (most[1] - most[0]) / (sizes[1] - sizes[0]) as isize;
     println!("held at most: {most:?} bytes; {grown} bytes for each further row");
     assert!(grown < 100, "{most:?}: {grown} bytes for each further row");
+}
+
+#[test]
+fn rows_are_stored_in_groups_of_which_some_fit_into_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = DeltaConfig::new(folder.path().to_string_lossy())
+        .with_synchronous(Synchronous::Normal)
+        .open(Access::Write);
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..150_000));
+    add(&backend, "a", batch(vec![("id", ids)])).unwrap();
+    let table = folder.path().join("a.delta");
+    let file = live(&table)[0]["path"].as_str().unwrap().to_owned();
+    let file = std::fs::File::open(table.join(file)).unwrap();
+    let footer = ParquetMetaDataReader::new()
+        .parse_and_finish(&file)
+        .unwrap();
+    let rows = footer.row_groups().iter().map(|group| group.num_rows());
+    assert_eq!(rows.collect::<Vec<_>>(), [65_536, 65_536, 18_928]);
 }

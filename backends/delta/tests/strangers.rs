@@ -30,10 +30,8 @@ fn count(folder: &Path) -> Result<usize> {
     let backend = open(folder);
     let schema = block_on(backend.schema(&key("a")))?.unwrap();
     let scan = Scan {
-        table: key("a"),
-        feature_version: None,
-        as_of: None,
         latest_per: Some(vec!["id".into()]),
+        ..Scan::all(key("a"))
     };
     let rows = block_on(backend.query(Plan::from(Relation::scan(scan, schema))))?;
     Ok(block_on(rows.collect())?.num_rows())
