@@ -76,19 +76,8 @@ impl Disk {
     }
 
     fn put(&self, path: &Path, payload: &PutPayload, mode: &PutMode) -> Result<()> {
-        let (mut file, staged) = self.staged(path).map_err(failed)?;
-        let named = (|| {
-            payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
-            if let Some(keep) = &self.keep {
-                keep(&file)?;
-            }
-            // Some file systems store a file when it is closed.
-            drop(file);
-            match mode {
-                PutMode::Create => std::fs::hard_link(&staged, path),
-                _ => std::fs::rename(&staged, path),
-            }
-        })();
+        let (file, staged) = self.staged(path).map_err(failed)?;
+        let named = self.named(file, &staged, path, payload, mode);
         if named.is_err() || *mode == PutMode::Create {
             let _ = std::fs::remove_file(&staged);
         }
@@ -103,6 +92,29 @@ impl Disk {
             Err(e) => return Err(failed(e)),
         }
         self.keep_name(path).map_err(|e| failed(NotKept(e)))
+    }
+
+    /// Writes a file, and gives it its name.
+    fn named(
+        &self,
+        mut file: File,
+        staged: &Path,
+        path: &Path,
+        payload: &PutPayload,
+        mode: &PutMode,
+    ) -> io::Result<()> {
+        for bytes in payload {
+            file.write_all(bytes)?;
+        }
+        if let Some(keep) = &self.keep {
+            keep(&file)?;
+        }
+        // Some file systems store a file when it is closed.
+        drop(file);
+        match mode {
+            PutMode::Create => std::fs::hard_link(staged, path),
+            _ => std::fs::rename(staged, path),
+        }
     }
 
     /// A new file that nobody lists, next to `path`.
@@ -126,10 +138,8 @@ impl Disk {
         };
         let missing: Vec<&Path> = folder.ancestors().take_while(|at| !at.exists()).collect();
         std::fs::create_dir_all(folder)?;
-        let parents = missing.iter().rev().filter_map(|made| made.parent());
-        parents
-            .into_iter()
-            .try_for_each(|parent| self.keep_folder(parent))
+        let mut parents = missing.iter().rev().filter_map(|made| made.parent());
+        parents.try_for_each(|parent| self.keep_folder(parent))
     }
 
     /// Makes the disk keep the name of a file of the log; those of other files wait for [`keep_files`](Self::keep_files).
@@ -245,7 +255,7 @@ fn require_inside(folder: &Path, path: &Path) -> io::Result<()> {
 pub(crate) struct Stray(String);
 
 impl Stray {
-    pub(crate) fn new(path: impl fmt::Debug, why: &str) -> Self {
+    pub(crate) fn new(path: &(impl fmt::Debug + ?Sized), why: &str) -> Self {
         Self(format!("{path:?} {why}"))
     }
 }
