@@ -172,7 +172,7 @@ impl Disk {
         }
     }
 
-    /// All files below a folder, sorted. Links are not followed.
+    /// All files below a folder, sorted. Links are not followed; in the log, what leads out is an error, or a commit would be missed.
     fn files_below(&self, prefix: &StorePath) -> Result<Vec<ObjectMeta>> {
         let mut found = Vec::new();
         let top = match prefix.parts_count() {
@@ -180,6 +180,7 @@ impl Disk {
             _ => self.files.path_to_filesystem(prefix)?,
         };
         self.require_inside(&top)?;
+        let log = self.folder.join(LOG);
         let mut folders = vec![top];
         while let Some(folder) = folders.pop() {
             let entries = match std::fs::read_dir(&folder) {
@@ -192,15 +193,22 @@ impl Disk {
                 let kind = entry.file_type().map_err(failed)?;
                 if kind.is_dir() {
                     folders.push(entry.path());
+                    continue;
+                }
+                if !kind.is_file() {
+                    if !folder.starts_with(&log) {
+                        continue;
+                    }
+                    self.require_inside(&entry.path())?;
                 }
                 // A name that is no text is nobody's that the log could name.
                 let Some(location) = StorePath::from_absolute_path(entry.path()).ok() else {
                     continue;
                 };
-                if !kind.is_file() || self.files.path_to_filesystem(&location).is_err() {
+                if self.files.path_to_filesystem(&location).is_err() {
                     continue;
                 }
-                match entry.metadata() {
+                match entry.path().metadata() {
                     Ok(file) => found.push(ObjectMeta {
                         location,
                         last_modified: file.modified().map_err(failed)?.into(),

@@ -484,10 +484,9 @@ pub(crate) async fn verify(table: &Table, file: &DataFile) -> Result<()> {
     let mut at = 0;
     while at < file.bytes {
         let part = checksums.around(&(at..at + PART as u64), file.bytes);
-        let read = table.store.get_range(&parsed(&file.path), part.clone());
-        let bytes = read
-            .await
-            .map_err(|e| table.failed(&e, &format!("read {}", file.path)))?;
+        let path = parsed(&file.path);
+        let read = table.store.get_range(&path, part.clone()).await;
+        let bytes = read.map_err(|e| table.failed(&e, &format!("read {path}")))?;
         if bytes.is_empty() || !checksums.hold(part.start, &bytes) {
             return Err(error::damaged(&table.location, &file.path, DAMAGED));
         }

@@ -7,8 +7,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use arrow::util::pretty::pretty_format_batches;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Schema;
 use common::{add, batch, key, live, notes};
 use futures::executor::block_on;
 use metaxy_core::backend::Access;
@@ -25,20 +25,18 @@ fn open(folder: &Path) -> DeltaBackend {
     config(folder).open(Access::Write)
 }
 
-/// The latest rows of the table `a` as text.
-fn rows(folder: &Path) -> Result<String> {
+/// The latest rows of the table `a`.
+fn rows(folder: &Path) -> Result<RecordBatch> {
     let backend = open(folder);
-    let schema = block_on(backend.schema(&key("a")))?;
-    let Some(schema) = schema else {
-        return Ok("no table".into());
+    let Some(schema) = block_on(backend.schema(&key("a")))? else {
+        return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
     };
     let scan = Scan {
         latest_per: Some(vec!["id".into()]),
         ..Scan::all(key("a"))
     };
     let rows = block_on(backend.query(Plan::from(Relation::scan(scan, schema))))?;
-    let rows = block_on(rows.collect())?;
-    Ok(pretty_format_batches(rows.batches()).unwrap().to_string())
+    block_on(rows.collect())?.to_batch()
 }
 
 fn written(writes: i64) -> tempfile::TempDir {
@@ -247,7 +245,7 @@ fn a_bit_that_has_changed_is_an_error_or_changes_nothing() {
     }
     println!("{flips} flips: {told} errors, {same} right answers, 0 wrong ones");
     assert!(told > flips / 3, "{told} of {flips} were found");
-    assert_eq!(rows(folder.path()).unwrap(), right);
+    assert!(rows(folder.path()).unwrap() == right);
 }
 
 #[test]
