@@ -10,7 +10,7 @@ use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description,
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::threads::Threads;
@@ -18,7 +18,7 @@ use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::DeltaConfig;
 use crate::table::DeltaInner;
-use crate::{delete, file, maintain, prune, root, samples, scan, tables, write};
+use crate::{delete, file, maintain, prune, root, samples, scan, tables, verify, write};
 
 /// Clients of object stores and the Delta kernel need several threads.
 pub(crate) static THREADS: Threads = Threads::new("Delta", "metaxy-delta");
@@ -96,7 +96,7 @@ impl Backend for DeltaBackend {
             }
             let table = inner.table(&feature)?;
             for file in snapshot.files.iter().filter(|file| file.rows.is_none()) {
-                let opened = file::open(&table, &file.path, file.bytes).await?;
+                let opened = file::open(&table, file).await?;
                 if opened.metadata().file_metadata().num_rows() > 0 {
                     return Ok(true);
                 }
@@ -166,6 +166,12 @@ impl Backend for DeltaBackend {
             self.require_write()?;
         }
         self.run(|inner| async move { maintain::maintain(&inner, &wanted).await })
+            .await
+    }
+
+    async fn verify(&self, table: &FeatureKey) -> Result<Vec<Damage>> {
+        let table = table.clone();
+        self.run(|inner| async move { verify::verify(&inner, &table).await })
             .await
     }
 

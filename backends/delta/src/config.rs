@@ -14,6 +14,7 @@ use metaxy_core::registry::OpenRequest;
 use object_store::ObjectStore;
 
 use crate::DeltaBackend;
+use crate::disk::Keep;
 use crate::root::missing_feature;
 
 /// Where the folders of tables are, below the root.
@@ -40,13 +41,24 @@ pub enum Compression {
     Zstd(i32),
 }
 
+/// When a write to a disk of this machine is on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Synchronous {
+    /// Before it is acknowledged.
+    #[default]
+    Full,
+    /// When the system sees fit: a power failure may lose or damage what was written last. For stores that are thrown away.
+    Normal,
+}
+
 /// How tables are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteOptions {
     /// Bytes after which a new Parquet file is begun, and up to which small ones are merged. 100 MB.
     pub target_file_size: u64,
-    /// The most rows of one row group. 250,000.
+    /// The most rows of one row group. 65,536: who reads a table holds some groups of each column, whatever its size.
     pub row_group_rows: usize,
     /// How files are compressed.
     pub compression: Compression,
@@ -62,7 +74,7 @@ impl Default for WriteOptions {
     fn default() -> Self {
         Self {
             target_file_size: 100 * 1024 * 1024,
-            row_group_rows: 250_000,
+            row_group_rows: 65_536,
             compression: Compression::default(),
             configuration: BTreeMap::new(),
             name: None,
@@ -115,11 +127,15 @@ pub struct DeltaConfig {
     pub write: WriteOptions,
     /// How long requests that fail for reasons that may pass are repeated, and commits that others come before.
     pub retry_timeout: Duration,
+    /// When a write to a disk of this machine is on it. Object stores keep what they have answered for.
+    pub synchronous: Synchronous,
+    /// What syncs files, in place of the system's way.
+    pub(crate) keep: Option<Keep>,
     pub(crate) object_store: Option<Arc<dyn ObjectStore>>,
 }
 
 impl DeltaConfig {
-    /// The store below `root`; the other options as documented at the fields: nested, no storage options, 60 seconds.
+    /// The store below `root`; the other options as documented at the fields: nested, no storage options, 60 seconds, synced.
     pub fn new(root: impl Into<String>) -> Self {
         Self {
             root: root.into(),
@@ -127,6 +143,8 @@ impl DeltaConfig {
             storage_options: BTreeMap::new(),
             write: WriteOptions::default(),
             retry_timeout: Duration::from_secs(60),
+            synchronous: Synchronous::default(),
+            keep: None,
             object_store: None,
         }
     }
@@ -163,6 +181,13 @@ impl DeltaConfig {
         self
     }
 
+    /// When a write to a disk of this machine is on it.
+    #[must_use]
+    pub fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
     /// The object store that all tables lie in, below its own root; the root of the configuration is then a name for messages only.
     #[must_use]
     pub fn with_object_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
@@ -185,6 +210,7 @@ impl fmt::Debug for DeltaConfig {
             .field("storage_options", &self.storage_options.keys())
             .field("write", &self.write)
             .field("retry_timeout", &self.retry_timeout)
+            .field("synchronous", &self.synchronous)
             .finish_non_exhaustive()
     }
 }
@@ -221,6 +247,12 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[
         "\"60s\"",
         "How long requests that fail for reasons that may pass are repeated, and commits that others come before.",
     ),
+    OptionDoc::new(
+        "synchronous",
+        "`full` or `normal`",
+        "\"full\"",
+        "When a write to a folder of this machine is on its disk: before it is acknowledged, or when the system sees fit. With `normal` a power failure may lose or damage what was written last: for stores that are thrown away.",
+    ),
 ];
 
 /// Opens the store that a configuration describes.
@@ -248,6 +280,12 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     }
     if let Some(timeout) = options.opt_duration("retry_timeout")? {
         config.retry_timeout = timeout;
+    }
+    if let Some(choice) = options.opt_choice("synchronous", &["full", "normal"])? {
+        config.synchronous = match choice {
+            "normal" => Synchronous::Normal,
+            _ => Synchronous::Full,
+        };
     }
     options.finish()?;
     Ok(Arc::new(config.open(access)))
@@ -408,5 +446,11 @@ impl DeltaConfig {
     /// The storage options as deltalake takes them.
     pub(crate) fn raw_options(&self) -> HashMap<String, String> {
         self.storage_options.clone().into_iter().collect()
+    }
+
+    /// What syncs files, if they are synced.
+    pub(crate) fn keep(&self) -> Option<Keep> {
+        let keep = || -> Keep { Arc::new(std::fs::File::sync_all) };
+        (self.synchronous == Synchronous::Full).then(|| self.keep.clone().unwrap_or_else(keep))
     }
 }

@@ -91,7 +91,7 @@ async fn change(
     let rows = match file.rows {
         Some(rows) => rows,
         None => {
-            let opened = file::open(table, &file.path, file.bytes).await?;
+            let opened = file::open(table, file).await?;
             u64::try_from(opened.metadata().file_metadata().num_rows()).unwrap_or(0)
         }
     };
@@ -112,7 +112,7 @@ async fn change(
         .cloned()
         .collect();
     let mut matching = 0;
-    let mut batches = file::read(table, &file.path, file.bytes, &asked).await?;
+    let mut batches = file::read(table, file, &asked).await?;
     while let Some(batch) = batches.next().await? {
         matching += condition.evaluate(&batch)?.true_count() as u64;
     }
@@ -143,7 +143,7 @@ pub(crate) async fn rewrite(
     let mut staging = Staging::in_place(inner, feature, table, base, file.part);
     let outcome = async {
         let mut before = 0;
-        let mut batches = file::read(table, &file.path, file.bytes, &base.columns).await?;
+        let mut batches = file::read(table, file, &base.columns).await?;
         while let Some(batch) = batches.next().await? {
             let mask = goes(&batch, before)?;
             let mask = match mask.null_count() {
@@ -185,14 +185,7 @@ pub(crate) async fn apply(
     for change in changes {
         for left in &change.left {
             // The place of the rows stays what it was.
-            let modified = change.file.modified;
-            actions.push(add_action(
-                &left.path,
-                left.bytes,
-                modified,
-                &left.stats,
-                true,
-            ));
+            actions.push(add_action(left, change.file.modified, true));
         }
         actions.push(remove_action(&change.file, true));
     }

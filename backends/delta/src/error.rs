@@ -7,6 +7,8 @@ use deltalake::DeltaTableError;
 use metaxy_core::{Error, ErrorKind};
 use parquet::errors::ParquetError;
 
+use crate::disk::{NotKept, Stray};
+
 /// What must not be shown: the values of the storage options. Errors of clients may quote an address with a signature, or a header.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
@@ -54,6 +56,11 @@ pub(crate) fn store(error: &object_store::Error, what: &str, secrets: &Secrets) 
     described(error, what, secrets)
 }
 
+/// An error of a file of this machine while doing `what`.
+pub(crate) fn file(error: &io::Error, what: &str) -> Error {
+    described(error, what, &Secrets::default())
+}
+
 /// An error of deltalake while doing `what`.
 pub(crate) fn delta(error: &DeltaTableError, what: &str, secrets: &Secrets) -> Error {
     match error {
@@ -86,7 +93,23 @@ fn described(error: &(dyn StdError + 'static), what: &str, secrets: &Secrets) ->
         )
         .with_hint("check the permissions of the folder, or the credentials in `storage_options`")
     };
+    if is_not_kept(error) {
+        return Error::new(
+            ErrorKind::Storage,
+            format!(
+                "the Delta store could not {what} for sure: it is there, but the disk failed to keep it"
+            ),
+        )
+        .with_hint("a power cut may still lose it; check the disk, and what the table has, before writing again");
+    }
     for cause in causes(error) {
+        if let Some(stray) = as_stray(cause) {
+            return Error::new(
+                ErrorKind::Unsupported,
+                format!("the Delta store does not {what}: {stray}"),
+            )
+            .with_hint(STRAY);
+        }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -119,6 +142,42 @@ fn described(error: &(dyn StdError + 'static), what: &str, secrets: &Secrets) ->
     .with_hint("try again; if it goes on, check the address and the `storage_options`")
 }
 
+/// What to do about a path that a table may not name.
+pub(crate) const STRAY: &str = "a metaxy store reads and removes only files in the folder of the table; ask whoever wrote the table, and do not trust it before";
+
+/// What a table fails with that names a file which it may not name.
+pub(crate) fn stray(location: &str, path: &Stray) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the Delta table {location} names a file that a metaxy store does not touch: {path}"
+        ),
+    )
+    .with_hint(STRAY)
+}
+
+fn as_stray<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a Stray> {
+    let carried = cause.downcast_ref::<io::Error>().and_then(|e| e.get_ref());
+    let carried = carried.and_then(|inner| inner.downcast_ref());
+    carried.or_else(|| cause.downcast_ref())
+}
+
+/// Whether a file is there, although a power cut may cost it.
+pub(crate) fn is_not_kept(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<NotKept>())
+}
+
+/// What a table fails with of which a file is not as it was written.
+pub(crate) fn damaged(location: &str, file: &str, problem: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("the file {file} of the Delta table {location} is damaged: {problem}"),
+    )
+    .with_hint(
+        "put it back from a copy; without one, what it held is lost, and has to be written again",
+    )
+}
+
 /// Whether the same request may succeed later. What the file system of this machine refuses, it refuses again.
 pub(crate) fn is_transient(error: &object_store::Error) -> bool {
     match error {
@@ -126,11 +185,6 @@ pub(crate) fn is_transient(error: &object_store::Error) -> bool {
         object_store::Error::JoinError { .. } => true,
         _ => false,
     }
-}
-
-/// Whether an error of deltalake comes from a request that may succeed later.
-pub(crate) fn is_transient_delta(error: &DeltaTableError) -> bool {
-    causes(error).any(|cause| cause.downcast_ref().is_some_and(is_transient))
 }
 
 fn causes<'a>(

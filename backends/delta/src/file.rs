@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use metaxy_core::{FeatureKey, Result};
+use metaxy_core::{ErrorKind, FeatureKey, Result};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::arrow::ArrowWriter;
@@ -24,11 +24,13 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
+use crate::checksum::Checksums;
 use crate::config::{Compression, WriteOptions};
 use crate::convert::{from_stored, logical_schema, stored_schema, to_stored};
 use crate::error::{self, is_transient};
+use crate::intact::require_there;
 use crate::retry::Backoff;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stats;
 use crate::table::{DeltaInner, Table};
 use crate::types::{self, StoredColumn};
@@ -51,6 +53,7 @@ pub(crate) struct Staged {
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
     pub(crate) stats: String,
+    pub(crate) checksums: Arc<Checksums>,
     /// Its bytes, if they are [held](Staging::holding).
     held: Option<Bytes>,
 }
@@ -193,6 +196,7 @@ impl Staging {
             held,
             path: format!("part-{:05}-{}-c000{codec}.parquet", self.part, self.id),
             bytes: bytes.len() as u64,
+            checksums: Arc::new(Checksums::of(&bytes)),
             rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
             stats: stats::of_file(&metadata, &self.columns, &self.indexed),
         };
@@ -276,26 +280,62 @@ async fn in_parts(table: &Table, path: &Path, bytes: &Bytes) -> object_store::Re
     outcome
 }
 
-/// A file in an object store.
+/// A file in an object store. What is read of it is verified.
 pub(crate) struct Source {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+    checksums: Option<Arc<Checksums>>,
     /// Its bytes, if they are in memory.
     held: Option<Bytes>,
 }
 
+impl Source {
+    async fn ranges(&self, ranges: &[Range<u64>]) -> ParquetResult<Vec<Bytes>> {
+        let early = || ParquetError::EOF(format!("{} ends early", self.path));
+        let part = |bytes: &Bytes, from: u64, range: &Range<u64>| {
+            let (start, end) = (range.start.checked_sub(from), range.end.checked_sub(from));
+            let (start, end) = (start.ok_or_else(early)?, end.ok_or_else(early)?);
+            let (start, end) = (usize::try_from(start)?, usize::try_from(end)?);
+            match bytes.get(start..end) {
+                Some(_) => Ok(bytes.slice(start..end)),
+                None => Err(early()),
+            }
+        };
+        if let Some(held) = &self.held {
+            return ranges.iter().map(|range| part(held, 0, range)).collect();
+        }
+        let Some(checksums) = &self.checksums else {
+            return Ok(self.store.get_ranges(&self.path, ranges).await?);
+        };
+        let around: Vec<Range<u64>> = ranges
+            .iter()
+            .map(|range| checksums.around(range, self.bytes))
+            .collect();
+        let found = self.store.get_ranges(&self.path, &around).await?;
+        let found = found.iter().zip(&around).zip(ranges);
+        found
+            .map(
+                |((bytes, around), range)| match checksums.hold(around.start, bytes) {
+                    true => part(bytes, around.start, range),
+                    false => Err(ParquetError::General(DAMAGED.into())),
+                },
+            )
+            .collect()
+    }
+}
+
+/// What is wrong with a file whose checksums are others.
+pub(crate) const DAMAGED: &str = "it is not what was written";
+
 impl AsyncFileReader for Source {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         async move {
-            let Some(held) = &self.held else {
-                return Ok(self.store.get_range(&self.path, range).await?);
-            };
-            let (from, to) = (usize::try_from(range.start)?, usize::try_from(range.end)?);
-            match held.get(from..to) {
-                Some(_) => Ok(held.slice(from..to)),
-                None => Err(ParquetError::EOF(format!("{} ends early", self.path))),
-            }
+            let found = self.ranges(std::slice::from_ref(&range)).await?;
+            let mut found = found.into_iter();
+            found
+                .next()
+                .ok_or_else(|| ParquetError::EOF("nothing was read".into()))
         }
         .boxed()
     }
@@ -304,17 +344,7 @@ impl AsyncFileReader for Source {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move {
-            if self.held.is_none() {
-                return Ok(self.store.get_ranges(&self.path, &ranges).await?);
-            }
-            let mut found = Vec::with_capacity(ranges.len());
-            for range in ranges {
-                found.push(self.get_bytes(range).await?);
-            }
-            Ok(found)
-        }
-        .boxed()
+        async move { self.ranges(&ranges).await }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -338,38 +368,58 @@ impl AsyncFileReader for Source {
 pub(crate) type Opened = ParquetRecordBatchStreamBuilder<Source>;
 
 /// Opens a file: its footer is read.
-pub(crate) async fn open(table: &Table, path: &str, bytes: u64) -> Result<Opened> {
-    open_source(table, path, bytes, None).await
+pub(crate) async fn open(table: &Table, file: &DataFile) -> Result<Opened> {
+    require_there(table, file)?;
+    let checksums = file.checksums.clone();
+    open_source(table, &file.path, file.bytes, checksums, None).await
 }
 
-async fn open_source(table: &Table, path: &str, bytes: u64, held: Option<Bytes>) -> Result<Opened> {
-    let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
+async fn open_source(
+    table: &Table,
+    path: &str,
+    bytes: u64,
+    checksums: Option<Arc<Checksums>>,
+    held: Option<Bytes>,
+) -> Result<Opened> {
     let reader = Source {
         store: table.store.clone(),
-        path: path.clone(),
+        path: parsed(path),
         bytes,
+        checksums,
         held,
     };
     // What other programs say of their Arrow types is not of interest: the log says what columns are.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let opened = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
-    opened.map_err(|e| {
-        error::parquet(
-            &e,
-            &format!("open {path} of {}", table.location),
-            table.secrets(),
-        )
-    })
+    opened.map_err(|e| unreadable(&table.location, path, &e, table.secrets()))
+}
+
+/// What a file with rows cannot be read with.
+fn unreadable(
+    location: &str,
+    path: &str,
+    error: &ParquetError,
+    secrets: &error::Secrets,
+) -> metaxy_core::Error {
+    let what = format!("read the file {path} of {location}");
+    let described = error::parquet(error, &what, secrets);
+    match described.kind() {
+        ErrorKind::Corrupt => error::damaged(location, path, &secrets.hide(&error.to_string())),
+        _ => described,
+    }
+}
+
+fn parsed(path: &str) -> Path {
+    Path::parse(path).unwrap_or_else(|_| Path::from(path))
 }
 
 /// The rows of a file with these columns, as they were appended, in their order.
 pub(crate) async fn read(
     table: &Table,
-    path: &str,
-    bytes: u64,
+    file: &DataFile,
     columns: &[StoredColumn],
 ) -> Result<Reader> {
-    rows(table, path, open(table, path, bytes).await?, columns)
+    rows(table, &file.path, open(table, file).await?, columns)
 }
 
 /// The rows of a file that is in no commit yet.
@@ -378,7 +428,8 @@ pub(crate) async fn read_staged(
     file: &Staged,
     columns: &[StoredColumn],
 ) -> Result<Reader> {
-    let opened = open_source(table, &file.path, file.bytes, file.held.clone()).await?;
+    let (checksums, held) = (Some(file.checksums.clone()), file.held.clone());
+    let opened = open_source(table, &file.path, file.bytes, checksums, held).await?;
     rows(table, &file.path, opened, columns)
 }
 
@@ -397,7 +448,8 @@ fn rows(table: &Table, path: &str, opened: Opened, columns: &[StoredColumn]) -> 
         rows,
         columns: columns.to_vec(),
         schema: logical_schema(columns),
-        location: format!("{}/{path}", table.location),
+        location: table.location.clone(),
+        path: path.to_owned(),
         secrets: table.secrets().clone(),
     })
 }
@@ -408,6 +460,7 @@ pub(crate) struct Reader {
     columns: Vec<StoredColumn>,
     schema: SchemaRef,
     location: String,
+    path: String,
     secrets: error::Secrets,
 }
 
@@ -417,18 +470,42 @@ impl Reader {
         let Some(batch) = self.rows.next().await else {
             return Ok(None);
         };
-        let what = format!("read the file {}", self.location);
-        let batch = batch.map_err(|e| error::parquet(&e, &what, &self.secrets))?;
+        let batch = batch.map_err(|e| unreadable(&self.location, &self.path, &e, &self.secrets))?;
         from_stored(&batch, &self.columns, &self.schema).map(Some)
     }
 }
 
+/// Reads all of a file that has checksums, and of others what says where their columns are.
+pub(crate) async fn verify(table: &Table, file: &DataFile) -> Result<()> {
+    open(table, file).await?;
+    let Some(checksums) = &file.checksums else {
+        return Ok(());
+    };
+    let mut at = 0;
+    while at < file.bytes {
+        let part = checksums.around(&(at..at + PART as u64), file.bytes);
+        let path = parsed(&file.path);
+        let read = table.store.get_range(&path, part.clone()).await;
+        let bytes = read.map_err(|e| table.failed(&e, &format!("read {path}")))?;
+        if bytes.is_empty() || !checksums.hold(part.start, &bytes) {
+            return Err(error::damaged(&table.location, &file.path, DAMAGED));
+        }
+        at = part.end;
+    }
+    Ok(())
+}
+
 /// All bytes of a file.
-pub(crate) async fn bytes(table: &Table, path: &str) -> Result<Bytes> {
-    let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
-    let read = async { table.store.get(&path).await?.bytes().await };
-    read.await.map_err(|e| {
-        let what = format!("read {path} of {}", table.location);
+pub(crate) async fn bytes(table: &Table, file: &DataFile) -> Result<Bytes> {
+    let read = async { table.store.get(&parsed(&file.path)).await?.bytes().await };
+    let bytes = read.await.map_err(|e| {
+        let what = format!("read {} of {}", file.path, table.location);
         error::store(&e, &what, table.secrets())
-    })
+    })?;
+    match &file.checksums {
+        Some(known) if !known.holds(&bytes) => {
+            Err(error::damaged(&table.location, &file.path, DAMAGED))
+        }
+        _ => Ok(bytes),
+    }
 }

@@ -123,7 +123,7 @@ async fn exact(table: &Table, file: &DataFile, stamps: &[StoredColumn]) -> Resul
     if let Some(known) = file.latest().get() {
         return Ok(*known);
     }
-    let opened = file::open(table, &file.path, file.bytes).await?;
+    let opened = file::open(table, file).await?;
     let found = match of_footer(&opened, stamps) {
         Some(found) => found,
         None => of_rows(table, file, stamps).await?,
@@ -169,7 +169,7 @@ async fn of_rows(
     file: &DataFile,
     stamps: &[StoredColumn],
 ) -> Result<Option<Micros>> {
-    let mut rows = file::read(table, &file.path, file.bytes, stamps).await?;
+    let mut rows = file::read(table, file, stamps).await?;
     let mut greatest = None;
     while let Some(batch) = rows.next().await? {
         for column in batch.columns() {

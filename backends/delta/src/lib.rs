@@ -19,11 +19,28 @@
 //! although it was reported as failed is not repeated. Deletes start again when others have changed the same files. Each table is
 //! written by commits of its own: an append to several tables may fail between them.
 //!
+//! # What outlives what
+//!
+//! On a disk of this machine, files and folders are synced before a write is acknowledged, in the order in which they name each other: files with
+//! rows, their folder, the commit, the folder of the log ([`Synchronous`]). A sync that fails is an error, and the write is not acknowledged. What an
+//! object store has answered for is as durable as it says; nothing can be synced there.
+//!
+//! Files with rows have checksums in the log, commits and checkpoints have their own, and each is verified when it is read from a disk: what
+//! was damaged is an error ([`ErrorKind::Corrupt`](metaxy_core::ErrorKind::Corrupt)), and never another answer. What other programs write has none.
+//!
+//! # Tables of strangers
+//!
+//! A log names files. Those that are not in the folder of its table are not read, and not removed: no other folder, no address, no link that
+//! leads out, no pipe and no device.
+//!
+//! # Dropped tables
+//!
 //! A table that is dropped keeps its log, marked by the property `metaxy.dropped`; to other programs it is empty.
 //!
 //! # Limits
 //!
-//! Object stores must refuse to put a file that exists, as S3, Azure and Google Cloud Storage do. Tables with deletion vectors or
+//! Object stores must refuse to put a file that exists, as S3, Azure and Google Cloud Storage do; one that does not is refused when a table is
+//! made in it. Tables with deletion vectors or
 //! column mapping are not read; partitioned tables, and those with constraints or generated columns, are not written to. Delta ignores
 //! the case of names, so columns that differ in case only are refused.
 //!
@@ -32,11 +49,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
+mod checkpoint;
+mod checksum;
 mod config;
 mod convert;
 mod delete;
+mod disk;
 mod error;
 mod file;
+mod intact;
 mod latest;
 mod log;
 mod maintain;
@@ -51,10 +72,12 @@ mod stats;
 mod table;
 mod tables;
 mod types;
+mod vacuum;
+mod verify;
 mod write;
 
 pub use backend::DeltaBackend;
-pub use config::{Compression, DeltaConfig, Layout, WriteOptions};
+pub use config::{Compression, DeltaConfig, Layout, Synchronous, WriteOptions};
 
 use metaxy_core::registry::Descriptor;
 

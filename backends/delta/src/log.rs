@@ -5,15 +5,16 @@
 
 use bytes::Bytes;
 use chrono::Utc;
-use deltalake::DeltaTable;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::CommitOrBytes;
 use metaxy_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::backend::THREADS;
-use crate::error::{self, is_transient};
+use crate::checkpoint;
+use crate::checksum::{COMMIT, NOTHING, TAG, sealed};
+use crate::error::{self, is_not_kept, is_transient};
+use crate::file::Staged;
 use crate::retry::Backoff;
 use crate::snapshot::{DataFile, Metadata, Protocol, Snapshot};
 use crate::table::Table;
@@ -64,6 +65,13 @@ impl Commit {
     ) -> Result<bool, Failure> {
         let version = base.map_or(0, |snapshot| snapshot.version + 1);
         let bytes = self.bytes(base, actions);
+        if base.is_none() {
+            let holds = table.require_put_if_absent(backoff).await;
+            holds.map_err(Failure::before)?;
+        }
+        if actions.iter().any(|action| action.get("add").is_some()) {
+            table.keep_files().await.map_err(Failure::before)?;
+        }
         loop {
             let entry = CommitOrBytes::LogBytes(bytes.clone());
             let failure = match table.log.write_commit_entry(version, entry, self.id).await {
@@ -71,8 +79,14 @@ impl Commit {
                 Err(TransactionError::VersionAlreadyExists(_)) => None,
                 Err(failure) => Some(failure),
             };
+            if let Some(failure) = failure.as_ref().filter(|failure| is_not_kept(*failure)) {
+                return Err(put_failed(table, failure).into());
+            }
             // Whatever the answer was, the commit that is there decides.
-            match table.read_commit(version).await? {
+            let found = table.read_commit(version).await;
+            let unknown = "whether the write was done is not known: look whether its rows are there before it is repeated";
+            let found = found.map_err(|error| error.with_hint(unknown));
+            match found? {
                 Some((found, _)) if self.is_in(&found) => break,
                 Some(_) => return Ok(false),
                 None => {}
@@ -82,19 +96,8 @@ impl Commit {
                 return Ok(false);
             };
             if !may_pass(&failure) || !backoff.pause().await {
-                let what = format!("commit to the table {}", table.location);
-                let error = match &failure {
-                    TransactionError::ObjectStore { source } => {
-                        error::store(source, &what, table.secrets())
-                    }
-                    other => {
-                        let text = table.secrets().hide(&other.to_string());
-                        let problem = format!("the Delta store could not {what}: {text}");
-                        Error::new(ErrorKind::Storage, problem)
-                    }
-                };
                 return Err(Failure {
-                    error,
+                    error: put_failed(table, &failure),
                     is_certain: !may_pass(&failure),
                 });
             }
@@ -114,6 +117,7 @@ impl Commit {
             "engineInfo": engine,
             "clientVersion": engine,
             WRITE_ID: self.id.to_string(),
+            COMMIT: NOTHING,
         });
         if let Some(base) = base {
             info["readVersion"] = base.version.into();
@@ -123,7 +127,7 @@ impl Commit {
             text.push('\n');
             text.push_str(&action.to_string());
         }
-        text.into()
+        sealed(&text).into()
     }
 
     fn is_in(&self, commit: &[u8]) -> bool {
@@ -165,6 +169,19 @@ impl From<Failure> for Error {
     }
 }
 
+/// What a commit fails with that could not be put.
+fn put_failed(table: &Table, failure: &TransactionError) -> Error {
+    let what = format!("commit to the table {}", table.location);
+    match failure {
+        TransactionError::ObjectStore { source } => error::store(source, &what, table.secrets()),
+        other => {
+            let text = table.secrets().hide(&other.to_string());
+            let problem = format!("the Delta store could not {what}: {text}");
+            Error::new(ErrorKind::Storage, problem)
+        }
+    }
+}
+
 fn may_pass(failure: &TransactionError) -> bool {
     match failure {
         TransactionError::ObjectStore { source } => is_transient(source),
@@ -192,7 +209,9 @@ pub(crate) fn now() -> i64 {
 
 /// The time at which a file that is committed next is stored: later than all others.
 pub(crate) fn next_modified(base: Option<&Snapshot>) -> i64 {
-    base.map_or_else(now, |snapshot| now().max(snapshot.greatest_modified + 1))
+    base.map_or_else(now, |snapshot| {
+        now().max(snapshot.greatest_modified.saturating_add(1))
+    })
 }
 
 pub(crate) fn protocol_action(protocol: &Protocol) -> Value {
@@ -204,20 +223,15 @@ pub(crate) fn metadata_action(metadata: &Metadata) -> Value {
 }
 
 /// Adds a file. `changes`: it brings rows, or leaves some out; otherwise it holds what other files held.
-pub(crate) fn add_action(
-    path: &str,
-    bytes: u64,
-    modified: i64,
-    stats: &str,
-    changes: bool,
-) -> Value {
+pub(crate) fn add_action(file: &Staged, modified: i64, changes: bool) -> Value {
     json!({"add": {
-        "path": path,
+        "path": file.path,
         "partitionValues": {},
-        "size": bytes,
+        "size": file.bytes,
         "modificationTime": modified,
         "dataChange": changes,
-        "stats": stats,
+        "stats": file.stats,
+        "tags": {TAG: file.checksums.tag()},
     }})
 }
 
@@ -263,31 +277,9 @@ async fn checkpoint_if_due(
     if each == 0 || !(version + 1).is_multiple_of(each) {
         return;
     }
-    if let Err(error) = checkpoint(table, Some(version)).await {
+    if let Err(error) = checkpoint::write(table, version).await {
         tracing::warn!(table = %table.location, %error, "no checkpoint could be written");
     }
-}
-
-/// Writes a checkpoint of a version, or of the last one.
-///
-/// # Errors
-/// [`ErrorKind::Storage`] if that fails.
-pub(crate) async fn checkpoint(table: &Table, version: Option<u64>) -> Result<()> {
-    let (log, secrets) = (table.log.clone(), table.secrets().clone());
-    let what = format!("write a checkpoint of {}", table.location);
-    // deltalake writes it on the thread that asks, and waits for others there.
-    THREADS
-        .aside(async move {
-            let mut delta = DeltaTable::new(log);
-            let loaded = match version {
-                Some(version) => delta.load_version(version).await,
-                None => delta.load().await,
-            };
-            loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
-            let written = deltalake::checkpoints::create_checkpoint(&delta, None).await;
-            written.map_err(|e| error::delta(&e, &what, &secrets))
-        })
-        .await
 }
 
 #[cfg(test)]

@@ -4,22 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::DeltaTable;
-use deltalake::operations::vacuum::VacuumMode;
-use futures::{StreamExt, stream};
 use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance};
 use metaxy_core::{FeatureKey, Result};
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
 use serde_json::json;
 
 use crate::backend::THREADS;
+use crate::checkpoint;
 use crate::delete::commit_if;
 use crate::error;
 use crate::file::{self, Staged, Staging};
-use crate::log::{Commit, add_action, checkpoint, remove_action};
+use crate::log::{Commit, add_action, remove_action};
 use crate::root::relative;
 use crate::snapshot::{DataFile, Snapshot};
-use crate::table::{AT_ONCE, DeltaInner, Table};
+use crate::table::{DeltaInner, Table};
+use crate::vacuum::vacuum;
 
 /// How long files that are no longer part of a table are kept, as Delta has it.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -53,7 +51,7 @@ pub(crate) async fn maintain(inner: &DeltaInner, wanted: &Maintenance) -> Result
         note(compact(inner, &table, wanted.dry_run).await?);
         note(write_checkpoint(inner, &table, wanted.dry_run).await?);
         let retention = wanted.retention.unwrap_or(RETENTION);
-        note(vacuum(&table, retention, wanted.dry_run).await?);
+        note(vacuum(inner, &table, retention, wanted.dry_run).await?);
         if !wanted.dry_run {
             clean_log(&table).await;
         }
@@ -131,7 +129,7 @@ async fn merge(
     let mut staging = Staging::in_place(inner, &feature, table, base, last.part);
     let outcome = async {
         for file in files {
-            let mut rows = file::read(table, &file.path, file.bytes, &base.columns).await?;
+            let mut rows = file::read(table, file, &base.columns).await?;
             while let Some(batch) = rows.next().await? {
                 staging.write(&batch).await?;
             }
@@ -148,7 +146,7 @@ async fn merge(
     };
     let mut actions: Vec<_> = staged
         .iter()
-        .map(|file| add_action(&file.path, file.bytes, last.modified, &file.stats, false))
+        .map(|file| add_action(file, last.modified, false))
         .collect();
     actions.extend(files.iter().map(|file| remove_action(file, false)));
     let mut commit = Commit::new("OPTIMIZE");
@@ -173,70 +171,9 @@ async fn write_checkpoint(
         return Ok(None);
     }
     if !dry_run {
-        checkpoint(table, Some(snapshot.version)).await?;
+        checkpoint::write(table, snapshot.version).await?;
     }
     Ok(Some(MaintainAction::new("checkpoint")))
-}
-
-/// Removes files that are no part of the table any more, and were none for so long.
-async fn vacuum(
-    table: &Table,
-    retention: Duration,
-    dry_run: bool,
-) -> Result<Option<MaintainAction>> {
-    let retention = chrono::Duration::from_std(retention).unwrap_or(chrono::Duration::MAX);
-    let found = run_vacuum(table, retention, true).await?;
-    let mut looks = Vec::new();
-    for path in &found {
-        looks.push(size(table, path));
-    }
-    let sizes: Vec<Option<u64>> = stream::iter(looks)
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    // Tombstones of files that an earlier vacuum removed are listed as well.
-    let sizes: Vec<u64> = sizes.into_iter().flatten().collect();
-    if sizes.is_empty() {
-        return Ok(None);
-    }
-    if !dry_run {
-        run_vacuum(table, retention, false).await?;
-    }
-    let action = MaintainAction::new("vacuum");
-    let action = action.with_before(Footprint::files(sizes.len() as u64, sizes.iter().sum()));
-    Ok(Some(action.with_after(Footprint::files(0, 0))))
-}
-
-async fn size(table: &Table, path: &str) -> Option<u64> {
-    let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
-    table.store.head(&path).await.ok().map(|file| file.size)
-}
-
-/// The paths of the files that a vacuum removes, or would remove.
-async fn run_vacuum(
-    table: &Table,
-    retention: chrono::Duration,
-    dry_run: bool,
-) -> Result<Vec<String>> {
-    let (log, secrets) = (table.log.clone(), table.secrets().clone());
-    let what = format!("vacuum {}", table.location);
-    THREADS
-        .aside(async move {
-            let mut delta = DeltaTable::new(log);
-            let loaded = delta.load().await;
-            loaded.map_err(|e| error::delta(&e, &what, &secrets))?;
-            let vacuum = delta
-                .vacuum()
-                .with_retention_period(retention)
-                .with_enforce_retention_duration(false)
-                .with_mode(VacuumMode::Full)
-                .with_dry_run(dry_run);
-            let (_, metrics) = vacuum
-                .await
-                .map_err(|e| error::delta(&e, &what, &secrets))?;
-            Ok(metrics.files_deleted)
-        })
-        .await
 }
 
 /// Removes commits that a checkpoint covers and that are older than the table's `delta.logRetentionDuration`. Failing is no harm.

@@ -108,7 +108,7 @@ async fn superseded(
     let converter = RowConverter::new(fields.collect())?;
     let mut samples: HashMap<Box<[u8]>, Vec<Place>> = HashMap::new();
     for (number, data) in (0..).zip(&base.files) {
-        let mut rows = file::read(table, &data.path, data.bytes, &columns.all()).await?;
+        let mut rows = file::read(table, data, &columns.all()).await?;
         let mut before = 0;
         while let Some(batch) = rows.next().await? {
             note(&mut samples, &batch, columns, &converter, number, before)?;

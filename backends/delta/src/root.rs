@@ -8,12 +8,12 @@ use deltalake::logstore::{
 };
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as StorePath;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::config::{DeltaConfig, Layout};
+use crate::disk::{Disk, Keep};
 use crate::error::{self, Secrets};
 use crate::retry::Retrying;
 
@@ -40,6 +40,7 @@ pub(crate) struct Root {
     url: Url,
     /// The folder, if it is one of this machine.
     folder: Option<PathBuf>,
+    keep: Option<Keep>,
     options: StorageConfig,
     /// Whether deltalake's own log store for this kind of address is used.
     cloud: bool,
@@ -57,6 +58,7 @@ impl Root {
                 prefix: StorePath::default(),
                 url: parsed("memory:///")?,
                 folder: None,
+                keep: None,
                 options,
                 cloud: false,
             });
@@ -69,10 +71,11 @@ impl Root {
                 let url = url.map_err(|()| unusable(&config.root, "it is no absolute path"))?;
                 // Local requests are not repeated: what the file system refuses, it refuses again.
                 Ok(Self {
-                    store: Arc::new(LocalFileSystem::new()),
+                    store: Arc::new(Disk::new(folder.clone(), folder.clone(), None)),
                     prefix,
                     url,
                     folder: Some(folder),
+                    keep: config.keep(),
                     options,
                     cloud: false,
                 })
@@ -103,6 +106,7 @@ impl Root {
             prefix: prefix.map_err(|e| unusable(&config.root, &e.to_string()))?,
             url,
             folder: None,
+            keep: None,
             options,
             cloud: true,
         })
@@ -111,6 +115,21 @@ impl Root {
     /// The store that all tables lie in, and the root in it.
     pub(crate) fn store(&self) -> (&Arc<dyn ObjectStore>, &StorePath) {
         (&self.store, &self.prefix)
+    }
+
+    /// Whether tables are in an object store that was opened by its address.
+    pub(crate) fn is_cloud(&self) -> bool {
+        self.cloud
+    }
+
+    /// The disk that the table whose folder is `relative` to the root is on, if it is one of this machine.
+    pub(crate) fn disk(&self, relative: &str) -> Option<Disk> {
+        let root = self.folder.as_ref()?;
+        Some(Disk::new(
+            root.join(relative),
+            root.clone(),
+            self.keep.clone(),
+        ))
     }
 
     /// The log of the table whose folder is `relative` to the root.
@@ -126,13 +145,12 @@ impl Root {
         }
         let prefix =
             StorePath::from_iter(self.prefix.parts().chain(StorePath::from(relative).parts()));
-        let table: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(self.store.clone(), prefix));
-        Ok(default_logstore(
-            table,
-            self.store.clone(),
-            &url,
-            &self.options,
-        ))
+        let whole: Arc<dyn ObjectStore> = match self.disk(relative) {
+            Some(disk) => Arc::new(disk),
+            None => self.store.clone(),
+        };
+        let table: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(whole.clone(), prefix));
+        Ok(default_logstore(table, whole, &url, &self.options))
     }
 
     /// What the addresses of the files of a table begin with: a folder of this machine, or an address.

@@ -74,7 +74,7 @@ async fn rows_of(table: &Table, base: &Snapshot, samples: &DeleteSamples) -> Res
         if !may_match(&matching, data) {
             continue;
         }
-        let mut rows = file::read(table, &data.path, data.bytes, &columns).await?;
+        let mut rows = file::read(table, data, &columns).await?;
         let mut before = 0;
         while let Some(batch) = rows.next().await? {
             let holds = holds(Some(&matching), &batch)?;
@@ -105,7 +105,7 @@ async fn rows_of(table: &Table, base: &Snapshot, samples: &DeleteSamples) -> Res
         if !among.is_none_or(|filter| may_match(filter, data)) {
             continue;
         }
-        let mut rows = file::read(table, &data.path, data.bytes, &columns).await?;
+        let mut rows = file::read(table, data, &columns).await?;
         let mut before = 0;
         while let Some(batch) = rows.next().await? {
             let holds = holds(among, &batch)?;

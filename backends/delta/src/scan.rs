@@ -1,6 +1,6 @@
 //! Rows: plans run on Polars, which reads the Parquet files of the snapshots that a query found when it began.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,14 +8,15 @@ use arrow::datatypes::DataType;
 use futures::executor::block_on;
 use futures::future::try_join_all;
 use metaxy_core::backend::table_is_gone;
-use metaxy_core::expr::{CompareOp, Expr, Value};
-use metaxy_core::plan::{Plan, Scan};
+use metaxy_core::expr::{CompareOp, Value};
+use metaxy_core::plan::Plan;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use metaxy_polars::{ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source};
 
 use crate::backend::THREADS;
 use crate::convert::logical_values;
 use crate::file;
+use crate::intact::require_intact;
 use crate::skip::{may_compare, may_match};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::DeltaInner;
@@ -57,10 +58,10 @@ struct Tables {
 
 impl Source for Tables {
     fn scan(&self, request: &ScanRequest<'_>) -> Result<Scanned> {
-        let (scan, filters) = (request.scan, request.filters);
+        let scan = request.scan;
         let mut table = ParquetTable::default();
         match self.snapshots.get(&scan.table) {
-            Some(Some(snapshot)) => self.describe(&mut table, scan, snapshot, filters)?,
+            Some(Some(snapshot)) => self.describe(&mut table, request, snapshot)?,
             _ => return Err(table_is_gone(&scan.table)),
         }
         if !table.is_small() {
@@ -78,10 +79,10 @@ impl Tables {
     fn describe(
         &self,
         table: &mut ParquetTable,
-        scan: &Scan,
+        request: &ScanRequest<'_>,
         snapshot: &Snapshot,
-        filters: &[&Expr],
     ) -> Result<()> {
+        let (scan, filters) = (request.scan, request.filters);
         let version = scan.feature_version.clone().map(Value::Text);
         let version = version.map(|is| (columns::FEATURE_VERSION, CompareOp::Eq, is));
         // A row's stamp is never before its `metaxy_updated_at`.
@@ -101,8 +102,10 @@ impl Tables {
             )
             .with_hint("write it anew without `partition_by`"));
         }
+        self.verify(request, &files)?;
         table.columns = snapshot.columns.iter().map(column).collect();
-        table.bytes = Some(files.iter().map(|file| file.bytes).sum());
+        let bytes = files.iter().map(|file| file.bytes);
+        table.bytes = Some(bytes.fold(0, u64::saturating_add));
         table.rows = files.iter().map(|file| file.rows).collect();
         table.retry_timeout = Some(self.inner.config.retry_timeout);
         table.no_tombstones = files.iter().all(|file| {
@@ -126,12 +129,29 @@ impl Tables {
         Ok(())
     }
 
+    /// Makes sure that what is read of files on a disk of this machine is what was written there.
+    fn verify(&self, request: &ScanRequest<'_>, files: &[&DataFile]) -> Result<()> {
+        let table = self.inner.table(&request.scan.table)?;
+        let system = [
+            columns::FEATURE_VERSION,
+            columns::UPDATED_AT,
+            columns::DELETED_AT,
+        ];
+        let mut read: BTreeSet<&str> = request.columns.iter().map(String::as_str).collect();
+        read.extend(system);
+        read.extend(request.scan.latest_per.iter().flatten().map(String::as_str));
+        read.extend(request.filters.iter().flat_map(|filter| filter.columns()));
+        let is_read = |column: &str| read.contains(column);
+        let mut files = files.iter();
+        files.try_for_each(|file| require_intact(&table, file, is_read))
+    }
+
     /// The bytes of files in an object store that only the caller knows how to reach.
     fn contents(&self, table: &FeatureKey, files: &[&DataFile]) -> Result<Vec<ParquetFile>> {
         let table = self.inner.table(table)?;
-        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+        let files: Vec<DataFile> = files.iter().map(|file| (*file).clone()).collect();
         let read = THREADS.run(async move {
-            let contents = paths.iter().map(|path| file::bytes(&table, path));
+            let contents = files.iter().map(|file| file::bytes(&table, file));
             try_join_all(contents).await
         });
         let contents = block_on(read)?.into_iter();

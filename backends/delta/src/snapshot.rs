@@ -11,7 +11,10 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::checksum::{self, Checksums, TAG};
 use crate::convert::logical_schema;
+use crate::disk::Stray;
+use crate::error;
 use crate::stats::{ColumnStat, Stats};
 use crate::types::{self, StoredColumn};
 
@@ -85,7 +88,8 @@ impl Snapshot {
 
     /// The rows of all files, if all files tell.
     pub(crate) fn rows(&self) -> Option<u64> {
-        self.files.iter().map(|file| file.rows).sum()
+        let mut rows = self.files.iter().map(|file| file.rows);
+        rows.try_fold(0_u64, |all, rows| all.checked_add(rows?))
     }
 }
 
@@ -108,6 +112,8 @@ pub(crate) struct DataFile {
     pub(crate) part: u64,
     /// The path as the log writes it.
     pub(crate) raw_path: String,
+    /// What its bytes are verified with, if its writer said.
+    pub(crate) checksums: Option<Arc<Checksums>>,
     stats: Arc<Stats>,
     columns: Arc<Vec<StoredColumn>>,
     /// The greatest stamp of its rows, once somebody has looked.
@@ -277,10 +283,11 @@ pub(crate) struct Metadata {
 #[derive(Debug, Default, Deserialize)]
 struct Line {
     add: Option<AddLine>,
-    remove: Option<RemoveLine>,
+    remove: Option<PathLine>,
     #[serde(rename = "metaData")]
     metadata: Option<Metadata>,
     protocol: Option<Protocol>,
+    sidecar: Option<PathLine>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -292,11 +299,16 @@ struct AddLine {
     size: i64,
     modification_time: i64,
     stats: Option<String>,
+    /// What some checkpoints have instead.
+    #[serde(rename = "stats_parsed")]
+    parsed: Option<Value>,
+    #[serde(default)]
+    tags: Option<BTreeMap<String, Option<String>>>,
     deletion_vector: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
-struct RemoveLine {
+struct PathLine {
     path: String,
 }
 
@@ -308,7 +320,7 @@ pub(crate) struct Replay<'a> {
     meta: Option<Arc<Meta>>,
     columns: Arc<Vec<StoredColumn>>,
     files: Vec<DataFile>,
-    /// What the commits did, by path: the last word counts.
+    /// What the commits did, by path in the table's object store: the last word counts.
     changes: HashMap<String, Option<DataFile>>,
     metadata: Option<Metadata>,
     protocol: Option<Protocol>,
@@ -343,53 +355,44 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The version that a checkpoint is of, and what it says of the table.
-    pub(crate) fn checkpoint(&mut self, version: u64, protocol: Protocol, metadata: Metadata) {
+    /// The version that a checkpoint is of, whose [`lines`](Self::lines) follow.
+    pub(crate) fn start_at(&mut self, version: u64) {
         self.version = Some(version);
-        self.protocol = Some(protocol);
-        self.metadata = Some(metadata);
-    }
-
-    /// A file of a checkpoint.
-    pub(crate) fn checkpoint_file(
-        &mut self,
-        path: String,
-        bytes: i64,
-        modified: i64,
-        stats: Option<String>,
-        partition: impl IntoIterator<Item = (String, Option<String>)>,
-    ) {
-        self.add(AddLine {
-            path,
-            partition_values: partition.into_iter().collect(),
-            size: bytes,
-            modification_time: modified,
-            stats,
-            deletion_vector: None,
-        });
     }
 
     /// The next commit.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if it cannot be read, [`ErrorKind::Unsupported`] if rows of its files are marked as deleted.
+    /// [`ErrorKind::Corrupt`] if it cannot be read, [`ErrorKind::Unsupported`] if it names files outside of the table's folder, or if rows of its
+    /// files are marked as deleted.
     pub(crate) fn commit(&mut self, version: u64, bytes: &[u8]) -> Result<()> {
-        let damaged = |problem: String| {
-            Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "version {version} of the Delta table {} cannot be read: {problem}",
-                    self.location
-                ),
-            )
-        };
-        if version != self.version.map_or(0, |version| version + 1) {
-            return Err(damaged("versions before it are missing".into()));
+        let name = format!("{version:020}.json");
+        let next = self.version.map_or(0, |version| version + 1);
+        if version != next {
+            return Err(error::damaged(
+                self.location,
+                &format!("_delta_log/{next:020}.json"),
+                "it is missing, and there are later ones",
+            ));
         }
+        if bytes.trim_ascii().is_empty() {
+            return Err(self.damaged(&name, "it is empty"));
+        }
+        if !checksum::is_whole(bytes) {
+            return Err(self.damaged(&name, "it is not what was written"));
+        }
+        self.lines(&name, bytes)?;
+        self.version = Some(version);
+        Ok(())
+    }
+
+    /// What a file of the log says; returns the paths of the files that it points to.
+    pub(crate) fn lines(&mut self, name: &str, bytes: &[u8]) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for line in serde_json::Deserializer::from_slice(bytes).into_iter::<Line>() {
-            lines.push(line.map_err(|e| damaged(e.to_string()))?);
+            lines.push(line.map_err(|e| self.damaged(name, &e.to_string()))?);
         }
+        let mut sidecars = Vec::new();
         for line in lines {
             if let Some(add) = line.add {
                 if add
@@ -399,22 +402,39 @@ impl<'a> Replay<'a> {
                 {
                     return Err(unreadable(self.location, "deletion vectors"));
                 }
-                self.add(add);
+                self.add(add)?;
             }
             if let Some(remove) = line.remove {
-                self.changes.insert(remove.path, None);
+                let path = self.located(&remove.path)?;
+                self.changes.insert(path, None);
             }
             self.metadata = line.metadata.or(self.metadata.take());
             self.protocol = line.protocol.or(self.protocol.take());
+            sidecars.extend(line.sidecar.map(|sidecar| sidecar.path));
         }
-        self.version = Some(version);
-        Ok(())
+        Ok(sidecars)
     }
 
-    fn add(&mut self, add: AddLine) {
-        // Names of our own have nothing that an address would write otherwise.
-        let path = Path::from_url_path(&add.path).map_or_else(|_| add.path.clone(), String::from);
-        let stats = Stats::new(add.stats);
+    fn damaged(&self, name: &str, problem: &str) -> Error {
+        let error = error::damaged(self.location, &format!("_delta_log/{name}"), problem);
+        if name.contains("checkpoint") || name.contains('/') {
+            return error;
+        }
+        error.with_hint("if it is the last commit, and a power cut came before, remove it: its write was not acknowledged, and all before it is whole; otherwise put it back from a copy")
+    }
+
+    fn located(&self, path: &str) -> Result<String> {
+        let found = located(path).map(String::from);
+        found.map_err(|why| error::stray(self.location, &Stray::new(path, why)))
+    }
+
+    fn add(&mut self, add: AddLine) -> Result<()> {
+        let path = self.located(&add.path)?;
+        let stats = add
+            .stats
+            .or_else(|| add.parsed.map(|stats| stats.to_string()));
+        let stats = Stats::new(stats);
+        let tag = add.tags.as_ref().and_then(|tags| tags.get(TAG)?.as_deref());
         let file = DataFile {
             location: format!("{}/{path}", self.location),
             bytes: u64::try_from(add.size).unwrap_or(0),
@@ -422,14 +442,16 @@ impl<'a> Replay<'a> {
             partition: add.partition_values.into_iter().collect(),
             modified: add.modification_time,
             part: part_number(&path),
-            raw_path: add.path.clone(),
+            raw_path: add.path,
+            checksums: tag.and_then(Checksums::parsed).map(Arc::new),
             stats: Arc::new(stats),
             columns: self.columns.clone(),
             latest: Arc::default(),
-            path,
+            path: path.clone(),
         };
         self.greatest_modified = self.greatest_modified.max(file.modified);
-        self.changes.insert(add.path, Some(file));
+        self.changes.insert(path, Some(file));
+        Ok(())
     }
 
     /// The snapshot of the last commit, whose file is `mark`.
@@ -466,7 +488,7 @@ impl<'a> Replay<'a> {
         };
         if !self.changes.is_empty() {
             self.files
-                .retain(|file| !self.changes.contains_key(&file.raw_path));
+                .retain(|file| !self.changes.contains_key(&file.path));
             self.files.extend(self.changes.into_values().flatten());
         }
         for file in &mut self.files {
@@ -484,6 +506,34 @@ impl<'a> Replay<'a> {
             greatest_modified: self.greatest_modified,
             mark,
         })
+    }
+}
+
+/// Where a file is in the table's object store that a log names so. Names of our own have nothing that an address would write otherwise.
+///
+/// # Errors
+/// What is wrong with a path that leads out of the table's folder, or may do so in another program's eyes.
+pub(crate) fn located(path: &str) -> std::result::Result<Path, &'static str> {
+    const OUTSIDE: &str = "is outside of the table's folder";
+    let is_scheme = |text: &str| {
+        let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic());
+        rest.is_some_and(|rest| {
+            rest.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+        })
+    };
+    let is_absolute = path.starts_with(['/', '\\'])
+        || path
+            .get(..3)
+            .is_some_and(|start| start.eq_ignore_ascii_case("%2f"))
+        || path
+            .split_once(':')
+            .is_some_and(|(scheme, _)| is_scheme(scheme));
+    let found = Path::from_url_path(path).map_err(|_| OUTSIDE)?;
+    let mut parts = found.as_ref().split(['/', '\\']);
+    match is_absolute || found.as_ref().is_empty() || parts.any(|part| part == "..") {
+        true => Err(OUTSIDE),
+        false => Ok(found),
     }
 }
 
@@ -544,6 +594,59 @@ mod tests {
         assert!(snapshot(&commits).unwrap().files.is_empty());
         let again = [START.to_owned(), add("a", 1), remove, add("a", 4)];
         assert_eq!(snapshot(&again).unwrap().files.len(), 1);
+    }
+
+    #[test]
+    fn a_path_is_one_however_it_is_written() {
+        let remove = r#"{"remove":{"path":"a b\\c","dataChange":true}}"#.to_owned();
+        let commits = [START.to_owned(), add("a%20b%5Cc", 1)];
+        let found = snapshot(&commits).unwrap();
+        assert_eq!(found.files[0].location, "/t/a b\\c");
+        let [start, added] = commits;
+        assert!(snapshot(&[start, added, remove]).unwrap().files.is_empty());
+    }
+
+    #[test]
+    fn what_is_outside_of_the_folder_is_refused() {
+        let outside = [
+            "../a",
+            "x/../../a",
+            "%2e%2e/a",
+            "%2e%2e%2fa",
+            "..%5ca",
+            "..\\\\a",
+            "/etc/passwd",
+            "%2Fetc/passwd",
+            "file:///etc/passwd",
+            "file:a",
+            "s3://b/a",
+            "S3://b/a",
+            "C:\\\\a",
+            "\\\\\\\\host\\\\a",
+            "",
+            ".",
+            "./a",
+            "a//b",
+            "a\\u0000b",
+            "a%00b",
+            "%ff",
+        ];
+        for path in outside {
+            for action in ["add", "remove"] {
+                let line = add(path, 1).replace("\"add\"", &format!("\"{action}\""));
+                let error = snapshot(&[START.to_owned(), line]).unwrap_err();
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::Unsupported,
+                    "{action} {path}: {error}"
+                );
+                assert!(error.message().contains("/t"), "{error}");
+            }
+        }
+        for path in ["a", "x/a", "..a", "a..", "x=1:2/a", "a%253A"] {
+            let found = snapshot(&[START.to_owned(), add(path, 1)]).unwrap();
+            assert_eq!(found.files.len(), 1, "{path}");
+        }
     }
 
     #[test]

@@ -2,22 +2,23 @@
 //!
 //! What was known of a table is current if the file of its last commit is still the same and the next one does not exist: two small
 //! requests, however long the log is. Otherwise the commits that follow are read, or, when the log is another one (the folder was
-//! deleted and made anew) or was cleaned up, all of it: the last checkpoint by the Delta kernel, and the commits after it.
+//! deleted and made anew) or was cleaned up, all of it: the last checkpoint, and the commits after it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use deltalake::kernel::{Action, EagerSnapshot};
 use deltalake::logstore::LogStoreRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use metaxy_core::backend::Access;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
+use crate::checkpoint::{Checkpoint, Part, hint_path};
 use crate::config::DeltaConfig;
-use crate::error::{self, Secrets, is_transient_delta};
+use crate::disk::{Disk, Stray};
+use crate::error::{self, Secrets, is_transient};
 use crate::retry::Backoff;
 use crate::root::{Root, relative};
 use crate::snapshot::{Replay, Snapshot};
@@ -26,7 +27,7 @@ use crate::snapshot::{Replay, Snapshot};
 pub(crate) const AT_ONCE: usize = 32;
 
 /// The folder of a table's log.
-const LOG: &str = "_delta_log";
+pub(crate) const LOG: &str = "_delta_log";
 
 /// What all operations of a store share.
 pub(crate) struct DeltaInner {
@@ -47,6 +48,9 @@ pub(crate) struct Table {
     pub(crate) log: LogStoreRef,
     /// Its files, by their paths in the table.
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// The disk that they are on, if it is one of this machine.
+    pub(crate) disk: Option<Disk>,
+    is_cloud: bool,
     known: Mutex<Option<Arc<Snapshot>>>,
     secrets: Secrets,
 }
@@ -94,6 +98,8 @@ impl DeltaInner {
         let table = Arc::new(Table {
             location: root.location(&relative),
             store: log.object_store(None),
+            disk: root.disk(&relative),
+            is_cloud: root.is_cloud(),
             log,
             relative: relative.clone(),
             known: Mutex::default(),
@@ -135,7 +141,7 @@ impl DeltaInner {
     }
 
     /// Reads a table from nothing.
-    async fn load(&self, table: &Table) -> Result<Option<Snapshot>> {
+    pub(crate) async fn load(&self, table: &Table) -> Result<Option<Snapshot>> {
         let mut backoff = self.backoff();
         loop {
             let Some(listing) = table.listing().await? else {
@@ -155,82 +161,24 @@ impl DeltaInner {
     /// `None`: a commit that was listed is gone.
     async fn replay(&self, table: &Table, listing: &Listing) -> Result<Option<Snapshot>> {
         let mut replay = Replay::new(&table.location);
-        if let Some(version) = listing.checkpoint {
-            self.read_checkpoint(table, version, &mut replay).await?;
+        if let Some(checkpoint) = &listing.checkpoint {
+            let hint = table.hint().await?;
+            checkpoint.read(table, hint.as_ref(), &mut replay).await?;
         }
         let reads = listing
             .commits
             .iter()
             .map(|version| table.read_commit(*version));
         let mut commits = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
+        let mut mark = listing.mark.clone();
         for version in &listing.commits {
-            let Some((bytes, _)) = commits.try_next().await?.flatten() else {
+            let Some((bytes, file)) = commits.try_next().await?.flatten() else {
                 return Ok(None);
             };
             replay.commit(*version, &bytes)?;
+            mark = Some(file);
         }
-        replay.finish(listing.mark.clone()).map(Some)
-    }
-
-    async fn read_checkpoint(
-        &self,
-        table: &Table,
-        version: u64,
-        replay: &mut Replay<'_>,
-    ) -> Result<()> {
-        let mut backoff = self.backoff();
-        let snapshot = loop {
-            match EagerSnapshot::try_new(table.log.as_ref(), Some(version)).await {
-                Err(e) if is_transient_delta(&e) && backoff.pause().await => {}
-                Err(e) => {
-                    return Err(error::delta(
-                        &e,
-                        &format!("read the checkpoint of {}", table.location),
-                        &self.secrets,
-                    ));
-                }
-                Ok(snapshot) => break snapshot,
-            }
-        };
-        let damaged = |what: &str| {
-            let problem = format!(
-                "the checkpoint of the Delta table {} cannot be read: {what}",
-                table.location
-            );
-            Error::new(ErrorKind::Corrupt, problem)
-        };
-        let inside = |action: Action, name: &str| {
-            let value = serde_json::to_value(action).ok();
-            value.and_then(|mut value| Some(value.get_mut(name)?.take()))
-        };
-        let protocol = inside(Action::Protocol(snapshot.protocol().clone()), "protocol");
-        let protocol = protocol.and_then(|value| serde_json::from_value(value).ok());
-        let metadata = inside(Action::Metadata(snapshot.metadata().clone()), "metaData");
-        let metadata = metadata.and_then(|value| serde_json::from_value(value).ok());
-        replay.checkpoint(
-            version,
-            protocol.ok_or_else(|| damaged("it has no protocol"))?,
-            metadata.ok_or_else(|| damaged("it has no metadata"))?,
-        );
-        let files = snapshot.try_log_data();
-        let files = files.map_err(|e| error::delta(&e, "read a checkpoint", &self.secrets))?;
-        for file in files.iter() {
-            if file.deletion_vector_descriptor().is_some() {
-                let problem = format!(
-                    "the Delta table {} uses deletion vectors, which a metaxy store cannot read",
-                    table.location
-                );
-                return Err(Error::new(ErrorKind::Unsupported, problem));
-            }
-            replay.checkpoint_file(
-                file.path().into_owned(),
-                file.size(),
-                file.modification_time(),
-                file.stats(),
-                file.partition_values_map(),
-            );
-        }
-        Ok(())
+        replay.finish(mark).map(Some)
     }
 }
 
@@ -243,8 +191,8 @@ enum Followed {
 }
 
 /// The files of a log.
-struct Listing {
-    checkpoint: Option<u64>,
+pub(crate) struct Listing {
+    pub(crate) checkpoint: Option<Checkpoint>,
     /// Versions after the checkpoint.
     commits: Vec<u64>,
     /// The file of the last commit.
@@ -263,6 +211,63 @@ impl Table {
             &format!("{what} of the table {}", self.location),
             &self.secrets,
         )
+    }
+
+    /// What a path fails with that the table may not name.
+    pub(crate) fn stray(&self, path: &str, why: &str) -> Error {
+        error::stray(&self.location, &Stray::new(path, why))
+    }
+
+    /// Makes the disk keep the names of files that were stored, so that a commit may name them.
+    pub(crate) async fn keep_files(&self) -> Result<()> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        let kept = disk.keep_files().await;
+        kept.map_err(|e| self.failed(&e, "make the disk keep the files"))
+    }
+
+    /// Makes sure that the object store puts nothing over what is there if it is told so: of two commits one would be lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if it does.
+    pub(crate) async fn require_put_if_absent(&self, backoff: &mut Backoff) -> Result<()> {
+        if !self.is_cloud {
+            return Ok(());
+        }
+        let path = Path::from(LOG).join(format!("_metaxy-{}", uuid::Uuid::new_v4()));
+        let mut is_there = false;
+        let outcome = loop {
+            let options = PutMode::Create.into();
+            let put = self.store.put_opts(&path, PutPayload::new(), options);
+            match put.await {
+                Ok(_) if is_there => break Ok(false),
+                Err(object_store::Error::AlreadyExists { .. }) if is_there => break Ok(true),
+                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => is_there = true,
+                Err(e) if is_transient(&e) && backoff.pause().await => {}
+                Err(e) => break Err(self.failed(&e, "put a file into the log")),
+            }
+        };
+        if let Err(error) = self.store.delete(&path).await {
+            tracing::debug!(%path, %error, "a file that is not needed could not be removed");
+        }
+        match outcome? {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the object store of {} puts files over others although it is told not to (`If-None-Match`); of two writes at the same time one would be lost", self.location),
+            )
+            .with_hint("use a store or a version of it that has conditional puts, as S3 itself has; nothing was written")),
+        }
+    }
+
+    /// A file of the log.
+    pub(crate) async fn log_file(&self, name: &str) -> Result<Bytes> {
+        let read = async {
+            let path = Path::parse(format!("{LOG}/{name}"))?;
+            self.store.get(&path).await?.bytes().await
+        };
+        read.await.map_err(|e| self.failed(&e, "read the log"))
     }
 
     pub(crate) fn secrets(&self) -> &Secrets {
@@ -329,27 +334,25 @@ impl Table {
         let listing = self.listing().await?;
         let checkpoint = listing.and_then(|listing| listing.checkpoint);
         Ok(match checkpoint {
-            Some(checkpoint) => version.saturating_sub(checkpoint),
+            Some(checkpoint) => version.saturating_sub(checkpoint.version),
             None => version + 1,
         })
     }
 
+    /// What `_last_checkpoint` says. It saves listing what is before the checkpoint, and nothing needs it: `None` if it is damaged.
+    pub(crate) async fn hint(&self) -> Result<Option<serde_json::Value>> {
+        let read = async { self.store.get(&hint_path()).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed(&e, "look for a checkpoint")),
+        }
+    }
+
     /// `None` if there is no log.
     async fn listing(&self) -> Result<Option<Listing>> {
-        let folder = Path::from(LOG);
-        // The hint saves listing what is before the checkpoint.
-        let hint = match self
-            .store
-            .get(&folder.clone().join("_last_checkpoint"))
-            .await
-        {
-            Ok(found) => found.bytes().await.ok(),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(e) => return Err(self.failed(&e, "look for a checkpoint")),
-        };
-        let hint = hint.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-        let hint = hint.and_then(|hint| hint.get("version")?.as_u64());
-        if let Some(version) = hint {
+        let hint = self.hint().await?;
+        if let Some(version) = hint.and_then(|hint| hint.get("version")?.as_u64()) {
             let listing = self.listing_from(Some(version)).await?;
             if listing.checkpoint.is_some() {
                 return Ok(Some(listing));
@@ -360,7 +363,8 @@ impl Table {
         Ok(exists.then_some(listing))
     }
 
-    async fn listing_from(&self, version: Option<u64>) -> Result<Listing> {
+    /// The files from a version on, or all.
+    pub(crate) async fn listing_from(&self, version: Option<u64>) -> Result<Listing> {
         let folder = Path::from(LOG);
         let files = match version {
             // What follows has this name as its beginning.
@@ -375,36 +379,36 @@ impl Table {
             Err(object_store::Error::NotFound { .. }) => Vec::new(),
             Err(e) => return Err(self.failed(&e, "list the log")),
         };
-        let mut listing = Listing {
-            checkpoint: None,
-            commits: Vec::new(),
-            mark: None,
-        };
-        let mut commits = Vec::new();
+        let (mut commits, mut checkpoints) = (Vec::new(), Vec::new());
         for file in files {
-            match file.location.filename().and_then(entry) {
+            let name = file.location.filename().unwrap_or_default();
+            match entry(name) {
                 Some((version, Entry::Commit)) => commits.push((version, file)),
-                Some((version, Entry::Checkpoint)) => {
-                    listing.checkpoint = listing.checkpoint.max(Some(version));
+                Some((version, Entry::Checkpoint(part))) => {
+                    checkpoints.push((version, part, name.to_owned()));
                 }
                 None => {}
             }
         }
         commits.sort_by_key(|(version, _)| *version);
-        listing.mark = commits.last().map(|(_, file)| file.clone());
-        let after = listing.checkpoint;
+        let checkpoint = Checkpoint::last(checkpoints);
+        let after = checkpoint.as_ref().map(|checkpoint| checkpoint.version);
+        let last = commits
+            .last()
+            .filter(|(version, _)| Some(*version) >= after);
+        let mark = last.map(|(_, file)| file.clone());
         let versions = commits.iter().map(|(version, _)| *version);
-        listing.commits = versions.filter(|version| Some(*version) > after).collect();
-        if commits.last().map(|(version, _)| *version) < after {
-            listing.mark = None;
-        }
-        Ok(listing)
+        Ok(Listing {
+            checkpoint,
+            commits: versions.filter(|version| Some(*version) > after).collect(),
+            mark,
+        })
     }
 }
 
 enum Entry {
     Commit,
-    Checkpoint,
+    Checkpoint(Part),
 }
 
 /// What a file of a log is, by its name.
@@ -413,11 +417,11 @@ fn entry(name: &str) -> Option<(u64, Entry)> {
     if digits.len() != 20 {
         return None;
     }
-    let version = digits.parse().ok()?;
-    match rest {
-        "json" => Some((version, Entry::Commit)),
-        _ if rest.starts_with("checkpoint.") => Some((version, Entry::Checkpoint)),
-        _ => None,
+    // Delta counts to 2^63.
+    let version = digits.parse::<i64>().ok()?.unsigned_abs();
+    match rest.strip_prefix("checkpoint.") {
+        None => (rest == "json").then_some((version, Entry::Commit)),
+        Some(rest) => Some((version, Entry::Checkpoint(Part::named(rest)?))),
     }
 }
 
@@ -443,7 +447,7 @@ mod tests {
     fn files_of_a_log_are_told_apart() {
         let seen = |name: &str| match entry(name) {
             Some((version, Entry::Commit)) => format!("commit {version}"),
-            Some((version, Entry::Checkpoint)) => format!("checkpoint {version}"),
+            Some((version, Entry::Checkpoint(_))) => format!("checkpoint {version}"),
             None => "other".into(),
         };
         assert_eq!(seen("00000000000000000012.json"), "commit 12");

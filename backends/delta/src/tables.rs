@@ -1,7 +1,7 @@
 //! The names of the tables below the root.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use metaxy_core::{FeatureKey, Result};
+use metaxy_core::{ErrorKind, FeatureKey, Result};
 
 use crate::config::Layout;
 use crate::error;
@@ -25,8 +25,12 @@ pub(crate) async fn names(inner: &DeltaInner) -> Result<Vec<String>> {
 /// The name of the table in this folder, if there is one.
 async fn name_of(inner: &DeltaInner, folder: String) -> Result<Option<String>> {
     let table = inner.table_at(folder)?;
-    let snapshot = inner.refresh(&table).await?;
-    let exists = snapshot.is_some_and(|snapshot| !snapshot.is_dropped());
+    let exists = match inner.refresh(&table).await {
+        Ok(snapshot) => snapshot.is_some_and(|snapshot| !snapshot.is_dropped()),
+        // Whoever reads it is told what is wrong; the others are still to be listed.
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => true,
+        Err(error) => return Err(error),
+    };
     Ok(exists.then(|| name(&table.relative)))
 }
 

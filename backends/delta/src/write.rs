@@ -183,28 +183,25 @@ impl Writer<'_> {
         loop {
             let fitting = self.fit(pending).await.map_err(Failure::before)?;
             let base = pending.base.as_deref();
-            let is_put =
-                if let Some(lacking) = fitting.lacking {
-                    self.add_columns(base, &lacking, &mut backoff).await?
-                } else {
-                    let mut actions = fitting.table;
-                    let modified = next_modified(base);
-                    let files = pending.files.iter();
-                    actions.extend(files.map(|file| {
-                        add_action(&file.path, file.bytes, modified, &file.stats, true)
-                    }));
-                    let files = pending.files.len();
-                    append.metrics =
-                        json!({"num_added_files": files, "num_added_rows": pending.rows()});
-                    let is_put = actions.is_empty()
-                        || append
-                            .put(&self.table, base, &actions, &mut backoff)
-                            .await?;
-                    if is_put {
-                        return Ok(base.map_or(Some(0), Snapshot::rows));
-                    }
-                    false
-                };
+            let is_put = if let Some(lacking) = fitting.lacking {
+                self.add_columns(base, &lacking, &mut backoff).await?
+            } else {
+                let mut actions = fitting.table;
+                let modified = next_modified(base);
+                let files = pending.files.iter();
+                actions.extend(files.map(|file| add_action(file, modified, true)));
+                let files = pending.files.len();
+                append.metrics =
+                    json!({"num_added_files": files, "num_added_rows": pending.rows()});
+                let is_put = actions.is_empty()
+                    || append
+                        .put(&self.table, base, &actions, &mut backoff)
+                        .await?;
+                if is_put {
+                    return Ok(base.map_or(Some(0), Snapshot::rows));
+                }
+                false
+            };
             if !is_put && !backoff.pause().await {
                 return Err(Failure::before(too_many(&self.table)));
             }

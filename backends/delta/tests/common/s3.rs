@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -49,8 +49,20 @@ pub(crate) struct Server {
     address: SocketAddr,
     bucket: Arc<Bucket>,
     dice: Arc<Dice>,
+    answers: Answers,
     runtime: Option<Runtime>,
 }
+
+/// What is answered in place of what should be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    /// Nothing is done: a status and the code of an error.
+    Instead(u16, &'static str),
+    /// It is done, and said to have failed.
+    Lost,
+}
+
+type Answers = Arc<Mutex<Option<Box<dyn Fn(&str, &str) -> Option<Answer> + Send>>>>;
 
 impl Server {
     /// A server with an empty bucket, with which nothing goes wrong.
@@ -73,11 +85,18 @@ impl Server {
         let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = runtime.block_on(listening).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(listen(listener, service.build(), dice.clone()));
+        let answers = Answers::default();
+        runtime.spawn(listen(
+            listener,
+            service.build(),
+            dice.clone(),
+            answers.clone(),
+        ));
         Self {
             address,
             bucket,
             dice,
+            answers,
             runtime: Some(runtime),
         }
     }
@@ -114,6 +133,19 @@ impl Server {
         keys.cloned().collect()
     }
 
+    /// From now on puts overwrite what is there, whatever they are told.
+    pub(crate) fn be_careless(&self) {
+        self.bucket.careless.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on requests are answered as `answers` says of their method and their address; `None`: as they should be.
+    pub(crate) fn answer_with(
+        &self,
+        answers: impl Fn(&str, &str) -> Option<Answer> + Send + 'static,
+    ) {
+        *self.answers.lock().unwrap() = Some(Box::new(answers));
+    }
+
     /// How many puts were turned down because the object was there.
     pub(crate) fn conflicts(&self) -> u64 {
         self.bucket.conflicts.load(Ordering::Relaxed)
@@ -128,17 +160,38 @@ impl Drop for Server {
     }
 }
 
-async fn listen(listener: TcpListener, service: S3Service, dice: Arc<Dice>) {
+async fn listen(listener: TcpListener, service: S3Service, dice: Arc<Dice>, answers: Answers) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        tokio::spawn(serve(stream, service.clone(), dice.clone()));
+        tokio::spawn(serve(
+            stream,
+            service.clone(),
+            dice.clone(),
+            answers.clone(),
+        ));
     }
 }
 
-async fn serve(stream: TcpStream, service: S3Service, dice: Arc<Dice>) {
+async fn serve(stream: TcpStream, service: S3Service, dice: Arc<Dice>, answers: Answers) {
     let answers = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let (service, dice) = (service.clone(), dice.clone());
-        async move { Ok::<_, Infallible>(answer(request.map(Body::from), &service, &dice).await) }
+        let told = answers
+            .lock()
+            .unwrap()
+            .as_ref()
+            .and_then(|answers| answers(request.method().as_str(), &request.uri().to_string()));
+        async move {
+            let request = request.map(Body::from);
+            let given = match told {
+                Some(Answer::Instead(status, code)) => failure(status, code),
+                Some(Answer::Lost) => {
+                    answer(request, &service, &dice).await;
+                    failure(500, "InternalError")
+                }
+                None => answer(request, &service, &dice).await,
+            };
+            Ok::<_, Infallible>(given)
+        }
     });
     let connections = hyper::server::conn::http1::Builder::new();
     // A client that goes away is no trouble of the server's.
@@ -192,6 +245,8 @@ struct Bucket {
     uploads: Mutex<HashMap<String, BTreeMap<i32, Bytes>>>,
     next_upload: AtomicU64,
     conflicts: AtomicU64,
+    /// Puts do not look at what is there.
+    careless: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -251,7 +306,10 @@ impl Bucket {
         let mut objects = self.objects.lock().unwrap();
         let found = objects.get(&key);
         let is = |condition| found.is_some_and(|found| found.is(condition));
-        if must_be.is_some_and(|condition| !is(condition)) || must_not_be.is_some_and(is) {
+        let careful = !self.careless.load(Ordering::Relaxed);
+        let refused =
+            must_be.is_some_and(|condition| !is(condition)) || must_not_be.is_some_and(is);
+        if careful && refused {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
             return Err(s3_error!(PreconditionFailed));
         }
