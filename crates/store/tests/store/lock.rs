@@ -464,7 +464,7 @@ fn a_definition_under_another_key_replaces_nothing() {
     assert_eq!(row.definition().unwrap_err().kind(), ErrorKind::Corrupt);
     for locked in [false, true] {
         let options = SyncOptions::default().with_locked(locked);
-        let selection = FeatureSelection::keys([FeatureKey::new("up/b").unwrap()]);
+        let selection = FeatureSelection::default().with_keys([FeatureKey::new("up/b").unwrap()]);
         let error = block_on(store.sync_external(&options.with_selection(selection)));
         if let Ok(synced) = error {
             let version =
