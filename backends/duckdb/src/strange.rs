@@ -171,7 +171,7 @@ mod tests {
             "'a' || f('b')",
             "CAST(f() AS INTEGER)",
             "CAST('x' AS main.own)",
-            "''' || f('",
+            "'' || f('')",
         ] {
             assert!(!is_plain(computed), "{computed}");
         }
