@@ -25,7 +25,7 @@ pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
             ErrorKind::Corrupt,
             format!("the store in {file} holds what it should not: {cause}"),
         ),
-        Some(_) if cause.contains("unsafe use of ") => Error::new(
+        Some(_) if cause.contains("unsafe use of ") || cause.starts_with("metaxy_") => Error::new(
             ErrorKind::Corrupt,
             format!("something in the store in {file} calls a function that it may not call"),
         )
