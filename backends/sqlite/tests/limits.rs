@@ -11,7 +11,7 @@ use metaxy_core::{
     Access, Error, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureKey, FeatureSpec,
     FieldSpec, Increment, MetadataStore, ReadOptions, ResolveOptions,
 };
-use metaxy_sqlite::SqliteConfig;
+use metaxy_sqlite::{SqliteConfig, Synchronous};
 use tempfile::TempDir;
 
 const ROWS: i64 = 8;
@@ -43,7 +43,10 @@ impl Site {
             .into_iter()
             .map(|spec| FeatureDefinition::new(spec, "test"));
         let folder = tempfile::tempdir().unwrap();
-        let backend = SqliteConfig::new(folder.path().join("store.db")).open(Access::Write);
+        // What a power failure would lose is not tested here.
+        let config = SqliteConfig::new(folder.path().join("store.db"));
+        let config = config.with_synchronous(Synchronous::Normal);
+        let backend = config.open(Access::Write);
         let store = MetadataStore::builder(Arc::new(backend))
             .with_access(Access::Write)
             .with_graph(FeatureGraph::from_definitions(definitions).unwrap())
