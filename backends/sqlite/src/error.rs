@@ -106,6 +106,7 @@ fn is_limit(cause: &str) -> bool {
         "too large",
         "too big",
         "at most ",
+        "nested too deep",
         "parser stack overflow",
     ]
     .iter()
