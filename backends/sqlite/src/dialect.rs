@@ -29,8 +29,8 @@ impl SqliteDialect {
 /// a user's columns.
 pub(crate) const ROW: &str = "metaxy.row";
 
-/// The most tables that SQLite joins at once (<https://sqlite.org/limits.html>).
-const JOINED_AT_MOST: usize = 64;
+/// The most tables that SQLite is given to join at once. It joins 64 (<https://sqlite.org/limits.html>), but finds no good order of so many.
+const JOINED_AT_MOST: usize = 16;
 
 /// The most columns that a table or a result has, as SQLite is built by default.
 pub(crate) const COLUMNS_AT_MOST: usize = 2_000;

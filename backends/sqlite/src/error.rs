@@ -25,7 +25,7 @@ pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
             ErrorKind::Corrupt,
             format!("the store in {file} holds what it should not: {cause}"),
         ),
-        Some(_) if cause.contains("unsafe use of ") => Error::new(
+        Some(_) if cause.contains("unsafe use of ") || cause.starts_with("metaxy_") => Error::new(
             ErrorKind::Corrupt,
             format!("something in the store in {file} calls a function that it may not call"),
         )
@@ -106,6 +106,7 @@ fn is_limit(cause: &str) -> bool {
         "too large",
         "too big",
         "at most ",
+        "nested too deep",
         "parser stack overflow",
     ]
     .iter()

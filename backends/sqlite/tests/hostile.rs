@@ -564,7 +564,7 @@ fn a_store_of_an_enemy_is_read_or_refused() {
                     ErrorKind::Corrupt,
                     "{name}: {step}: {error:?}"
                 );
-                let names = format!("{error:?}");
+                let names = error.to_string();
                 assert!(names.contains(word), "{name}: {step}: {names}");
             }
         }
