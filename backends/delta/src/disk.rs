@@ -231,10 +231,16 @@ const FIRST: &str = "_delta_log/00000000000000000000.json";
 
 fn require_inside(folder: &Path, path: &Path) -> io::Result<()> {
     let stray = |why| Err(io::Error::other(Stray::new(path, why)));
-    let Ok(inside) = path.strip_prefix(folder) else {
+    let mut at = folder.to_owned();
+    // Where the folder is a link, it goes by the name of what it leads to as well.
+    if !path.starts_with(folder)
+        && let Ok(real) = folder.canonicalize()
+    {
+        at = real;
+    }
+    let Ok(inside) = path.strip_prefix(at.clone()) else {
         return stray("is outside of the table's folder");
     };
-    let mut at = folder.to_owned();
     let mut has_link = false;
     for part in inside.components() {
         if !matches!(part, std::path::Component::Normal(_)) {

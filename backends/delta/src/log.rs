@@ -84,8 +84,8 @@ impl Commit {
             }
             // Whatever the answer was, the commit that is there decides.
             let found = table.read_commit(version).await;
-            let unknown = "whether the write was done is not known: look whether its rows are there before it is repeated";
-            let found = found.map_err(|error| error.with_hint(unknown));
+            let unknown = "whether it was done is not known; look whether its rows are there before it is repeated";
+            let found = found.map_err(|error| error.with_context("the write", unknown));
             match found? {
                 Some((found, _)) if self.is_in(&found) => break,
                 Some(_) => return Ok(false),

@@ -455,7 +455,7 @@ fn a_definition_under_another_key_replaces_nothing() {
         feature("video/raw", "mine", "1", &[]),
     ]);
     let store = place.store.with_graph(own.clone());
-    let stranger = graph([feature("video/raw", "up", "9", &[])]);
+    let stranger = graph([feature("video/raw", "stranger", "9", &[])]);
     push(&place.store, "stranger", stranger);
     let mut row = pushed(&place.store, "up/b");
     row.feature_spec = pushed(&place.store, "video/raw").feature_spec;
