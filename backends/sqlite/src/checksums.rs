@@ -593,6 +593,13 @@ impl Log {
         if !read(&mut first, 0) || !read(&mut header, frame) {
             return None;
         }
+        // Who has just opened the file does not know yet how large pages are, and reads a part of the first.
+        let [.., a, b, c, d] = first[..12] else {
+            return None;
+        };
+        if u32::try_from(page.len()) != Ok(u32::from_be_bytes([a, b, c, d])) {
+            return None;
+        }
         let before = if frame == LOG_HEADER {
             stored_sum(&first, LOG_HEADER_SUM)?
         } else {

@@ -3,7 +3,7 @@
 //! A configuration opens stores, runs statements (`init_sql`) and reads secrets from variables. So a file that is found by walking up
 //! from the working directory has to belong to the user, or to the administrator.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +44,7 @@ fn is_trusted(folder: &Path, environment: &Environment) -> bool {
                 .canonicalize()
                 .is_ok_and(|real| folder.starts_with(real))
         };
-        trusted == PathBuf::from("*") || trusted.is_absolute() && real()
+        trusted == Path::new("*") || trusted.is_absolute() && real()
     })
 }
 
