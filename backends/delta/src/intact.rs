@@ -84,7 +84,7 @@ fn holds(
     is_read: impl Fn(&str) -> bool,
 ) -> io::Result<bool> {
     if bytes <= SMALL {
-        return hold_at(checksums, opened, bytes, [0..bytes]);
+        return hold_at(checksums, opened, bytes, std::iter::once(0..bytes));
     }
     let Some(footer) = footer(checksums, opened, bytes)? else {
         return Ok(false);
@@ -105,7 +105,7 @@ fn holds(
 /// Where the footer is; `None` if it is not what was written.
 fn footer(checksums: &Checksums, opened: &mut File, bytes: u64) -> io::Result<Option<Range<u64>>> {
     let start = bytes.saturating_sub(END);
-    if !hold_at(checksums, opened, bytes, [start..bytes])? {
+    if !hold_at(checksums, opened, bytes, std::iter::once(start..bytes))? {
         return Ok(None);
     }
     let mut length = [0; 4];

@@ -120,7 +120,7 @@ impl Shared {
     /// SQLite's errors with what was done, and to which file.
     pub(crate) fn explain(&self, error: CatalogError, what: &str) -> Error {
         match error {
-            CatalogError::Sqlite(error) => error::sqlite(error, what, &self.path),
+            CatalogError::Sqlite(error) => error::sqlite(&error, what, &self.path),
             CatalogError::Other(error) => error,
         }
     }
@@ -265,7 +265,7 @@ impl Shared {
         });
         match opened {
             Ok(handle) => Ok(Handle { still, ..handle }),
-            Err(error) => Err(error::sqlite(error, "open the store", path)),
+            Err(error) => Err(error::sqlite(&error, "open the store", path)),
         }
     }
 
@@ -273,7 +273,7 @@ impl Shared {
     pub(crate) fn scratch(&self) -> Result<Handle> {
         Connection::open_in_memory()
             .and_then(|connection| Self::equip(connection, false, false))
-            .map_err(|e| error::sqlite(e, "open a temporary store", &self.path))
+            .map_err(|e| error::sqlite(&e, "open a temporary store", &self.path))
     }
 
     fn configure(&self, connection: Connection, way: Way) -> rusqlite::Result<Handle> {

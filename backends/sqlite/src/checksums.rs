@@ -392,7 +392,7 @@ unsafe fn under(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
 }
 
 // The file of the layer below is aligned as this one.
-const _: () = assert!(offset_of!(File, head) == 0 && size_of::<File>() % 8 == 0);
+const _: () = assert!(offset_of!(File, head) == 0 && size_of::<File>().is_multiple_of(8));
 
 /// Calls a method of the file of the layer below, which has it if its version is at least `$version`.
 macro_rules! method {

@@ -9,10 +9,10 @@ use crate::checksums::{Fault, take_fault};
 use crate::functions::STORED;
 
 /// An error of SQLite while doing `what` with the file at `path`.
-pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
+pub(crate) fn sqlite(error: &rusqlite::Error, what: &str, path: &Path) -> Error {
     let file = path.display();
-    let cause = cause(&error);
-    let code = match &error {
+    let cause = cause(error);
+    let code = match error {
         rusqlite::Error::SqliteFailure(code, _) => Some(code),
         rusqlite::Error::SqlInputError { error: code, .. } => Some(code),
         _ => None,
@@ -35,7 +35,7 @@ pub(crate) fn sqlite(error: rusqlite::Error, what: &str, path: &Path) -> Error {
             format!("SQLite could not {what} in {file}: {cause}, which is a limit of SQLite"),
         )
         .with_hint("ask for fewer columns, filters or upstreams at once; the guide's table of limits says how many"),
-        None if is_of_other_type(&error) => Error::new(
+        None if is_of_other_type(error) => Error::new(
             ErrorKind::Corrupt,
             format!("the store in {file} holds a value of another type than it should"),
         ),
