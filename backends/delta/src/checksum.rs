@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(known.around(&(600_000..size), size), 2 * BLOCK..size);
         bytes[300_000] ^= 4;
         let of = |range: Range<u64>| &bytes[range.start as usize..range.end as usize];
-        assert!(!known.hold(part.start, of(part.clone())));
+        assert!(!known.hold(part.start, of(part)));
         assert!(known.hold(2 * BLOCK, of(2 * BLOCK..size)));
         assert!(known.hold(0, of(0..BLOCK)));
     }

@@ -167,6 +167,7 @@ fn links_out_of_the_folder_pipes_and_devices_are_not_opened() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(&outside, folder.join("x.parquet")).unwrap();
     symlink(&folder, site.table().join("folder")).unwrap();
+    #[allow(clippy::type_complexity, reason = "it is a table")]
     let stray: [(&str, fn(&Path, &Path)); 4] = [
         ("a link", |file, outside| symlink(outside, file).unwrap()),
         ("a pipe", |file, _| {
@@ -220,7 +221,7 @@ fn maintenance_removes_nothing_behind_links_and_follows_none() {
     std::fs::write(outside.join("precious.parquet"), "x").unwrap();
     symlink(&outside, site.table().join("folder")).unwrap();
     symlink(
-        &outside.join("precious.parquet"),
+        outside.join("precious.parquet"),
         site.table().join("link.parquet"),
     )
     .unwrap();

@@ -127,7 +127,7 @@ fn play(role: &str, folder: &Path) {
     match role {
         "read" => told(rows(&store(folder, Access::Read)).map(|rows| format!("{rows} rows"))),
         "read for writing" => {
-            told(rows(&store(folder, Access::Write)).map(|rows| format!("{rows} rows")))
+            told(rows(&store(folder, Access::Write)).map(|rows| format!("{rows} rows")));
         }
         "write" => told(write(folder, 1).map(|()| "written".into())),
         // Until it is told to leave.

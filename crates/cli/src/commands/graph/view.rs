@@ -60,6 +60,7 @@ pub(crate) struct Edge {
 
 /// What is said of a feature besides its definition.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one of each feature")]
 pub(crate) enum Standing {
     /// How it stands in a store.
     Status(FeatureStatus),
