@@ -442,6 +442,7 @@ impl MultipartUpload for Gathered {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 mod tests {
     use std::os::fd::AsRawFd;
     use std::sync::Mutex;
