@@ -248,7 +248,8 @@ const UNSAFE: &[&str] = &[
     "--package metaxy-core --test hash",
     "--package metaxy-core --lib hash::",
     "--package metaxy-polars --lib --test files",
-    "--package metaxy-duckdb --lib --test types --test hashes --test foreign",
+    "--package metaxy-duckdb --lib",
+    "--package metaxy-duckdb --test backend -- types:: hashes:: foreign::",
 ];
 
 /// The compiler's own sanitizer. A stable compiler brings it, and lets it be used if asked so.
@@ -259,10 +260,9 @@ fn address_sanitizer(_: Duration) -> Result<Told, String> {
     for selection in UNSAFE {
         let mut command = cargo();
         command
-            .arg("test")
-            .args(words(selection))
-            .args(["--target", &host, "--target-dir"])
+            .args(["test", "--target", &host, "--target-dir"])
             .arg(&target)
+            .args(words(selection))
             .env("RUSTC_BOOTSTRAP", "1")
             .env(
                 "RUSTFLAGS",

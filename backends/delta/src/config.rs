@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions};
+use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions, Synchronous};
 use metaxy_core::error::nearest;
 use metaxy_core::registry::OpenRequest;
 use object_store::ObjectStore;
@@ -39,17 +39,6 @@ pub enum Compression {
     Snappy,
     /// Zstandard of this level, 1 to 22: small.
     Zstd(i32),
-}
-
-/// When a write to a disk of this machine is on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Synchronous {
-    /// Before it is acknowledged.
-    #[default]
-    Full,
-    /// When the system sees fit: a power failure may lose or damage what was written last. For stores that are thrown away.
-    Normal,
 }
 
 /// How tables are written.
@@ -127,7 +116,8 @@ pub struct DeltaConfig {
     pub write: WriteOptions,
     /// How long requests that fail for reasons that may pass are repeated, and commits that others come before.
     pub retry_timeout: Duration,
-    /// When a write to a disk of this machine is on it. Object stores keep what they have answered for.
+    /// When a write to a disk of this machine is on it. Object stores keep what they have answered for. With [`Synchronous::Normal`] a power
+    /// failure may lose or damage what was written last: for stores that are thrown away.
     pub synchronous: Synchronous,
     /// What syncs files, in place of the system's way.
     pub(crate) keep: Option<Keep>,
@@ -281,11 +271,8 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     if let Some(timeout) = options.opt_duration("retry_timeout")? {
         config.retry_timeout = timeout;
     }
-    if let Some(choice) = options.opt_choice("synchronous", &["full", "normal"])? {
-        config.synchronous = match choice {
-            "normal" => Synchronous::Normal,
-            _ => Synchronous::Full,
-        };
+    if let Some(synchronous) = options.opt_synchronous()? {
+        config.synchronous = synchronous;
     }
     options.finish()?;
     Ok(Arc::new(config.open(access)))

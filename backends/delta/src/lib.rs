@@ -77,7 +77,8 @@ mod verify;
 mod write;
 
 pub use backend::DeltaBackend;
-pub use config::{Compression, DeltaConfig, Layout, Synchronous, WriteOptions};
+pub use config::{Compression, DeltaConfig, Layout, WriteOptions};
+pub use metaxy_core::config::Synchronous;
 
 use metaxy_core::registry::Descriptor;
 

@@ -265,9 +265,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the file has less than the headers of a database.
+    /// Whether the file has less than the headers of a database, or is not there.
     fn is_short(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|file| file.len() < HEADERS)
+        !std::fs::metadata(&self.path).is_ok_and(|file| file.len() >= HEADERS)
     }
 
     fn open(&self, config: &DuckDbConfig, access: Access) -> Result<Attached, Opening> {
@@ -276,10 +276,12 @@ impl Engine {
         }
         let read_only = access == Access::Read && !self.in_memory;
         let host = Host::of(config, &self.path).map_err(Opening::Failed)?;
+        // Looked at before as well: who makes the file may have ended when the failure is looked into.
+        let short = self.is_short();
         let attached = host.attach(&self.path, &self.name, config, read_only);
         attached.map_err(|failure| {
             let held = failure.is_locked();
-            let unfinished = failure.is_no_database() && self.is_short();
+            let unfinished = failure.is_no_database() && (short || self.is_short());
             let failure = failure.explain("open the store", &self.path);
             match (held, unfinished) {
                 (true, _) => Opening::Held(failure),

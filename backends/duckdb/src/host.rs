@@ -285,9 +285,12 @@ fn load(connection: &Connection, path: &Path, extension: &Extension) -> Result<(
         );
         cannot("loaded", hint, e)
     })?;
-    for statement in init_sql {
+    for (number, statement) in init_sql.iter().enumerate() {
         connection.execute_batch(statement).map_err(|e| {
-            let hint = format!("correct `init_sql` in the option `extensions`: {statement}");
+            // Not its text: it may hold a secret.
+            let number = number + 1;
+            let hint =
+                format!("correct statement {number} of `init_sql` in the option `extensions`");
             cannot("set up", hint, e)
         })?;
     }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::blocking;
+use metaxy_core::config::Synchronous;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use crate::catalog::{self, CatalogError, Known};
-use crate::config::{SqliteConfig, Synchronous};
+use crate::config::SqliteConfig;
 use crate::dialect::SqliteDialect;
 use crate::functions::{self, Marks};
 use crate::log::Log;
@@ -292,8 +293,8 @@ impl Shared {
             let synchronous = match self.config.synchronous {
                 // Nothing of it has to survive.
                 _ if self.temporary.is_some() => "OFF",
-                Synchronous::Full => "FULL",
                 Synchronous::Normal => "NORMAL",
+                _ => "FULL",
             };
             connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
             self.keep_log(&connection)?;

@@ -6,21 +6,10 @@ use std::time::Duration;
 
 use metaxy_core::Result;
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{LOCK_TIMEOUT, OptionDoc, REQUIRED, TABLE_PREFIX};
+use metaxy_core::config::{LOCK_TIMEOUT, OptionDoc, REQUIRED, Synchronous, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 
 use crate::SqliteBackend;
-
-/// When a commit is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Synchronous {
-    /// Before the write is acknowledged: it survives a power failure.
-    #[default]
-    Full,
-    /// Soon after: a power failure may lose the last writes, but never part of one.
-    Normal,
-}
 
 /// Where a SQLite store is, and how it is used.
 #[derive(Debug, Clone)]
@@ -32,7 +21,7 @@ pub struct SqliteConfig {
     pub table_prefix: String,
     /// How long a writer waits for another.
     pub lock_timeout: Duration,
-    /// When a commit is on disk.
+    /// When a commit is on disk. With [`Synchronous::Normal`] a power failure may lose the last writes, but never part of one.
     pub synchronous: Synchronous,
     /// Whether pages have checksums, which are verified at every read. See [`with_checksums`](Self::with_checksums).
     pub checksums: bool,
@@ -147,11 +136,8 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     if let Some(timeout) = options.opt_duration("lock_timeout")? {
         config.lock_timeout = timeout;
     }
-    if let Some(choice) = options.opt_choice("synchronous", &["full", "normal"])? {
-        config.synchronous = match choice {
-            "normal" => Synchronous::Normal,
-            _ => Synchronous::Full,
-        };
+    if let Some(synchronous) = options.opt_synchronous()? {
+        config.synchronous = synchronous;
     }
     if let Some(checksums) = options.opt_bool("checksums")? {
         config.checksums = checksums;

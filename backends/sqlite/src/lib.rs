@@ -70,7 +70,8 @@ mod query;
 mod write;
 
 pub use backend::SqliteBackend;
-pub use config::{SqliteConfig, Synchronous};
+pub use config::SqliteConfig;
+pub use metaxy_core::config::Synchronous;
 
 use metaxy_core::registry::Descriptor;
 

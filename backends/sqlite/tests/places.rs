@@ -258,6 +258,12 @@ impl Mounted {
             false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         }
     }
+
+    /// A folder on itself, as a medium that cannot be written to.
+    fn read_only(folder: &Path) -> [Self; 2] {
+        let itself = Self::new(folder, &["--bind", &folder.to_string_lossy()]);
+        [itself, Self::new(folder, &["-o", "remount,bind,ro"])].map(Result::unwrap)
+    }
 }
 
 impl Drop for Mounted {
@@ -283,8 +289,7 @@ fn a_read_only_folder_is_read() {
 fn a_read_only_medium_is_read() {
     let site = Site::new(true);
     let data = site.data();
-    let _mounted = Mounted::new(&data, &["--bind", &data.to_string_lossy()]).unwrap();
-    let _read_only = Mounted::new(&data, &["-o", "remount,bind,ro"]).unwrap();
+    let _read_only = Mounted::read_only(&data);
     for access in [Access::Read, Access::Write] {
         assert_eq!(rows(&store(&data, access)).unwrap(), ROWS);
     }
@@ -296,8 +301,7 @@ fn a_read_only_medium_is_read() {
 fn it_is_a_fallback() {
     let site = Site::new(true);
     let data = site.data();
-    let _mounted = Mounted::new(&data, &["--bind", &data.to_string_lossy()]).unwrap();
-    let _read_only = Mounted::new(&data, &["-o", "remount,bind,ro"]).unwrap();
+    let _read_only = Mounted::read_only(&data);
     let own = tempfile::tempdir().unwrap();
     let graph = store(&data, Access::Read).graph().clone();
     let first = MetadataStore::builder(Arc::new(config(own.path()).open(Access::Write)))

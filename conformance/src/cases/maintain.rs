@@ -18,7 +18,7 @@ use crate::bed::TestBed;
 use crate::bed::frames::{
     Table, everything, frame, ints, keyed, read, samples, stored, texts, with_column,
 };
-use crate::bed::graphs::{graph, key, pair, pair_of};
+use crate::bed::graphs::{feature, graph, key, pair, pair_of};
 use crate::bed::increments::{apply, compute, resolve};
 use crate::cases::delete::soft;
 use crate::outcome::{Outcome, Stop, check, check_eq, names, refused};
@@ -47,6 +47,7 @@ cases! { "maintain":
     loses_nothing_beside_writers,
     goes_on_after_a_result_that_was_not_read,
     verifies_what_is_sound,
+    verifies_what_is_of_another_graph,
     verifies_nothing_of_a_feature_never_written,
 }
 
@@ -753,6 +754,21 @@ pub async fn verifies_what_is_sound(bed: &TestBed) -> Outcome {
     check_eq(report.tables.len(), 3, "tables, that of pushed graphs too")?;
     let report = store.verify(Some(vec![key("b")?])).await?;
     check_eq(report.tables.len(), 1, "tables that were asked for")
+}
+
+/// Tables are read whose features the graph does not have, also those whose names end as the name of one that it has.
+pub async fn verifies_what_is_of_another_graph(bed: &TestBed) -> Outcome {
+    let of = |name: &str| feature(name, &["default"], &[]);
+    let wide = graph([of("a")?, of("more/a")?])?;
+    let store = bed.store(wide).await?;
+    for name in ["a", "more/a"] {
+        store.write(&key(name)?, samples(&[(1, "x")])?).await?;
+    }
+    let narrow = store.with_graph(graph([of("a")?])?);
+    let report = narrow.verify(None).await?;
+    let tables: Vec<&str> = report.tables.iter().map(|t| t.feature.as_str()).collect();
+    check_eq(tables, ["a", "more/a"], "the tables that were read")?;
+    check_eq(report.unread, Vec::<String>::new(), "tables not read")
 }
 
 /// A table that is not there is not broken.

@@ -20,7 +20,7 @@ pub const SEED: &str = "METAXY_LAWS_SEED";
 
 /// How many, unless [`CASES`] says otherwise: some seconds for all laws.
 const DEFAULT_CASES: u64 = 20;
-// Among these histories are some that show each fault of `tests/laws.rs`.
+// Among these histories are some that show each fault of `tests/suite/laws.rs`.
 const DEFAULT_SEED: u64 = 0x6d65_7461_78a0;
 /// How many smaller histories are tried at most.
 const SHRINKS: usize = 400;

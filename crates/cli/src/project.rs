@@ -37,16 +37,15 @@ fn environment(config_file: Option<&Path>) -> Result<Environment> {
     let Ok(here) = std::env::current_dir() else {
         return Ok(process);
     };
-    let named = match (config_file, process.get("METAXY_CONFIG")) {
-        (Some(file), _) => Some(here.join(file)),
-        (None, Some(file)) if !file.is_empty() => Some(here.join(file)),
-        _ => find_config(&here, &process)?,
+    let variable = process.get("METAXY_CONFIG").filter(|file| !file.is_empty());
+    let named = config_file.or(variable.map(Path::new));
+    let config = match named {
+        Some(file) => Some(here.join(file)),
+        None => find_config(&here, &process)?,
     };
-    let is_named =
-        config_file.is_some() || process.get("METAXY_CONFIG").is_some_and(|f| !f.is_empty());
-    let beside = named.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let beside = config.as_deref().and_then(Path::parent).map(Path::to_owned);
     // What lies beside a file that was named was named with it.
-    let believed = beside.clone().filter(|_| is_named);
+    let believed = beside.clone().filter(|_| named.is_some());
     let folders = [Some(here), beside].into_iter().flatten();
     let mut files = folders.map(|folder| folder.join(".env"));
     let Some(file) = files.find(|file| file.is_file()) else {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, LargeListArray, MapArray, RecordBatch,
-    StringArray, StringViewArray, StructArray, make_array, new_null_array,
+    StringArray, StringViewArray, StructArray, UInt64Array, make_array, new_null_array,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow::row::{RowConverter, SortField};
@@ -232,6 +233,9 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
             Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)))
         }
         (DataType::LargeList(_), DataType::Map(entries, sorted)) => {
+            // Polars has entries for rows without a map as well, which then have no key.
+            let every: UInt64Array = (0..array.len() as u64).collect();
+            let array = take(array, &every, None)?;
             let list = array.as_list::<i64>();
             let values = restored(list.values(), entries.data_type())?;
             let values = values
@@ -273,7 +277,7 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
             let columns = members.iter().map(|member| {
                 let column = rows.column_by_name(member.name());
                 let column = column.ok_or_else(|| misfit(array.data_type(), wanted))?;
-                restored(column, member.data_type())
+                restored(&within(column, rows.nulls())?, member.data_type())
             });
             Ok(Arc::new(StructArray::try_new_with_length(
                 members.clone(),
@@ -295,6 +299,18 @@ fn restored(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         }
         _ => cast(array, wanted),
     }
+}
+
+/// Lists of structs without a value: they have none either, whatever Polars has there.
+fn within(column: &ArrayRef, structs: Option<&NullBuffer>) -> Result<ArrayRef> {
+    let (Some(structs), Some(lists)) = (structs, column.as_list_opt::<i64>()) else {
+        return Ok(column.clone());
+    };
+    let (item, offsets, values, nulls) = lists.clone().into_parts();
+    let nulls = NullBuffer::union(Some(structs), nulls.as_ref());
+    Ok(Arc::new(LargeListArray::try_new(
+        item, offsets, values, nulls,
+    )?))
 }
 
 /// The same texts one after the other; `None` if they are too long for one array. Most are short, and to copy the whole room of a short

@@ -150,8 +150,7 @@ impl Lowering<'_> {
         for condition in conditions {
             inputs(condition, &mut used);
             let all = match condition {
-                Scalar::Test(Condition::And(all)) => all.as_slice(),
-                Scalar::Test(one) => std::slice::from_ref(one),
+                Scalar::Test(filter) => filter.conjuncts(),
                 _ => &[],
             };
             let ids = scan.latest_per.as_ref();

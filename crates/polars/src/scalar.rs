@@ -41,28 +41,9 @@ pub(crate) fn expression(scalar: &Scalar, schema: &Schema) -> Result<Expr> {
     })
 }
 
-/// The columns that a value is computed from.
+/// Adds the columns that a value is computed from.
 pub(crate) fn inputs(scalar: &Scalar, names: &mut BTreeSet<String>) {
-    use metaxy_core::plan::HashPart;
-    match scalar {
-        Scalar::Column(name) => {
-            names.insert(name.clone());
-        }
-        Scalar::Member { column, .. } | Scalar::Converted { column, .. } => {
-            names.insert(column.clone());
-        }
-        Scalar::Text(_) => {}
-        Scalar::Test(condition) => {
-            names.extend(condition.columns().into_iter().map(str::to_owned));
-        }
-        Scalar::Hash { parts, .. } => {
-            for part in parts {
-                if let HashPart::Value(value, _) = part {
-                    inputs(value, names);
-                }
-            }
-        }
-    }
+    names.extend(scalar.inputs().into_iter().map(str::to_owned));
 }
 
 /// A condition: where Polars means the same, as its own expression, which it can push into a scan; otherwise as

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)] // each test takes what it needs
 
+pub mod listener;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray};

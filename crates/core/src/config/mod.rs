@@ -35,7 +35,7 @@ pub use env::Environment;
 pub use features::FeatureGlob;
 pub use interpolate::references;
 pub use load::{ConfigLoader, find_config};
-pub use options::StoreOptions;
+pub use options::{StoreOptions, Synchronous};
 pub use origin::Origin;
 pub use overrides::ConfigOverrides;
 pub use redact::{MASK, is_secret_key, redact};

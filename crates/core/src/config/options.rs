@@ -15,6 +15,17 @@ use crate::error::{Error, ErrorKind, Result, nearest};
 /// What an option is called that holds settings of the store's engine.
 const ENGINE_SETTINGS: &str = "config";
 
+/// When a write to a disk of this machine is on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Synchronous {
+    /// Before it is acknowledged: it survives a power failure.
+    #[default]
+    Full,
+    /// Later. What a power failure may cost then is the store's to say.
+    Normal,
+}
+
 /// The options of one store, taken out one by one by the backend that opens it.
 ///
 /// Each reader takes its option out and remembers the name; [`finish`](Self::finish) then refuses what is left. Text that
@@ -156,6 +167,18 @@ impl StoreOptions {
                 choices.first().unwrap_or(&"")
             )),
         })
+    }
+
+    /// The option `synchronous`: `full` or `normal`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when it is neither.
+    pub fn opt_synchronous(&mut self) -> Result<Option<Synchronous>> {
+        let choice = self.opt_choice("synchronous", &["full", "normal"])?;
+        Ok(choice.map(|choice| match choice {
+            "normal" => Synchronous::Normal,
+            _ => Synchronous::Full,
+        }))
     }
 
     /// A list of strings; a string that is no JSON array is a list of one.

@@ -171,6 +171,15 @@ impl Expr {
         conditions.into_iter().reduce(Self::and)
     }
 
+    /// The conditions that all have to hold for this one to hold: those of a list, or this one alone.
+    #[must_use]
+    pub fn conjuncts(&self) -> &[Self] {
+        match self {
+            Self::And(all) if !all.is_empty() => all,
+            one => std::slice::from_ref(one),
+        }
+    }
+
     /// The names of the columns that the filter looks at.
     #[must_use]
     pub fn columns(&self) -> BTreeSet<&str> {

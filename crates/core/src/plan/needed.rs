@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::{Compare, Fold, HashPart, Leader, Node, Relation, STORED_PREFIX, Scalar};
+use super::{Compare, Fold, Leader, Node, Relation, STORED_PREFIX, Scalar};
 use crate::columns;
 use crate::error::Result;
 
@@ -18,7 +18,7 @@ impl Relation {
     /// # use arrow::datatypes::{DataType, Field, Schema};
     /// # let of = |name| Field::new(name, DataType::Int64, true);
     /// # let schema = Arc::new(Schema::new(vec![of("id"), of("kind"), of("size")]));
-    /// # let scan = Scan { table: "a".parse()?, feature_version: None, as_of: None, latest_per: None };
+    /// # let scan = Scan::all("a".parse()?);
     /// let relation = Relation::scan(scan, schema).count(vec!["kind".into()])?.with_needed_columns()?;
     /// assert_eq!(relation.inputs()[0].schema().fields().len(), 1);
     /// # Ok::<(), metaxy_core::Error>(())
@@ -50,14 +50,14 @@ impl Relation {
             // A frame has the columns that the caller gives it.
             Node::Frame(_) => Ok(self.clone()),
             Node::Filter { input, condition } => {
-                narrow(input, &with(used_by(condition)))?.filter(condition.clone())
+                narrow(input, &with(condition.inputs()))?.filter(condition.clone())
             }
             Node::Project { input, columns } => {
                 let columns = columns
                     .iter()
                     .filter(|(name, _)| wanted.contains(name.as_str()));
                 let columns: Vec<_> = columns.cloned().collect();
-                let used = columns.iter().flat_map(|(_, value)| used_by(value));
+                let used = columns.iter().flat_map(|(_, value)| value.inputs());
                 input.narrowed(&used.collect())?.project(columns)
             }
             Node::Join {
@@ -76,7 +76,7 @@ impl Relation {
                     .filter(|(name, _)| wanted.contains(name.as_str()));
                 let values: Vec<_> = values.cloned().collect();
                 let keys = fold.keys.iter().chain(&fold.order).map(String::as_str);
-                let used = values.iter().flat_map(|(_, value)| used_by(value));
+                let used = values.iter().flat_map(|(_, value)| value.inputs());
                 Self::fold(Fold {
                     input: narrow(&fold.input, &with(keys.chain(used).collect()))?,
                     values: values.clone(),
@@ -101,7 +101,7 @@ impl Relation {
                 let expected = on().chain([compare.expected_version.as_str()]);
                 let mut stored: HashSet<&str> =
                     on().chain([compare.stored_version.as_str()]).collect();
-                stored.extend(compare.stale_if.iter().flat_map(used_by));
+                stored.extend(compare.stale_if.iter().flat_map(Scalar::inputs));
                 if let Some(leader) = &compare.leader {
                     stored.extend([&leader.flag, &leader.value, &leader.own].map(String::as_str));
                 }
@@ -131,21 +131,4 @@ fn kept(schema: &SchemaRef, wanted: &HashSet<&str>) -> SchemaRef {
         .cloned()
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// The columns that a value is computed from.
-fn used_by(value: &Scalar) -> Vec<&str> {
-    match value {
-        Scalar::Column(name) => vec![name],
-        Scalar::Member { column, .. } | Scalar::Converted { column, .. } => vec![column],
-        Scalar::Text(_) => Vec::new(),
-        Scalar::Test(filter) => filter.columns().into_iter().collect(),
-        Scalar::Hash { parts, .. } => {
-            let values = parts.iter().filter_map(|part| match part {
-                HashPart::Value(value, _) => Some(value),
-                HashPart::Text(_) => None,
-            });
-            values.flat_map(used_by).collect()
-        }
-    }
 }

@@ -89,6 +89,24 @@ impl Scalar {
         }
     }
 
+    /// The columns that the value is computed from, some of them perhaps more than once.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&str> {
+        match self {
+            Self::Column(name) => vec![name],
+            Self::Member { column, .. } | Self::Converted { column, .. } => vec![column],
+            Self::Text(_) => Vec::new(),
+            Self::Test(filter) => filter.columns().into_iter().collect(),
+            Self::Hash { parts, .. } => {
+                let values = parts.iter().filter_map(|part| match part {
+                    HashPart::Value(value, _) => Some(value),
+                    HashPart::Text(_) => None,
+                });
+                values.flat_map(Self::inputs).collect()
+            }
+        }
+    }
+
     /// The type of the value over rows of `schema`.
     ///
     /// # Errors

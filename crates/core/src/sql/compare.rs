@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::datatypes::SchemaRef;
 
-use super::block::{Block, Column, equal, over, placed};
+use super::block::{Block, Column, equal};
 use super::dialect::Matching;
 use super::render::Renderer;
 use crate::columns;
@@ -88,13 +88,7 @@ impl Renderer<'_> {
         if marks && s.row.is_some() {
             arms.push(self.unmarked(compare)?.arm(schema)?);
         }
-        let alias = self.alias();
-        Ok(over(
-            format!("({}) AS {alias}", arms.join(" UNION ALL ")),
-            &alias,
-            schema,
-            placed,
-        ))
+        Ok(self.union(&arms, schema))
     }
 
     /// Nothing is stored: there is nothing to join.

@@ -405,21 +405,25 @@ impl Renderer<'_> {
         let mut arms = Vec::new();
         for (own, other) in [(left, right), (right, left)] {
             let mut arm = self.closed(own)?;
-            for field in other.schema().fields() {
-                if !on.contains(field.name()) {
-                    let sql = self.dialect.null(field.data_type());
-                    arm.columns.insert(field.name().clone(), Column::cheap(sql));
-                }
-            }
+            self.lacks(&mut arm, other, on);
             arms.push(arm.arm(schema)?);
         }
+        Ok(self.union(&arms, schema))
+    }
+
+    /// Gives the rows of one side of a join nulls in the columns of the other one.
+    fn lacks(&self, side: &mut Block, other: &Relation, on: &[String]) {
+        let fields = other.schema().fields().iter();
+        for field in fields.filter(|field| !on.contains(field.name())) {
+            let null = Column::cheap(self.dialect.null(field.data_type()));
+            side.columns.insert(field.name().clone(), null);
+        }
+    }
+
+    /// The rows of several statements, one after the other.
+    pub(super) fn union(&mut self, arms: &[String], schema: &SchemaRef) -> Block {
         let (union, alias) = (arms.join(" UNION ALL "), self.alias());
-        Ok(over(
-            format!("({union}) AS {alias}"),
-            &alias,
-            schema,
-            placed,
-        ))
+        over(format!("({union}) AS {alias}"), &alias, schema, placed)
     }
 
     /// A side of a join: one of many tables behind a barrier, where the engine joins only so many at once.
@@ -464,20 +468,8 @@ impl Renderer<'_> {
             l.from,
             equal(&l, &r, on)?
         ));
-        for field in left.schema().fields() {
-            if !on.contains(field.name()) {
-                let sql = self.dialect.null(field.data_type());
-                r.columns.insert(field.name().clone(), Column::cheap(sql));
-            }
-        }
-        let union = format!("{} UNION ALL {}", first.arm(schema)?, r.arm(schema)?);
-        let alias = self.alias();
-        Ok(over(
-            format!("({union}) AS {alias}"),
-            &alias,
-            schema,
-            placed,
-        ))
+        self.lacks(&mut r, left, on);
+        Ok(self.union(&[first.arm(schema)?, r.arm(schema)?], schema))
     }
 
     /// Makes the rows of a relation a subquery that is computed once; returns its name.

@@ -205,7 +205,7 @@ impl MetadataStore {
             true => Vec::new(),
             false => vec![col(columns::FEATURE_VERSION).eq(lit(version))],
         };
-        let filters = options.filters.iter().flat_map(conjuncts).cloned();
+        let filters = options.filters.iter().flat_map(Expr::conjuncts).cloned();
         let (of_ids, of_samples): (Vec<Expr>, Vec<Expr>) = filters.partition(is_of_ids);
         among.extend(of_ids);
         let bound = |conditions: Vec<Expr>| -> Result<Option<Expr>> {
@@ -353,14 +353,6 @@ impl MetadataStore {
             ),
         )
         .with_hint("copy the feature to this store first, or delete in the store that has it")
-    }
-}
-
-/// The conditions that all have to hold for one to hold.
-fn conjuncts(condition: &Expr) -> &[Expr] {
-    match condition {
-        Expr::And(all) if !all.is_empty() => all,
-        other => std::slice::from_ref(other),
     }
 }
 

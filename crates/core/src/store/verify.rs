@@ -1,5 +1,7 @@
 //! Looking for damage: everything that is stored is read.
 
+use std::collections::HashSet;
+
 use arrow::datatypes::SchemaRef;
 
 use super::MetadataStore;
@@ -75,21 +77,20 @@ impl MetadataStore {
         let tables = tables.map_err(|e| e.with_context("store", self.name()))?;
         let mut features = self.graph.topological();
         features.push(feature_versions_key());
-        for table in tables {
-            let belongs = |feature: &FeatureKey| {
-                table == feature.as_str() || table.ends_with(&feature.table_name())
-            };
-            if features.iter().any(belongs) {
+        let names = features.iter();
+        let names = names.flat_map(|feature| [feature.to_string(), feature.table_name()]);
+        let names: HashSet<String> = names.collect();
+        for table in tables.into_iter().filter(|table| !names.contains(table)) {
+            if let Ok(key) = FeatureKey::new(table.replace("__", "/"))
+                && !matches!(backend.schema(&key).await, Ok(None))
+            {
+                features.push(key);
                 continue;
             }
-            let key = FeatureKey::new(table.replace("__", "/"));
-            let read = match key {
-                Ok(key) if !matches!(backend.schema(&key).await, Ok(None)) => Some(key),
-                _ => None,
-            };
-            match read {
-                Some(key) => features.push(key),
-                None => unread.push(table),
+            // Names may have a prefix, which only the backend knows.
+            let mut ends = table.char_indices().map(|(at, _)| &table[at..]);
+            if !ends.any(|end| names.contains(end)) {
+                unread.push(table);
             }
         }
         Ok(features)

@@ -5,6 +5,7 @@
 mod buffered;
 mod configuration;
 mod copies;
+mod crash;
 mod diffs;
 mod fallback;
 mod fixture;

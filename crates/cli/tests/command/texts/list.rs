@@ -49,7 +49,7 @@ const IN_RUST: &str = "crates/store/tests/store/readme.rs";
 
 /// The test that compares quotes with the example.
 const QUOTES: Held = By(
-    "conformance/tests/guide.rs",
+    "conformance/tests/suite/guide.rs",
     &[
         "fn quotes_are_code()",
         "write-a-backend.md",
