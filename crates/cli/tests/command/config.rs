@@ -319,6 +319,7 @@ features = ["features/*.toml"]
 [stores.prod]
 type = "postgres"
 connection_string = "postgresql://me:hunter2@127.0.0.1:1/x?application_name=${APP_TOKEN}"
+connect_timeout = 0.3
 
 [stores.lake]
 type = "delta"
