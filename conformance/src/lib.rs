@@ -38,6 +38,8 @@ pub mod cases;
 pub mod cluster;
 pub mod factory;
 pub mod golden;
+pub mod growth;
+pub mod hostile;
 pub mod laws;
 pub mod mutants;
 pub mod outcome;

@@ -471,7 +471,13 @@ impl Reader {
             return Ok(None);
         };
         let batch = batch.map_err(|e| unreadable(&self.location, &self.path, &e, &self.secrets))?;
-        from_stored(&batch, &self.columns, &self.schema).map(Some)
+        let rows = from_stored(&batch, &self.columns, &self.schema);
+        // Arrow says so where the file has other types than the table.
+        let rows = rows.map_err(|e| match e.kind() {
+            ErrorKind::Internal => error::damaged(&self.location, &self.path, e.message()),
+            _ => e,
+        });
+        rows.map(Some)
     }
 }
 

@@ -173,10 +173,12 @@ impl Meta {
         let mapped = self
             .property("delta.columnMapping.mode")
             .is_some_and(|mode| mode != "none");
+        let version = self.protocol.min_reader_version;
+        let newer = format!("version {version} of what readers must know");
         let lacking = match unknown {
             Some(feature) => feature.as_str(),
             None if mapped => "columnMapping",
-            None if self.protocol.min_reader_version > 3 => "a newer reader",
+            None if version > 3 => &newer,
             None => return Ok(()),
         };
         Err(unreadable(location, lacking))
@@ -205,10 +207,12 @@ impl Meta {
             .find(|feature| !known.contains(feature));
         let schema = self.delta_schema.to_string();
         let constrained = |key: &&String| key.starts_with("delta.constraints.");
+        let version = self.protocol.min_writer_version;
+        let newer = format!("version {version} of what writers must know");
         let lacking = if let Some(unknown) = unknown {
             unknown
-        } else if self.protocol.min_writer_version > 7 {
-            "a newer writer"
+        } else if version > 7 {
+            &newer
         } else if self
             .metadata
             .configuration

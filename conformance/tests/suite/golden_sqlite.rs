@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metaxy_conformance::golden::{Embedded, Report, replay};
 use metaxy_store::Access;
+use metaxy_store::json::Json;
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
 
 #[test]
@@ -46,8 +47,14 @@ fn a_stale_deviation_fails() {
 fn a_changed_operation_fails() {
     let changed = tempfile::tempdir().unwrap();
     let ops = std::fs::read_to_string(committed().join("ops.json")).unwrap();
-    let ops = ops.replacen("\"features_copied\": 3", "\"features_copied\": 4", 1);
-    std::fs::write(changed.path().join("ops.json"), ops).unwrap();
+    let Json::Array(scenarios) = Json::parse(&ops).unwrap() else {
+        panic!("no scenarios");
+    };
+    let (right, wrong) = (r#""features_copied":3"#, r#""features_copied":4"#);
+    let mut scenarios = scenarios.iter().map(Json::to_compact);
+    let scenario = scenarios.find(|text| text.contains(right)).unwrap();
+    let scenario = format!("[{}]", scenario.replacen(right, wrong, 1));
+    std::fs::write(changed.path().join("ops.json"), scenario).unwrap();
     let report = replayed(changed.path());
     assert_eq!(report.failures.len(), 1, "{report}");
     let failure = &report.failures[0];

@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{add, key, live, notes};
+use crate::common::{add, commits, key, live, notes};
 use futures::executor::block_on;
+use metaxy_conformance::hostile;
 use metaxy_core::backend::Access;
 use metaxy_core::maintain::Maintenance;
 use metaxy_core::plan::{Plan, Relation, Scan};
@@ -18,6 +20,38 @@ fn config(folder: &Path) -> DeltaConfig {
 
 fn open(folder: &Path) -> DeltaBackend {
     config(folder).open(Access::Write)
+}
+
+const CORPUS: &str = include_str!("../../../../conformance/hostile/delta.toml");
+
+fn in_folder(folder: &Path, access: Access) -> Arc<dyn Backend> {
+    Arc::new(config(folder).open(access))
+}
+
+/// What a change of the corpus does to the table of `shared/raw`.
+fn change(folder: &Path, change: &hostile::Change) {
+    let table = folder.join("shared/raw.delta");
+    if let Some((path, holds)) = change.pair("file") {
+        std::fs::write(table.join(path), holds).unwrap();
+    }
+    let deep = change.pair("deep");
+    let deep = deep.map(|(text, times)| text.repeat(times.parse().unwrap()));
+    let Some(does) = change.text("does").map(str::to_owned).or(deep) else {
+        return;
+    };
+    let last = live(&table).last().unwrap().clone();
+    let does = does
+        .replace("{file}", last["path"].as_str().unwrap())
+        .replace("{size}", &last["size"].to_string())
+        .replace("{secret}", hostile::secret(folder).to_str().unwrap());
+    let version = commits(&table).len();
+    let commit = table.join(format!("_delta_log/{version:020}.json"));
+    std::fs::write(commit, does).unwrap();
+}
+
+#[test]
+fn a_store_of_an_enemy_is_read_or_refused() {
+    hostile::check(CORPUS, in_folder, change);
 }
 
 /// The number of latest rows of the table `a`.

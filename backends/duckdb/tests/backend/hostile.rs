@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use futures::executor::block_on;
+use metaxy_conformance::hostile;
 use metaxy_core::expr::Expr;
 use metaxy_core::maintain::{Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
@@ -15,6 +16,22 @@ use metaxy_duckdb::{DuckDbBackend, DuckDbConfig, Extension};
 use crate::common::{
     batch, column, number, open, read, read_where, sql, stored_rows, table, write,
 };
+
+const CORPUS: &str = include_str!("../../../../conformance/hostile/duckdb.toml");
+
+fn in_folder(folder: &Path, access: Access) -> Arc<dyn Backend> {
+    Arc::new(open(&folder.join("store.duckdb"), access))
+}
+
+#[test]
+fn a_store_of_an_enemy_is_read_or_refused() {
+    hostile::check(CORPUS, in_folder, |folder, change| {
+        let secret = hostile::secret(folder);
+        let does = change.text("does").unwrap();
+        let does = does.replace("{secret}", secret.to_str().unwrap());
+        sql(&folder.join("store.duckdb"), &does);
+    });
+}
 
 /// A file made by these statements, in a folder of its own.
 fn made(statements: &str) -> (tempfile::TempDir, PathBuf) {

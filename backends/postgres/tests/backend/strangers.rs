@@ -1,15 +1,42 @@
 //! A database that several roles share: nobody runs what another has put beside or into a table, and no setting of a role changes an answer.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use crate::support::listener::logged;
 use crate::support::{appended, cluster, key, notes, open, rows, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
+use metaxy_conformance::hostile;
 use metaxy_core::append::{Stamp, Times};
 use metaxy_core::expr::col;
 use metaxy_core::{Access, Backend, Error, ErrorKind};
 use metaxy_postgres::{PostgresBackend, PostgresConfig};
+
+const CORPUS: &str = include_str!("../../../../conformance/hostile/postgres.toml");
+
+/// The database that stands for a folder.
+fn url(folder: &Path) -> String {
+    static URLS: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let mut urls = URLS.lock().unwrap();
+    let url = urls.entry(folder.to_owned());
+    url.or_insert_with(|| cluster().database("hostile").unwrap())
+        .clone()
+}
+
+fn in_folder(folder: &Path, access: Access) -> Arc<dyn Backend> {
+    let config = PostgresConfig::new(&url(folder)).unwrap();
+    Arc::new(config.open(access))
+}
+
+#[test]
+fn a_store_of_an_enemy_is_read_or_refused() {
+    hostile::check(CORPUS, in_folder, |folder, change| {
+        let does = change.text("does").unwrap();
+        cluster().sql(&url(folder), does).unwrap();
+    });
+}
 
 const PASSWORD: &str = "correct-horse-battery";
 

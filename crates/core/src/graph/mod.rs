@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::version::{LocalVersions, Versions};
+use rules::PassedOn;
 
 /// Versions are cut to this many characters unless the graph says otherwise; fewer are not allowed.
 pub const DEFAULT_TRUNCATION_LENGTH: usize = 8;
@@ -281,7 +282,7 @@ impl FeatureGraph {
         let definition = self.require(key)?;
         if self.inner.recorded {
             definition.validate()?;
-            self.inner.across(&definition.spec)?;
+            self.inner.across(&definition.spec, &mut PassedOn::new())?;
         }
         FeaturePlan::new(self, definition)
     }
@@ -299,8 +300,13 @@ impl FeatureGraph {
     #[must_use]
     pub fn check_all(&self) -> Vec<Error> {
         let mut errors = Vec::new();
+        let mut passed_on = PassedOn::new();
         for (key, entry) in &self.inner.entries {
-            if let Err(error) = self.inner.check_entry(key, &entry.definition, false) {
+            let definition = &entry.definition;
+            if let Err(error) = self
+                .inner
+                .check_entry(key, definition, false, &mut passed_on)
+            {
                 errors.push(error);
             } else if let Some(error) = self.own_version_error(key) {
                 errors.push(error);
@@ -374,7 +380,12 @@ impl FeatureGraph {
         for definition in definitions {
             undo.push((definition.key().clone(), inner.put(Arc::new(definition))));
         }
-        if let Err(error) = undo.iter().try_for_each(|(key, _)| inner.check_change(key)) {
+        let keys = || undo.iter().map(|(key, _)| key);
+        let checked = match undo.len() == inner.entries.len() {
+            true => inner.check_every(keys()),
+            false => keys().try_for_each(|key| inner.check_change(key)),
+        };
+        if let Err(error) = checked {
             for (key, old) in undo.into_iter().rev() {
                 match old {
                     Some(old) => drop(inner.put(old)),
@@ -453,17 +464,34 @@ impl Inner {
         self.projects = OnceLock::new();
     }
 
+    /// Checks every feature, after all were put in.
+    fn check_every<'a>(&self, keys: impl Iterator<Item = &'a FeatureKey>) -> Result<()> {
+        // To look for a circle at each takes as long as all that is above it.
+        let has_circle = self.has_circle();
+        let mut passed_on = PassedOn::new();
+        for key in keys {
+            if let Some(entry) = self.entries.get(key) {
+                self.check_entry(key, &entry.definition, self.recorded, &mut passed_on)?;
+            }
+            if has_circle {
+                self.check_cycle(key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Checks `key` after it was put in, and those that depend on it.
     fn check_change(&self, key: &FeatureKey) -> Result<()> {
         let Some(entry) = self.entries.get(key) else {
             return Ok(());
         };
-        self.check_entry(key, &entry.definition, self.recorded)?;
+        let mut passed_on = PassedOn::new();
+        self.check_entry(key, &entry.definition, self.recorded, &mut passed_on)?;
         self.check_cycle(key)?;
         if !self.recorded {
             for dependent in self.dependents(key.as_str()) {
                 if let Some((_, entry)) = self.entries.get_index(dependent) {
-                    self.across(&entry.definition.spec)?;
+                    self.across(&entry.definition.spec, &mut passed_on)?;
                 }
             }
             self.passed_on_below(key)?;
@@ -472,18 +500,19 @@ impl Inner {
     }
 
     /// Checks one definition by itself and with those around it.
-    fn check_entry(
-        &self,
+    fn check_entry<'a>(
+        &'a self,
         key: &FeatureKey,
-        definition: &FeatureDefinition,
+        definition: &'a FeatureDefinition,
         recorded: bool,
+        passed_on: &mut PassedOn<'a>,
     ) -> Result<()> {
         if recorded {
             return Ok(());
         }
         definition.validate()?;
         self.check_table(key)?;
-        self.across(&definition.spec)
+        self.across(&definition.spec, passed_on)
     }
 }
 

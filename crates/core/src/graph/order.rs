@@ -72,6 +72,22 @@ impl Inner {
         positions
     }
 
+    /// Whether features depend on each other in a circle.
+    pub(super) fn has_circle(&self) -> bool {
+        let order = self.topological();
+        let mut place = vec![0; order.len()];
+        for (at, position) in order.iter().enumerate() {
+            place[*position] = at;
+        }
+        let comes_first = |above: usize, below: usize| place[above] < place[below];
+        let mut all = 0..order.len();
+        !all.all(|below| {
+            self.deps(below)
+                .iter()
+                .all(|above| comes_first(*above, below))
+        })
+    }
+
     /// Whether `key`, which was just put in, closes a cycle.
     pub(super) fn check_cycle(&self, key: &FeatureKey) -> Result<()> {
         // Nothing leads back to a feature that nobody depends on, which is the usual case.

@@ -38,7 +38,11 @@ impl Inner {
     }
 
     /// Checks a spec against those of its upstreams that are in the graph.
-    pub(super) fn across(&self, spec: &FeatureSpec) -> Result<()> {
+    pub(super) fn across<'a>(
+        &'a self,
+        spec: &'a FeatureSpec,
+        passed_on: &mut PassedOn<'a>,
+    ) -> Result<()> {
         for dep in spec.deps() {
             filters(spec, dep)?;
             if let Some(entry) = self.entries.get(&dep.feature) {
@@ -51,7 +55,7 @@ impl Inner {
         // A program that recorded its definitions may have left out what its features were to pass on.
         match self.recorded {
             true => Ok(()),
-            false => self.passed_on_twice(spec, &known),
+            false => self.passed_on_twice(spec, &known, passed_on),
         }
     }
 
@@ -74,7 +78,7 @@ impl Inner {
         if self.dependents(key.as_str()).is_empty() {
             return Ok(());
         }
-        let mut passed_on = HashMap::new();
+        let mut passed_on = PassedOn::new();
         self.follow(key, &mut passed_on);
         if passed_on.get(key).is_none_or(BTreeSet::is_empty) {
             return Ok(());
@@ -90,7 +94,7 @@ impl Inner {
                 if !spec.deps().iter().any(whole) || !seen.insert(below) {
                     continue;
                 }
-                self.passed_on_twice(spec, &self.known(spec))?;
+                self.passed_on_twice(spec, &self.known(spec), &mut passed_on)?;
                 pending.push(below);
             }
         }
@@ -99,18 +103,22 @@ impl Inner {
 
     /// Whether two upstreams pass on columns of one name: those that a definition names, however far up. A feature that selects no columns
     /// of an upstream gets them all.
-    fn passed_on_twice(&self, spec: &FeatureSpec, known: &[Upstream<'_>]) -> Result<()> {
+    fn passed_on_twice<'a>(
+        &'a self,
+        spec: &FeatureSpec,
+        known: &[Upstream<'a>],
+        passed_on: &mut PassedOn<'a>,
+    ) -> Result<()> {
         // One upstream that passes on all it has can collide with what another is asked for.
         if known.len() < 2 || known.iter().all(|upstream| upstream.dep.select.is_some()) {
             return Ok(());
         }
-        let mut passed_on = HashMap::new();
         let mut owners: HashMap<String, &FeatureKey> = HashMap::new();
         for upstream in known {
             let dep = upstream.dep;
             let mut columns: BTreeSet<String> = named(dep).cloned().collect();
             if dep.select.is_none() {
-                self.follow(&dep.feature, &mut passed_on);
+                self.follow(&dep.feature, passed_on);
                 columns.extend(renamed(dep, passed_on.get(&dep.feature)));
             }
             let is_id =
@@ -136,11 +144,7 @@ impl Inner {
 
     /// Finds which columns a feature passes on, apart from its ID columns, and of those above it whose columns it gets all. Does not
     /// recurse: chains may be long.
-    fn follow<'a>(
-        &'a self,
-        feature: &'a FeatureKey,
-        found: &mut HashMap<&'a FeatureKey, BTreeSet<String>>,
-    ) {
+    fn follow<'a>(&'a self, feature: &'a FeatureKey, found: &mut PassedOn<'a>) {
         // A cycle ends at what is being looked at.
         let mut open = HashSet::new();
         let mut pending = vec![feature];
@@ -171,6 +175,9 @@ impl Inner {
         }
     }
 }
+
+/// Which columns features pass on, of those that were looked at. It holds as long as the graph stays as it is.
+pub(super) type PassedOn<'a> = HashMap<&'a FeatureKey, BTreeSet<String>>;
 
 /// The columns of an upstream, by the names that they have for a feature that depends on it.
 fn renamed(dep: &FeatureDep, columns: Option<&BTreeSet<String>>) -> Vec<String> {

@@ -24,6 +24,9 @@ pub(crate) struct Spacing {
     pub(crate) lines: i64,
     /// How wide a layer may be before the next node goes to a later one, as far as that is possible.
     pub(crate) room: Option<i64>,
+    /// How many places lines may have in the layers between their ends. Beyond that the longest go straight to their ends, beneath whatever
+    /// is on the way: nobody follows them by eye in a drawing of that size.
+    pub(crate) places: usize,
 }
 
 /// A drawing's places, layer by layer.
@@ -33,7 +36,7 @@ pub(crate) struct Arrangement {
     pub(crate) places: Vec<Place>,
     /// Each layer's places, in order.
     pub(crate) layers: Vec<Vec<usize>>,
-    /// Of each edge the places it goes through, from its first node to its last, one for each layer.
+    /// Of each edge the places it goes through, from its first node to its last: one for each layer, or only those two.
     pub(crate) routes: Vec<Vec<usize>>,
     /// How wide it all is.
     pub(crate) width: i64,
@@ -111,9 +114,14 @@ impl Net {
             down: vec![Vec::new(); sizes.len()],
             layer_of,
         };
+        let longest = longest(edges, &net.layer_of, spacing.places);
         let mut lines: HashMap<(usize, usize), usize> = HashMap::new();
         let mut routes = Vec::with_capacity(edges.len());
         for &(from, to) in edges {
+            if net.layer_of[to] - net.layer_of[from] > longest {
+                routes.push(vec![from, to]);
+                continue;
+            }
             let mut route = vec![from];
             for layer in net.layer_of[from] + 1..net.layer_of[to] {
                 let line = *lines
@@ -178,6 +186,23 @@ impl Net {
         }
         positions
     }
+}
+
+/// Over how many layers lines may go for all their places to be no more than `places`.
+fn longest(edges: &[(usize, usize)], layer_of: &[usize], places: usize) -> usize {
+    let length = |&(from, to): &(usize, usize)| layer_of[to] - layer_of[from];
+    let mut longest = edges.iter().map(length).max().unwrap_or_default();
+    while longest > 1 {
+        let mut passed = vec![0; layer_of.len()];
+        for edge in edges.iter().filter(|edge| length(edge) <= longest) {
+            passed[edge.0] = passed[edge.0].max(length(edge) - 1);
+        }
+        if passed.iter().sum::<usize>() <= places {
+            break;
+        }
+        longest /= 2;
+    }
+    longest
 }
 
 /// The nodes that hang together, each group in order, the one with the first node first.

@@ -11,6 +11,7 @@ pub(super) fn list(view: &View, with_fields: bool, columns: usize, style: Style)
         nodes: 0,
         lines: 0,
         room: None,
+        places: usize::MAX,
     };
     let found = arrange(&vec![1; view.features.len()], &view.pairs(), spacing);
     let several = view.several_projects();

@@ -11,15 +11,19 @@ const LAYER_GAP: i64 = 72;
 const MORE_GAP: i64 = 120;
 /// Between parts that do not hang together.
 const PART_GAP: i64 = 44;
+/// A drawing that needs more of them is thousands of pixels high and wide.
+const PLACES: usize = 50_000;
 const WITH_FIELDS: Spacing = Spacing {
     nodes: 22,
     lines: 14,
     room: None,
+    places: PLACES,
 };
 const SLIM: Spacing = Spacing {
     nodes: 12,
     lines: 9,
     room: None,
+    places: PLACES,
 };
 
 /// Where layers follow each other to.
@@ -59,9 +63,19 @@ impl Scene {
         let cards = Card::all(view, with_fields);
         let pairs = view.pairs();
         let spacing = if with_fields { WITH_FIELDS } else { SLIM };
-        let mut parts: Vec<Part> = components(cards.len(), &pairs)
+        let groups = components(cards.len(), &pairs);
+        let mut group_of = vec![0; cards.len()];
+        for (group, nodes) in groups.iter().enumerate() {
+            nodes.iter().for_each(|&node| group_of[node] = group);
+        }
+        let mut edges = vec![Vec::new(); groups.len()];
+        for (edge, &(from, to)) in pairs.iter().enumerate() {
+            edges[group_of[from]].push((edge, (from, to)));
+        }
+        let mut parts: Vec<Part> = groups
             .into_iter()
-            .map(|nodes| Part::new(nodes, &pairs, &cards, spacing, direction))
+            .zip(edges)
+            .map(|(nodes, edges)| Part::new(nodes, edges, &cards, spacing, direction))
             .collect();
         // Large parts first; features that hang on nothing end up side by side.
         parts.sort_by_key(|part| std::cmp::Reverse(part.nodes.len()));
@@ -128,7 +142,7 @@ struct Part {
 impl Part {
     fn new(
         nodes: Vec<usize>,
-        pairs: &[(usize, usize)],
+        edges: Vec<(usize, (usize, usize))>,
         cards: &[Card],
         spacing: Spacing,
         direction: Direction,
@@ -137,11 +151,10 @@ impl Part {
             Direction::Lr => (cards[node].width, cards[node].height),
             Direction::Tb => (cards[node].height, cards[node].width),
         };
-        let own = |node: &usize| nodes.binary_search(node).ok();
-        let edges: Vec<(usize, (usize, usize))> = pairs
-            .iter()
-            .enumerate()
-            .filter_map(|(edge, (from, to))| Some((edge, (own(from)?, own(to)?))))
+        let own = |node: usize| nodes.partition_point(|&other| other < node);
+        let edges: Vec<(usize, (usize, usize))> = edges
+            .into_iter()
+            .map(|(edge, (from, to))| (edge, (own(from), own(to))))
             .collect();
         let ends: Vec<(usize, usize)> = edges.iter().map(|(_, ends)| *ends).collect();
         let across: Vec<i64> = nodes.iter().map(|&node| sizes(node).1).collect();
@@ -203,11 +216,12 @@ struct Layers {
 impl Layers {
     fn new(found: &Arrangement, size: impl Fn(usize) -> i64) -> Self {
         let (mut spans, mut at) = (Vec::with_capacity(found.layers.len()), 0);
-        for layer in &found.layers {
+        let gaps = gaps(found);
+        for (layer, gap) in found.layers.iter().zip(gaps) {
             let nodes = layer.iter().filter(|&&place| !found.places[place].is_line);
             let size = nodes.map(|&node| size(node)).max().unwrap_or_default();
             spans.push((at, at + size));
-            at += size + gap_below(found, layer);
+            at += size + gap;
         }
         Self {
             length: spans.last().map_or(0, |(_, end)| *end),
@@ -217,26 +231,34 @@ impl Layers {
 
     /// The points of a line that leaves its card at `leaves`.
     fn points(&self, found: &Arrangement, route: &[usize], leaves: i64) -> Vec<(i64, i64)> {
-        let mut points = Vec::with_capacity(2 * route.len());
+        let mut points: Vec<(i64, i64)> = Vec::new();
         for (at, &place) in route.iter().enumerate() {
             let place = found.places[place];
             let (start, end) = self.spans[place.layer];
-            let start = if at == 0 { leaves } else { start };
-            points.push((start, place.middle));
-            if at + 1 < route.len() {
-                points.push((end, place.middle));
+            let is_last = at + 1 == route.len();
+            let until = if is_last { start } else { end };
+            match points.last_mut() {
+                // It goes on straight: many layers make no more points than one.
+                Some(last) if last.1 == place.middle => last.0 = until,
+                Some(_) if is_last => points.push((start, place.middle)),
+                Some(_) => points.extend([(start, place.middle), (end, place.middle)]),
+                None => points.extend([(leaves, place.middle), (until, place.middle)]),
             }
         }
         points
     }
 }
 
-/// The gap below a layer: wider where lines lead far away, so that they do not stand up straight.
-fn gap_below(found: &Arrangement, layer: &[usize]) -> i64 {
-    let ways = found.routes.iter().flat_map(|route| route.windows(2));
-    let ways = ways.filter(|way| layer.contains(&way[0]));
-    let far = ways.map(|way| (found.places[way[0]].middle - found.places[way[1]].middle).abs());
-    LAYER_GAP + (far.max().unwrap_or_default() / 10).min(MORE_GAP)
+/// The gap below each layer: wider where lines lead far away, so that they do not stand up straight.
+fn gaps(found: &Arrangement) -> Vec<i64> {
+    let mut far = vec![0; found.layers.len()];
+    for way in found.routes.iter().flat_map(|route| route.windows(2)) {
+        let (from, to) = (found.places[way[0]], found.places[way[1]]);
+        far[from.layer] = far[from.layer].max((from.middle - to.middle).abs());
+    }
+    far.into_iter()
+        .map(|far| LAYER_GAP + (far / 10).min(MORE_GAP))
+        .collect()
 }
 
 fn curve(points: &[(i64, i64)], (x, y): (i64, i64), direction: Direction) -> String {

@@ -181,6 +181,7 @@ impl Part {
                 nodes: 2,
                 lines: 1,
                 room: limit,
+                places: usize::MAX,
             };
             let found = arrange(&widths, &edges, spacing);
             (found.width <= room).then_some(found)

@@ -233,12 +233,18 @@ impl View {
 
     /// Adds the features that are not there yet.
     pub(crate) fn add(&mut self, features: impl IntoIterator<Item = Feature>) {
+        let own = self.features.iter().enumerate();
+        let mut known: HashMap<FeatureKey, usize> =
+            own.map(|(at, feature)| (feature.key.clone(), at)).collect();
         for feature in features {
-            match self.features.iter_mut().find(|own| own.key == feature.key) {
+            match known.get(&feature.key).map(|&at| &mut self.features[at]) {
                 // One that is only referred to is known now.
                 Some(own) if own.definition.is_none() => *own = feature,
                 Some(_) => {}
-                None => self.features.push(feature),
+                None => {
+                    known.insert(feature.key.clone(), self.features.len());
+                    self.features.push(feature);
+                }
             }
         }
         self.edges = self.dependencies();
@@ -262,11 +268,8 @@ impl View {
                     continue;
                 };
                 // A recorded graph may name an upstream twice.
-                if !edges
-                    .iter()
-                    .rev()
-                    .any(|e: &Edge| e.from == from && e.to == to)
-                {
+                let mut of_it = edges.iter().rev().take_while(|e: &&Edge| e.to == to);
+                if !of_it.any(|e| e.from == from) {
                     edges.push(Edge {
                         from,
                         to,

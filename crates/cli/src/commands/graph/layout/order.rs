@@ -11,19 +11,20 @@ const PATIENCE: usize = 6;
 /// that helps, and keeps the order with the fewest crossings.
 pub(super) fn reduce_crossings(net: &mut Net) {
     let mut best = (crossings(net), net.layers.clone());
+    let mut positions = net.positions();
     let mut since = 0;
     for sweep in 0..SWEEPS {
         if best.0 == 0 || since >= PATIENCE {
             break;
         }
-        let by_means = |net: &mut Net, layer: usize| sort_by_means(net, layer, sweep);
+        let mut by_means = |net: &mut Net, layer| sort_by_means(net, layer, sweep, &mut positions);
         match sweep % 2 {
             0 => (1..net.layers.len()).for_each(|layer| by_means(net, layer)),
             _ => (0..net.layers.len().saturating_sub(1))
                 .rev()
                 .for_each(|layer| by_means(net, layer)),
         }
-        exchange_neighbours(net);
+        exchange_neighbours(net, &mut positions);
         let found = crossings(net);
         since += 1;
         if found < best.0 {
@@ -36,8 +37,7 @@ pub(super) fn reduce_crossings(net: &mut Net) {
 
 /// Sorts a layer by where its places' neighbours are in the layer that the sweep comes from. Places without neighbours stay
 /// where they are.
-fn sort_by_means(net: &mut Net, layer: usize, sweep: usize) {
-    let positions = net.positions();
+fn sort_by_means(net: &mut Net, layer: usize, sweep: usize, positions: &mut [usize]) {
     let neighbours = if sweep.is_multiple_of(2) {
         &net.up
     } else {
@@ -59,49 +59,61 @@ fn sort_by_means(net: &mut Net, layer: usize, sweep: usize) {
     }
     movable.sort_by_key(|(mean, _)| *mean);
     let mut sorted = movable.into_iter().map(|(_, vertex)| vertex);
-    for place in &mut net.layers[layer] {
+    for (position, place) in net.layers[layer].iter_mut().enumerate() {
         if !neighbours[*place].is_empty()
             && let Some(next) = sorted.next()
         {
             *place = next;
         }
+        positions[*place] = position;
     }
 }
 
 /// Exchanges two places beside each other as long as that makes fewer crossings.
-fn exchange_neighbours(net: &mut Net) {
-    let mut positions = net.positions();
+fn exchange_neighbours(net: &mut Net, positions: &mut [usize]) {
+    // A layer is looked at again where it or one beside it has changed.
+    let mut changed = vec![true; net.layers.len()];
     for _ in 0..SWEEPS {
-        let mut better = false;
+        let before = std::mem::replace(&mut changed, vec![false; net.layers.len()]);
         for layer in 0..net.layers.len() {
+            let near = layer.saturating_sub(1)..(layer + 2).min(net.layers.len());
+            let as_it_was = near.clone().all(|near| !before[near] && !changed[near]);
+            if as_it_was {
+                continue;
+            }
+            for &vertex in &net.layers[layer] {
+                net.up[vertex].sort_unstable_by_key(|&v| positions[v]);
+                net.down[vertex].sort_unstable_by_key(|&v| positions[v]);
+            }
             for at in 1..net.layers[layer].len() {
                 let (left, right) = (net.layers[layer][at - 1], net.layers[layer][at]);
                 let [now, then] = [(left, right), (right, left)].map(|(first, second)| {
-                    between(&net.up[first], &net.up[second], &positions)
-                        + between(&net.down[first], &net.down[second], &positions)
+                    between(&net.up[first], &net.up[second], positions)
+                        + between(&net.down[first], &net.down[second], positions)
                 });
                 if then < now {
                     net.layers[layer].swap(at - 1, at);
                     positions.swap(left, right);
-                    better = true;
+                    changed[layer] = true;
                 }
             }
         }
-        if !better {
+        if !changed.contains(&true) {
             return;
         }
     }
 }
 
-/// How many lines cross if the place with the neighbours `first` comes before the one with `second`.
+/// How many lines cross if the place with the neighbours `first` comes before the one with `second`; both from left to right.
 fn between(first: &[usize], second: &[usize], positions: &[usize]) -> usize {
-    let crosses = |a: usize| {
-        second
-            .iter()
-            .filter(|&&b| positions[a] > positions[b])
-            .count()
-    };
-    first.iter().map(|&a| crosses(a)).sum()
+    let (mut crossed, mut left_of) = (0, 0);
+    for &a in first {
+        while left_of < second.len() && positions[second[left_of]] < positions[a] {
+            left_of += 1;
+        }
+        crossed += left_of;
+    }
+    crossed
 }
 
 /// How many pairs of lines cross.
