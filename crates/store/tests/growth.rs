@@ -1,4 +1,4 @@
-//! The work of every store with every engine grows as its rows, filters and features do: `cargo test -p metaxy-store --all-features --test growth`.
+//! The work of every embedded store with every engine grows as its rows, filters and features do: `cargo test -p metaxy-store --all-features --test growth`.
 //! See [`metaxy_conformance::growth`].
 
 #![allow(clippy::unwrap_used, unsafe_code)] // a test panics where something is wrong; what is counted is counted in C, too
@@ -8,16 +8,13 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
 
-use metaxy_conformance::cluster::Cluster;
 use metaxy_conformance::growth::{Counter, Open, check};
 use metaxy_store::Access;
 use metaxy_store::backend::Backend;
 use metaxy_store::delta::DeltaConfig;
 use metaxy_store::duckdb::DuckDbConfig;
 use metaxy_store::polars::on_polars;
-use metaxy_store::postgres::PostgresConfig;
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
 use rusqlite::ffi;
 
@@ -114,44 +111,4 @@ fn on_duckdb_with_polars() {
 #[test]
 fn on_delta() {
     grows_with_it(&delta, Vec::new());
-}
-
-/// A database of the server, a schema in it for each folder, and how many rows and pages the server has looked at there.
-fn with_server(engine: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) {
-    let cluster = Cluster::shared().unwrap();
-    let url = cluster.database("growth").unwrap();
-    let open = |folder: &Path, access| {
-        let name = folder.file_name().unwrap().to_string_lossy();
-        let config = PostgresConfig::new(&url).unwrap();
-        let config = config.with_table_prefix(name.trim_start_matches('.').to_lowercase());
-        engine(Arc::new(config.open(access)))
-    };
-    let looked_at = {
-        let url = url.clone();
-        let (_, name) = url.rsplit_once('/').unwrap();
-        // A connection tells what it has looked at when it ends.
-        let sql = format!(
-            "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'), \
-             tup_returned + tup_fetched + blks_hit + blks_read FROM pg_stat_database WHERE datname = '{name}'"
-        );
-        let administrator = cluster.url().to_owned();
-        move || loop {
-            let found = cluster.sql(&administrator, &sql).unwrap();
-            match found.trim().split_once('|').unwrap() {
-                ("0", looked_at) => break looked_at.parse().unwrap(),
-                _ => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-    };
-    grows_with_it(&open, vec![Counter::new("rows and pages", looked_at)]);
-}
-
-#[test]
-fn on_postgres() {
-    with_server(|backend| backend);
-}
-
-#[test]
-fn on_postgres_with_polars() {
-    with_server(on_polars);
 }
