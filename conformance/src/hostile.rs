@@ -141,7 +141,7 @@ fn compute(store: &MetadataStore) -> Result<()> {
     block_on(store.write(&derived(), rows)).map(drop)
 }
 
-/// What is done with a store, by name; those that only read come first.
+/// What is done with a store, by name: first what only reads.
 type Step = (&'static str, fn(&Visitor<'_>) -> Result<Vec<RecordBatch>>);
 
 struct Visitor<'a> {
@@ -165,7 +165,7 @@ impl Visitor<'_> {
     }
 }
 
-const READING: &[Step] = &[
+const STEPS: &[Step] = &[
     ("read", |v| v.read(ReadOptions::default())),
     ("read all", |v| {
         v.read(ReadOptions::default().with_sample_history(true))
@@ -192,9 +192,6 @@ const READING: &[Step] = &[
     ("schema", |v| {
         none(block_on(v.backend(Access::Write).schema(&raw())))
     }),
-];
-
-const CHANGING: &[Step] = &[
     ("write", |v| {
         let rows = samples((2, 0), ROWS, Vec::new());
         none(block_on(v.store(Access::Write).write(&raw(), rows)))
@@ -225,20 +222,8 @@ fn none<T>(done: Result<T>) -> Result<Vec<RecordBatch>> {
 /// # Panics
 /// If something panics, an error is one that nobody should see, or a secret comes out.
 pub fn visit(folder: &Path, open: Open) -> Vec<(&'static str, Result<()>)> {
-    steps(folder, open, &[READING, CHANGING].concat())
-}
-
-/// As [`visit`], but what only reads.
-///
-/// # Panics
-/// As [`visit`].
-pub fn look(folder: &Path, open: Open) -> Vec<(&'static str, Result<()>)> {
-    steps(folder, open, READING)
-}
-
-fn steps(folder: &Path, open: Open, steps: &[Step]) -> Vec<(&'static str, Result<()>)> {
     let visitor = Visitor { folder, open };
-    let steps = steps.iter().map(|(name, step)| {
+    let steps = STEPS.iter().map(|(name, step)| {
         let done = catch_unwind(AssertUnwindSafe(|| step(&visitor)));
         let done = done.unwrap_or_else(|_| panic!("{name} panicked"));
         if let Err(error) = &done {

@@ -174,14 +174,13 @@ impl Meta {
             .property("delta.columnMapping.mode")
             .is_some_and(|mode| mode != "none");
         let version = self.protocol.min_reader_version;
-        let newer = format!("version {version} of what readers must know");
         let lacking = match unknown {
-            Some(feature) => feature.as_str(),
-            None if mapped => "columnMapping",
-            None if version > 3 => &newer,
+            Some(feature) => feature.clone(),
+            None if mapped => "columnMapping".to_owned(),
+            None if version > 3 => format!("version {version} of what readers must know"),
             None => return Ok(()),
         };
-        Err(unreadable(location, lacking))
+        Err(unreadable(location, &lacking))
     }
 
     /// # Errors

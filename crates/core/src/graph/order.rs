@@ -79,13 +79,12 @@ impl Inner {
         for (at, position) in order.iter().enumerate() {
             place[*position] = at;
         }
-        let comes_first = |above: usize, below: usize| place[above] < place[below];
-        let mut all = 0..order.len();
-        !all.all(|below| {
+        let comes_late = |below: usize| {
             self.deps(below)
                 .iter()
-                .all(|above| comes_first(*above, below))
-        })
+                .any(|&above| place[above] >= place[below])
+        };
+        order.iter().any(|&below| comes_late(below))
     }
 
     /// Whether `key`, which was just put in, closes a cycle.
