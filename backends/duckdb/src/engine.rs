@@ -13,11 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use duckdb::Connection;
 use metaxy_core::backend::Access;
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_core::{Error, ErrorKind, Result, blocking};
 
+use crate::backend::ENGINE;
 use crate::catalog::{Cache, Session};
 use crate::config::{DuckDbConfig, MEMORY};
 use crate::error;
+use crate::exit;
 use crate::host::{Attached, Host};
 use crate::stamp;
 
@@ -151,6 +153,7 @@ impl Engine {
                         .map_err(|e| error::duckdb(e, "connect", &self.path))?;
                     let host = open.database.host().clone();
                     let cache = open.cache.clone();
+                    exit::wait_at_exit();
                     state.users += 1;
                     state.writing |= need == Need::Write;
                     return Ok(Some(Lease {
@@ -377,6 +380,7 @@ fn close_later(engine: &Arc<Engine>) {
         let close = move || {
             let mut waiting: Vec<(Instant, Weak<Engine>)> = Vec::new();
             loop {
+                let inside = blocking::enter(ENGINE);
                 let now = Instant::now();
                 let (due, later) = waiting.into_iter().partition(|(at, _)| *at <= now);
                 waiting = later;
@@ -384,6 +388,7 @@ fn close_later(engine: &Arc<Engine>) {
                 for engine in due.iter().filter_map(|(_, engine)| engine.upgrade()) {
                     engine.close_after(LINGER);
                 }
+                drop(inside);
                 let next = waiting.iter().map(|(at, _)| *at).min();
                 let received = match next {
                     None => idle.recv().map_err(|_| RecvTimeoutError::Disconnected),

@@ -19,6 +19,7 @@ use metaxy_core::{Error, ErrorKind, Result};
 use crate::config::{DuckDbConfig, Extension, MEMORY};
 use crate::engine::canonical;
 use crate::error::Failure;
+use crate::exit;
 use crate::functions;
 use crate::raw::{Database, Settings};
 use crate::spill;
@@ -192,6 +193,7 @@ pub(crate) fn scratch(config: &DuckDbConfig) -> Result<Connection> {
 
 /// Starts an engine with our functions, the settings and the extensions, and shuts it.
 fn start(config: &DuckDbConfig, path: &Path) -> Result<Database, Failure> {
+    exit::wait_at_exit();
     let database = Database::in_memory(&settings(config)?)?;
     let connection = database.connect()?;
     functions::register(&connection)?;

@@ -55,6 +55,7 @@ mod cross;
 mod dialect;
 mod engine;
 mod error;
+mod exit;
 mod functions;
 mod host;
 mod maintain;

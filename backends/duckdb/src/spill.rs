@@ -20,7 +20,6 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// A folder of this process.
 struct Folder {
     path: PathBuf,
-    process: u32,
     /// Locked until the end of the process.
     _owner: File,
 }
@@ -29,13 +28,7 @@ static FOLDER: OnceLock<Option<Folder>> = OnceLock::new();
 
 /// The folder, made when it is first asked for and removed when the process ends; `None` if none can be made, where nothing is put aside.
 pub(crate) fn folder() -> Option<&'static Path> {
-    let folder = FOLDER.get_or_init(|| {
-        let made = make().ok();
-        if made.is_some() {
-            remove_at_exit();
-        }
-        made
-    });
+    let folder = FOLDER.get_or_init(|| make().ok());
     folder.as_ref().map(|folder| folder.path.as_path())
 }
 
@@ -57,7 +50,6 @@ fn make() -> io::Result<Folder> {
     drop(sweep.spawn(move || sweep_beside(&own)));
     Ok(Folder {
         path,
-        process: std::process::id(),
         _owner: owner,
     })
 }
@@ -95,25 +87,9 @@ fn sweep_beside(own: &Path) {
 #[cfg(not(unix))]
 fn sweep_beside(_: &Path) {}
 
-/// Has the folder removed when the process ends: engines stay until then.
-#[cfg(unix)]
-#[allow(unsafe_code)]
-fn remove_at_exit() {
-    unsafe extern "C" {
-        fn atexit(callback: extern "C" fn()) -> std::ffi::c_int;
+/// Removes the folder, when the process ends.
+pub(crate) fn remove() {
+    if let Some(Some(folder)) = FOLDER.get() {
+        let _ = std::fs::remove_dir_all(&folder.path);
     }
-    extern "C" fn remove() {
-        if let Some(Some(folder)) = FOLDER.get()
-            // A process that was forked from this one ends before it.
-            && folder.process == std::process::id()
-        {
-            let _ = std::fs::remove_dir_all(&folder.path);
-        }
-    }
-    // SAFETY: the function of the C library takes one that has no arguments, which is there for as long as the process. If it cannot take
-    // it, the folder is removed by a later process.
-    let _ = unsafe { atexit(remove) };
 }
-
-#[cfg(not(unix))]
-fn remove_at_exit() {}

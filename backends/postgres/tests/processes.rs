@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use metaxy_conformance::cluster::Cluster;
 use metaxy_conformance::processes::scenes::{
-    Crowd, assert_made_at_once, assert_missing_store_is_told, assert_whole_or_dropped,
+    Crowd, assert_made_at_once, assert_missing_store_is_told, assert_reads_are_left,
+    assert_whole_or_dropped,
 };
 use metaxy_conformance::processes::{self, OWN, Place, Process, await_signal, finish_all, signal};
 use metaxy_core::{Access, Backend};
@@ -97,6 +98,12 @@ fn columns_that_come_at_once_are_all_there() {
                 .is_ok()
         );
     }
+}
+
+#[test]
+fn a_process_may_end_in_the_middle_of_a_read() {
+    let folder = folder("left");
+    assert_reads_are_left(&Place::new(folder.path(), open), 12);
 }
 
 #[test]

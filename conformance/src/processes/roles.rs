@@ -9,12 +9,13 @@
 //! | `stuck N ROWS BALLAST` | begins a write of rows with so many bytes each, gives the sign `stuck` in the middle, goes on at the sign `release` |
 //! | `creator P PROCESSES ROUNDS ROWS` | makes the stores of the folders `store-0`, `store-1`, …, each at once with the other creators |
 //! | `early` | comes before there is a store, gives the sign `told`, and waits until rows are there |
+//! | `leaver N PAUSE` | reads the first rows of a table and ends so many milliseconds later, whatever its engine does |
 //! | `dropper ROUNDS ROWS` | writes a table and drops it, again and again, then gives the sign `done` |
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
@@ -51,6 +52,7 @@ pub fn play(open: Open) {
         ("creator", [process, processes, rounds, rows]) => {
             create(&place, *process, *processes, *rounds, *rows);
         }
+        ("leaver", [_, pause]) => leave(&place, *pause),
         ("early", []) => come_early(&place),
         ("dropper", [rounds, rows]) => drop_again(&place, *rounds, *rows),
         other => panic!("no such role: {other:?}"),
@@ -116,6 +118,34 @@ fn read(place: &Place, rows: i64) {
     assert!(watch.violations().is_empty(), "{:#?}", watch.violations());
     assert!(!watch.seen().is_empty(), "nothing was seen");
 }
+
+fn leave(place: &Place, pause: i64) {
+    end_slowly();
+    let store = place.store(Access::Read);
+    let mut rows = block_on(store.read(&raw(), ReadOptions::default())).unwrap();
+    assert!(block_on(rows.next()).unwrap().is_some());
+    drop(rows);
+    report("left");
+    std::thread::sleep(Duration::from_millis(pause as u64));
+    std::process::exit(0)
+}
+
+/// The process takes longer to end, after everything that libraries do then: threads that are still at work meet what is gone.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn end_slowly() {
+    unsafe extern "C" {
+        fn atexit(callback: extern "C" fn()) -> std::ffi::c_int;
+    }
+    extern "C" fn rest() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // SAFETY: the function has no arguments, and is there for as long as the process.
+    assert_eq!(unsafe { atexit(rest) }, 0);
+}
+
+#[cfg(not(unix))]
+fn end_slowly() {}
 
 /// Computes downstream samples until all is done, and once more; then nothing is left to do.
 fn work(place: &Place) {

@@ -151,6 +151,22 @@ pub fn assert_missing_store_is_told(place: &Place) {
     assert!(early.finish().ends_with("5 rows found"));
 }
 
+/// Asserts that so many processes which end in the middle of a read, or up to 64 ms later, end well.
+///
+/// # Panics
+/// If it is not so.
+pub fn assert_reads_are_left(place: &Place, processes: usize) {
+    let leaver = |number| {
+        let role = format!("leaver {number} {}", 5 * number % 64);
+        Process::start(place.folder(), role)
+    };
+    Process::start(place.folder(), "writer 0 1 20000").finish();
+    let numbers: Vec<usize> = (0..processes).collect();
+    for together in numbers.chunks(4) {
+        finish_all(together.iter().copied().map(leaver).collect());
+    }
+}
+
 /// Asserts that who reads a table while another process makes and drops it, so many times, gets it whole or is told that it is gone.
 /// Tells how often it was whole, and how often gone.
 ///

@@ -2,12 +2,16 @@
 //!
 //! Dropping what [`run`] gives abandons the operation: it goes on, and nobody hears of it. Dropping the frame that [`stream`]
 //! gives stops the statement that computes it.
+//!
+//! A process may end while abandoned operations go on. Engines in C++ are taken apart then; [`close`] waits for who is inside.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -57,6 +61,7 @@ pub fn stream(
     let (sender, receiver) = mpsc::channel(WAITING);
     let running = Running::default();
     let mut sink = Sink {
+        engine,
         sender,
         running: running.clone(),
     };
@@ -82,16 +87,20 @@ pub fn stream(
     Ok(Frame::new(schema, answer))
 }
 
-fn spawn(engine: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+fn spawn(engine: &'static str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     std::thread::Builder::new()
         .name(format!("metaxy-{}", engine.to_ascii_lowercase()))
-        .spawn(work)
+        .spawn(move || {
+            let _inside = enter(engine);
+            work();
+        })
         .map_err(|e| Error::new(ErrorKind::Storage, "no thread could be started").with_source(e))?;
     Ok(())
 }
 
 /// Where the thread of a [`stream`] puts its rows.
 pub struct Sink {
+    engine: &'static str,
     sender: mpsc::Sender<Result<RecordBatch>>,
     running: Running,
 }
@@ -102,8 +111,11 @@ impl Sink {
     /// # Errors
     /// [`ErrorKind::Cancelled`] if nobody reads the result any more.
     pub fn send(&mut self, batch: RecordBatch) -> Result<()> {
-        block_on(self.sender.send(Ok(batch)))
-            .map_err(|_| Error::new(ErrorKind::Cancelled, "nobody reads the result any more"))
+        // A thread that waits for its reader is not inside the engine.
+        leave(self.engine);
+        let sent = block_on(self.sender.send(Ok(batch)));
+        std::mem::forget(enter(self.engine));
+        sent.map_err(|_| Error::new(ErrorKind::Cancelled, "nobody reads the result any more"))
     }
 
     /// From now on, whoever loses interest in the result calls `stop`; `None`: nothing is running that could be stopped.
@@ -157,5 +169,118 @@ impl Drop for Answer {
     fn drop(&mut self) {
         self.receiver.close();
         self.running.stop();
+    }
+}
+
+/// The threads inside one engine.
+#[derive(Default)]
+struct Threads {
+    inside: usize,
+    closed: bool,
+}
+
+/// By engine, and what tells that one of them came out.
+static ENGINES: LazyLock<(Mutex<HashMap<&'static str, Threads>>, Condvar)> =
+    LazyLock::new(Default::default);
+
+fn engines() -> MutexGuard<'static, HashMap<&'static str, Threads>> {
+    ENGINES.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread is inside an engine for as long as it holds this: [`close`] waits for it. Threads of [`run`] and [`stream`] are inside by
+/// themselves, but for the time in which they wait for whoever reads their result.
+#[derive(Debug)]
+#[must_use = "the thread is inside until this is dropped"]
+pub struct Inside(&'static str);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        leave(self.0);
+    }
+}
+
+/// Enters an engine. If it is closed, this waits for the end of the process.
+pub fn enter(engine: &'static str) -> Inside {
+    let mut engines = engines();
+    while engines.entry(engine).or_default().closed {
+        engines = (ENGINES.1.wait(engines)).unwrap_or_else(PoisonError::into_inner);
+    }
+    engines.entry(engine).or_default().inside += 1;
+    Inside(engine)
+}
+
+fn leave(engine: &'static str) {
+    engines().entry(engine).or_default().inside -= 1;
+    ENGINES.1.notify_all();
+}
+
+/// Lets no thread into `engine` any more, and waits `at_most` so long until those inside have come out. For the end of a process, before
+/// an engine is taken apart. Gives whether nobody is inside.
+pub fn close(engine: &'static str, at_most: Duration) -> bool {
+    engines().entry(engine).or_default().closed = true;
+    let busy = |engines: &mut HashMap<_, Threads>| {
+        engines
+            .get(engine)
+            .is_some_and(|threads| threads.inside > 0)
+    };
+    let waited = ENGINES.1.wait_timeout_while(engines(), at_most, busy);
+    !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use arrow::datatypes::Schema;
+    use futures::StreamExt;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_closed_engine_waits_for_who_is_inside_and_lets_nobody_in() {
+        const ENGINE: &str = "Closed";
+        let (go, may_go) = sync_channel::<()>(0);
+        let work = run(ENGINE, move || {
+            may_go.recv().unwrap();
+            Ok(())
+        });
+        let mut work = pin!(work);
+        let waker = futures::task::noop_waker();
+        assert!(
+            work.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        // The thread enters by itself, at some time.
+        while engines()
+            .get(ENGINE)
+            .is_none_or(|threads| threads.inside == 0)
+        {
+            std::thread::yield_now();
+        }
+        assert!(!close(ENGINE, Duration::ZERO));
+        go.send(()).unwrap();
+        assert!(close(ENGINE, LONG));
+        block_on(work).unwrap();
+        let (entered, has_entered) = channel();
+        std::thread::spawn(move || entered.send(enter(ENGINE)));
+        assert!(has_entered.recv_timeout(Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn who_waits_for_a_reader_is_not_inside() {
+        const ENGINE: &str = "Waiting";
+        let schema = Arc::new(Schema::empty());
+        let batch = RecordBatch::new_empty(schema.clone());
+        let mut frame = stream(ENGINE, schema, Pump::of(&mut Vec::new()), move |sink| {
+            loop {
+                sink.send(batch.clone())?;
+            }
+        })
+        .unwrap();
+        assert!(block_on(frame.next()).unwrap().is_ok());
+        assert!(close(ENGINE, LONG));
     }
 }

@@ -24,7 +24,7 @@ use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
 use metaxy_conformance::processes::scenes::{
     Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
-    assert_whole_or_dropped,
+    assert_reads_are_left, assert_whole_or_dropped,
 };
 use metaxy_conformance::processes::{
     self, OVERWRITING, OWN, Place, Process, ROLE, acknowledged_of, await_signal, finish_all, raw,
@@ -70,6 +70,7 @@ everywhere! {
     deletes_beside_writers_remove_their_rows_only,
     pruning_beside_writers_keeps_the_latest_rows,
     processes_that_make_the_table_at_once_all_succeed,
+    a_process_may_end_in_the_middle_of_a_read,
     a_reader_of_a_missing_store_is_told_so,
     who_reads_a_table_while_it_is_dropped_gets_it_whole_or_not_at_all,
 }
@@ -424,6 +425,10 @@ fn pruning_beside_writers_keeps_the_latest_rows(site: &Site) {
 
 fn processes_that_make_the_table_at_once_all_succeed(site: &Site) {
     assert_made_at_once(&site.place(), OWN / 2, 5, 5);
+}
+
+fn a_process_may_end_in_the_middle_of_a_read(site: &Site) {
+    assert_reads_are_left(&site.place(), 12);
 }
 
 fn a_reader_of_a_missing_store_is_told_so(site: &Site) {

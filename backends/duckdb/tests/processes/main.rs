@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use metaxy_conformance::processes::scenes::{
     Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
+    assert_reads_are_left,
 };
 use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, own, raw, samples, signal,
@@ -106,6 +107,12 @@ fn a_killed_writer_leaves_the_last_commit_and_stops_nobody() {
 fn processes_that_make_the_store_at_once_all_succeed() {
     let folder = tempfile::tempdir().unwrap();
     assert_made_at_once(&place(folder.path()), OWN / 2, 4, 5);
+}
+
+#[test]
+fn a_process_may_end_in_the_middle_of_a_read() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_reads_are_left(&place(folder.path()), 40);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
 use metaxy_conformance::processes::scenes::{
     Crowd, assert_killed_in_time, assert_made_at_once, assert_missing_store_is_told,
-    assert_whole_or_dropped,
+    assert_reads_are_left, assert_whole_or_dropped,
 };
 use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all, is_signalled,
@@ -191,6 +191,12 @@ fn columns_are_added_while_others_write() {
             );
         }
     }
+}
+
+#[test]
+fn a_process_may_end_in_the_middle_of_a_read() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_reads_are_left(&place(folder.path()), 12);
 }
 
 #[test]

@@ -264,9 +264,10 @@ fn a_reader_that_goes_away_is_no_failure() {
         out.read_line(&mut first).unwrap();
         drop(out);
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{args:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {}\n{told}", output.status);
         assert!(first.contains("video_id"), "{first}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert_eq!(told, "", "{args:?}");
     }
 }
 
