@@ -27,8 +27,8 @@ use crate::processes::{OVERWRITING, derived, raw, samples, store};
 const TIMES: i64 = 10;
 
 /// How many times the work may be for [`TIMES`] as much: what grows with the square takes a hundred times. What sorts takes somewhat more than
-/// ten, and what no longer fits into an engine's cache; the versions of a graph take thirty.
-const AT_MOST: u64 = 50;
+/// ten, and what no longer fits into an engine's cache (writes to SQLite) twenty-four.
+const AT_MOST: u64 = 30;
 
 /// So many rows a table has at first.
 const ROWS: i64 = 1_000;

@@ -189,10 +189,14 @@ async fn members(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let has = |name: &str| fields.iter().any(|field| field.name() == name);
     let list: Vec<String> = wanted.iter().map(|at| quote(fields[*at].name())).collect();
-    let stamped = has(columns::UPDATED_AT) && has(columns::DELETED_AT);
-    let versioned = has(columns::FEATURE_VERSION);
+    let has = |name: &str, is_such: fn(&Field) -> bool| {
+        fields
+            .iter()
+            .any(|field| field.name() == name && is_such(field))
+    };
+    let stamped = has(columns::UPDATED_AT, is_time) && has(columns::DELETED_AT, is_time);
+    let versioned = has(columns::FEATURE_VERSION, |_| true);
     let sql = samples(&names.qualified(name), &list, versioned, stamped);
     let rows = session.rows(&sql).await?;
     let mut found = Vec::new();
@@ -272,6 +276,11 @@ pub(crate) fn versions(table: &str) -> String {
 /// The column of a table under the alias `t`.
 pub(crate) fn column(name: &str) -> String {
     format!("t.{}", quote(name))
+}
+
+/// Whether a column is of times, as stamps are.
+pub(crate) fn is_time(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::Timestamp(_, _))
 }
 
 /// The stamp of a row of a table under an alias.

@@ -245,5 +245,5 @@ fn is_short(place: &Staged, id: &str) -> bool {
 pub(crate) fn has_stamps(schema: &SchemaRef) -> bool {
     [columns::UPDATED_AT, columns::DELETED_AT]
         .iter()
-        .all(|name| schema.field_with_name(name).is_ok())
+        .all(|name| schema.field_with_name(name).is_ok_and(catalog::is_time))
 }

@@ -358,10 +358,10 @@ async fn latest_stamp(
     stored: &Table,
 ) -> Result<Option<Micros>, Failure> {
     let has = |name: &str| {
-        let field = stored.schema.field_with_name(name);
-        field.is_ok_and(|field| {
-            matches!(field.data_type(), arrow::datatypes::DataType::Timestamp(..))
-        })
+        stored
+            .schema
+            .field_with_name(name)
+            .is_ok_and(catalog::is_time)
     };
     let stamp = match (has(columns::UPDATED_AT), has(columns::DELETED_AT)) {
         (true, true) => catalog::stamp("t"),

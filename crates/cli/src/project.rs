@@ -180,7 +180,7 @@ impl Project {
             Some(own) => own.clone(),
             None => self.empty_graph()?,
         };
-        for definition in definitions {
+        for definition in &definitions {
             let key = definition.key();
             if self.own.as_ref().is_some_and(|own| own.contains(key)) {
                 return Err(Error::new(
@@ -189,8 +189,8 @@ impl Project {
                 )
                 .with_hint("remove one of them"));
             }
-            graph.add(definition)?;
         }
+        graph.add_all(definitions)?;
         Ok(Some(graph))
     }
 

@@ -232,7 +232,6 @@ mod tests {
     use std::sync::mpsc::{channel, sync_channel};
 
     use arrow::datatypes::Schema;
-    use futures::StreamExt;
 
     use super::*;
 
@@ -280,7 +279,7 @@ mod tests {
             }
         })
         .unwrap();
-        assert!(block_on(frame.next()).unwrap().is_ok());
+        assert!(block_on(frame.next()).unwrap().is_some());
         assert!(close(ENGINE, LONG));
     }
 }

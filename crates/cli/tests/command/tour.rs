@@ -265,7 +265,11 @@ fn a_reader_that_goes_away_is_no_failure() {
         drop(out);
         let output = child.wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {}\n{told}", output.status);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}\n{told}",
+            output.status
+        );
         assert!(first.contains("video_id"), "{first}");
         assert_eq!(told, "", "{args:?}");
     }

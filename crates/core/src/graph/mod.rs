@@ -109,9 +109,7 @@ impl FeatureGraph {
         definitions: impl IntoIterator<Item = FeatureDefinition>,
     ) -> Result<Self> {
         let mut graph = Self::new();
-        definitions
-            .into_iter()
-            .try_for_each(|definition| graph.add(definition))?;
+        graph.add_all(definitions)?;
         Ok(graph)
     }
 
@@ -149,19 +147,30 @@ impl FeatureGraph {
     /// feature's, the definition breaks a rule by itself or together with a feature that is there, or a cycle closes.
     pub fn add(&mut self, definition: FeatureDefinition) -> Result<()> {
         if let Some(there) = self.get(definition.key()) {
-            let hint = match there.is_external() {
-                true => {
-                    "it is there as an external feature: use `replace` to put the real definition in its place"
-                }
-                false => "every key is defined once: rename one, or use `replace`",
-            };
-            return Err(invalid(format!(
-                "feature `{}` is in the graph already",
-                definition.key()
-            ))
-            .with_hint(hint));
+            return Err(defined_twice(there));
         }
         self.apply(vec![definition]).map(drop)
+    }
+
+    /// [Adds](Self::add) several features at the end in one step: only the outcome has to be right. To add many one by one takes longer,
+    /// as each is checked with all that is above it.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), with the graph unchanged.
+    pub fn add_all(
+        &mut self,
+        definitions: impl IntoIterator<Item = FeatureDefinition>,
+    ) -> Result<()> {
+        let definitions: Vec<FeatureDefinition> = definitions.into_iter().collect();
+        let mut keys = HashMap::with_capacity(definitions.len());
+        for definition in &definitions {
+            let key = definition.key();
+            let there = self.get(key).map(|there| &**there);
+            if let Some(there) = there.or(keys.insert(key, definition)) {
+                return Err(defined_twice(there));
+            }
+        }
+        self.apply(definitions).map(drop)
     }
 
     /// Puts a definition in the place of the one with the same key, or at the end if there is none. Returns the old one.
@@ -380,10 +389,9 @@ impl FeatureGraph {
         for definition in definitions {
             undo.push((definition.key().clone(), inner.put(Arc::new(definition))));
         }
-        let keys = || undo.iter().map(|(key, _)| key);
-        let checked = match undo.len() == inner.entries.len() {
-            true => inner.check_every(keys()),
-            false => keys().try_for_each(|key| inner.check_change(key)),
+        let checked = match undo.as_slice() {
+            [(key, _)] => inner.check_change(key),
+            _ => inner.check_every(),
         };
         if let Err(error) = checked {
             for (key, old) in undo.into_iter().rev() {
@@ -464,15 +472,13 @@ impl Inner {
         self.projects = OnceLock::new();
     }
 
-    /// Checks every feature, after all were put in.
-    fn check_every<'a>(&self, keys: impl Iterator<Item = &'a FeatureKey>) -> Result<()> {
+    /// Checks every feature, after several were put in.
+    fn check_every(&self) -> Result<()> {
         // To look for a circle at each takes as long as all that is above it.
         let has_circle = self.has_circle();
         let mut passed_on = PassedOn::new();
-        for key in keys {
-            if let Some(entry) = self.entries.get(key) {
-                self.check_entry(key, &entry.definition, self.recorded, &mut passed_on)?;
-            }
+        for (key, entry) in &self.entries {
+            self.check_entry(key, &entry.definition, self.recorded, &mut passed_on)?;
             if has_circle {
                 self.check_cycle(key)?;
             }
@@ -529,6 +535,17 @@ impl Clone for Inner {
             projects: OnceLock::new(),
         }
     }
+}
+
+/// The error of adding another definition of what is `there`.
+fn defined_twice(there: &FeatureDefinition) -> Error {
+    let hint = match there.is_external() {
+        true => {
+            "it is there as an external feature: use `replace` to put the real definition in its place"
+        }
+        false => "every key is defined once: rename one, or use `replace`",
+    };
+    invalid(format!("feature `{}` is in the graph already", there.key())).with_hint(hint)
 }
 
 /// Checks the text of a filter of a dependency.

@@ -40,6 +40,7 @@ pub use read::{Childless, ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
 use crate::clock::Micros;
+use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
@@ -164,6 +165,54 @@ impl Scan {
             latest_per: None,
         }
     }
+
+    /// Makes sure that a table with the columns `schema` has those that this looks at.
+    fn require_columns(&self, schema: &Schema) -> Result<()> {
+        if self.feature_version.is_some() {
+            self.require(schema, columns::FEATURE_VERSION, "text", is_text)?;
+        }
+        if self.as_of.is_some() || self.latest_per.is_some() {
+            for stamp in [columns::UPDATED_AT, columns::DELETED_AT] {
+                self.require_time(schema, stamp)?;
+            }
+        }
+        for id in self.latest_per.iter().flatten() {
+            self.require(schema, id, "an ID", |_| true)?;
+        }
+        Ok(())
+    }
+
+    fn require_time(&self, schema: &Schema, name: &str) -> Result<()> {
+        // A column without any value may be of no type.
+        let is_time =
+            |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, _) | DataType::Null);
+        self.require(schema, name, "a time", is_time)
+    }
+
+    fn require(
+        &self,
+        schema: &Schema,
+        name: &str,
+        what: &str,
+        is_such: impl FnOnce(&DataType) -> bool,
+    ) -> Result<()> {
+        let has = match schema.field_with_name(name) {
+            Ok(field) if is_such(field.data_type()) => return Ok(()),
+            Ok(field) => format!("has {name:?}, which is {what}, as {}", field.data_type()),
+            Err(_) => format!("has no column {name:?}, which is {what}"),
+        };
+        let problem = format!("the table of feature {} {has}", self.table);
+        Err(Error::new(ErrorKind::Corrupt, problem).with_hint(
+            "another program has changed the table: give it the column again, or drop the feature and write it anew",
+        ))
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => other.is_string() || other.is_null(),
+    }
 }
 
 /// Folds versions per group ([`Node::Fold`]): the group's values ordered by `order` (ascending, nulls
@@ -254,6 +303,15 @@ impl Relation {
     #[must_use]
     pub fn scan(scan: Scan, schema: SchemaRef) -> Self {
         Self::of(Node::Scan(scan), schema)
+    }
+
+    /// Rows of a table that a store has with the columns `schema`: a store may have been changed by others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the table lacks a column that the scan looks at, or has it with another type.
+    pub fn stored(scan: Scan, schema: SchemaRef) -> Result<Self> {
+        scan.require_columns(&schema)?;
+        Ok(Self::scan(scan, schema))
     }
 
     /// Rows of the frame at `position`, whose columns are `schema`.

@@ -142,7 +142,8 @@ impl ReadOptions {
 /// The rows of a table that `scope` and all `filters` let through, with all columns.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidFilter`](crate::ErrorKind::InvalidFilter) if a filter does not fit the columns.
+/// [`ErrorKind::InvalidFilter`](crate::ErrorKind::InvalidFilter) if a filter does not fit the columns;
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the table lacks a column that every table has.
 pub fn read_current(
     table: &FeatureKey,
     schema: &SchemaRef,
@@ -156,7 +157,10 @@ pub fn read_current(
         as_of: scope.as_of,
         latest_per: (!scope.sample_history).then(|| id_columns.to_vec()),
     };
-    let relation = Relation::scan(scan, schema.clone());
+    if !scope.include_soft_deleted {
+        scan.require_time(schema, columns::DELETED_AT)?;
+    }
+    let relation = Relation::stored(scan, schema.clone())?;
     let alive = col(columns::DELETED_AT).is_null();
     let is_marked = schema.field_with_name(columns::EMPTY).is_ok();
     match &scope.childless {

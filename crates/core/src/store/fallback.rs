@@ -62,7 +62,7 @@ impl MetadataStore {
             feature_version: Some(version.to_owned()),
             ..Scan::all(feature.clone())
         };
-        let one = Relation::scan(scan, schema)
+        let one = Relation::stored(scan, schema)?
             .select([columns::FEATURE_VERSION])?
             .limit(1);
         let rows = self.inner.backend.query(Plan::from(one)).await;

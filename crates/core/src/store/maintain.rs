@@ -273,7 +273,7 @@ impl MetadataStore {
             feature_version: Some(version.to_owned()),
             ..Scan::all(feature.clone())
         };
-        let rows = Relation::scan(scan, schema).limit(1);
+        let rows = Relation::stored(scan, schema)?.limit(1);
         let rows = self.inner.backend.query(Plan::from(rows)).await?;
         Ok(!rows.collect().await?.is_empty())
     }

@@ -178,7 +178,7 @@ impl MetadataStore {
         let mut seen: HashSet<FeatureKey> = chosen.keys().map(|key| (*key).clone()).collect();
         let mut pending: VecDeque<PushedFeature> = chosen.into_values().cloned().collect();
         let mut elsewhere = Fallbacks::of(self);
-        let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
+        let mut definitions = Vec::new();
         while let Some(feature) = pending.pop_front() {
             let definition = feature.definition()?;
             for dep in definition.spec.deps() {
@@ -191,8 +191,10 @@ impl MetadataStore {
                 };
                 pending.extend(found);
             }
-            graph.add(definition)?;
+            definitions.push(definition);
         }
+        let mut graph = FeatureGraph::recorded().with_truncation_length(self.hash().length)?;
+        graph.add_all(definitions)?;
         Ok(graph)
     }
 }

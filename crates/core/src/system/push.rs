@@ -101,15 +101,14 @@ impl MetadataStore {
         let last = latest_snapshot(&history, &project);
         let mut now = to_record(self.graph(), &synced, &project, &tags)?;
         let version = self.graph().project_version(&project).to_owned();
+        let definition = |feature: &PushedFeature| {
+            let versions = [&feature.feature_version, &feature.definition_version];
+            (feature.feature_key.clone(), versions.map(String::clone))
+        };
+        let known: HashSet<_> = last.iter().map(|old| definition(old)).collect();
         let updated: Vec<FeatureKey> = now
             .iter()
-            .filter(|feature| {
-                !last.iter().any(|old| {
-                    old.feature_key == feature.feature_key
-                        && old.feature_version == feature.feature_version
-                        && old.definition_version == feature.definition_version
-                })
-            })
+            .filter(|feature| !known.contains(&definition(feature)))
             .map(|feature| feature.feature_key.clone())
             .collect();
         let already_pushed = !last.is_empty()
