@@ -13,7 +13,7 @@ use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type, to_ffi
 use duckdb::arrow as theirs;
 use metaxy_core::{Error, ErrorKind, Result};
 
-use crate::types::intervals_as_text;
+use crate::types::{intervals_as_text, nothing_below_nulls};
 
 /// The columns of a result of DuckDB.
 pub(crate) fn schema_of(schema: &theirs::datatypes::Schema) -> Result<Schema> {
@@ -66,7 +66,7 @@ fn require_valid(rows: &ArrayData, fields: &DataType) -> Result<()> {
 /// A batch as one of DuckDB's version of `arrow`.
 pub(crate) fn batch_for(batch: &RecordBatch) -> Result<theirs::record_batch::RecordBatch> {
     let rows: ArrayRef = Arc::new(StructArray::from(batch.clone()));
-    let rows = intervals_as_text(&rows)?;
+    let rows = nothing_below_nulls(&intervals_as_text(&rows)?)?;
     let (array, schema) = to_ffi(&rows.to_data())?;
     // SAFETY: as above, in the other direction.
     let array: theirs::ffi::FFI_ArrowArray = unsafe { std::mem::transmute(array) };

@@ -12,6 +12,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, MapArray, StringArray, StructArray,
     make_array, new_null_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Fields, IntervalMonthDayNano, IntervalUnit, TimeUnit,
@@ -358,6 +359,70 @@ pub(crate) fn intervals_as_text(array: &ArrayRef) -> Result<ArrayRef> {
     }
     convert(array, &with_text(array.data_type()), &|inner, _| {
         intervals_as_text(inner)
+    })
+}
+
+/// Lists of a fixed size whose items are lists, or hold some, with nothing below those that are null: DuckDB gives what lies there to the rows
+/// that follow.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the values do not make an array.
+pub(crate) fn nothing_below_nulls(array: &ArrayRef) -> Result<ArrayRef> {
+    if !has_lists_in_fixed(array.data_type()) {
+        return Ok(array.clone());
+    }
+    let below = |inner: &ArrayRef, _: &DataType| nothing_below_nulls(inner);
+    let array = match array.nulls() {
+        Some(nulls) if matches!(array.data_type(), DataType::FixedSizeList(..)) => {
+            with_nulls(array, nulls)?
+        }
+        _ => array.clone(),
+    };
+    convert(&array, array.data_type(), &below)
+}
+
+/// Whether there are lists of a fixed size that hold lists.
+fn has_lists_in_fixed(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeList(item, _) => has_lists(item.data_type()),
+        DataType::List(item) | DataType::Map(item, _) => has_lists_in_fixed(item.data_type()),
+        DataType::Struct(members) => members.iter().any(|m| has_lists_in_fixed(m.data_type())),
+        _ => false,
+    }
+}
+
+fn has_lists(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(_) | DataType::Map(_, _) => true,
+        DataType::FixedSizeList(item, _) => has_lists(item.data_type()),
+        DataType::Struct(members) => members.iter().any(|m| has_lists(m.data_type())),
+        _ => false,
+    }
+}
+
+/// The array with these nulls as well, down to what lies side by side with its rows.
+fn with_nulls(array: &ArrayRef, nulls: &NullBuffer) -> Result<ArrayRef> {
+    let own = NullBuffer::union(array.nulls(), Some(nulls));
+    Ok(match array.data_type() {
+        DataType::FixedSizeList(item, size) => {
+            let list = array.as_fixed_size_list();
+            let each = usize::try_from(*size).unwrap_or_default();
+            let values = with_nulls(list.values(), &nulls.expand(each))?;
+            Arc::new(FixedSizeListArray::try_new_with_length(
+                item.clone(),
+                *size,
+                values,
+                own,
+                array.len(),
+            )?)
+        }
+        DataType::Struct(members) if !members.is_empty() => {
+            let columns = array.as_struct().columns().iter();
+            let columns = columns.map(|column| with_nulls(column, nulls));
+            let columns = columns.collect::<Result<_>>()?;
+            Arc::new(StructArray::try_new(members.clone(), columns, own)?)
+        }
+        _ => make_array(array.to_data().into_builder().nulls(own).build()?),
     })
 }
 

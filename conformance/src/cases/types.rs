@@ -35,6 +35,7 @@ pub use columns::{
 pub(crate) use depth::random_tables_survive_or_are_refused;
 pub use depth::{
     every_type_survives_at_any_depth_or_is_refused, times_that_nothing_shows_are_refused,
+    what_lies_below_a_null_is_in_no_row,
 };
 pub use nested::{
     lists_survive, maps_survive_or_are_refused,
@@ -64,6 +65,7 @@ cases! { "types":
     repeated_words_survive_or_are_refused,
     other_layouts_of_text_and_binary_are_read_as_text_and_binary,
     every_type_survives_at_any_depth_or_is_refused,
+    what_lies_below_a_null_is_in_no_row,
     times_that_nothing_shows_are_refused,
     a_column_of_nulls_waits_for_its_type,
     a_column_of_nulls_takes_the_tables_type,

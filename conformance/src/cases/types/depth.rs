@@ -53,6 +53,81 @@ pub(crate) async fn random_tables_survive_or_are_refused(
     Ok(())
 }
 
+/// What lies below a null belongs to no row: Arrow allows anything there, and the rows that follow keep their own (contract).
+pub async fn what_lies_below_a_null_is_in_no_row(bed: &TestBed) -> Outcome {
+    const ROWS: usize = 6;
+    let item = |array: &ArrayRef| Arc::new(Field::new_list_field(array.data_type().clone(), true));
+    let nulls = || NullBuffer::from_iter((0..ROWS).map(|row| row % 3 != 1));
+    let ints =
+        |count: usize| -> ArrayRef { Arc::new(Int32Array::from_iter_values((0..).take(count))) };
+    // As many lists, each of other length and with other values, none of them null.
+    let lists = |count: usize, nulls: Option<NullBuffer>| -> Outcome<ArrayRef> {
+        let offsets = OffsetBuffer::from_lengths((0..count).map(|at| at % 3));
+        let last = offsets.last().copied().unwrap_or_default();
+        let values = ints(usize::try_from(last).unwrap_or_default());
+        Ok(Arc::new(ListArray::try_new(
+            item(&values),
+            offsets,
+            values,
+            nulls,
+        )?))
+    };
+    let maps = |count: usize, nulls: Option<NullBuffer>| -> Outcome<ArrayRef> {
+        let values = ints(count);
+        let keys: StringArray = (0..count).map(|at| Some(format!("k{at}"))).collect();
+        let fields = Fields::from(vec![
+            Field::new("keys", DataType::Utf8, false),
+            Field::new("values", DataType::Int32, true),
+        ]);
+        let pairs = StructArray::try_new(fields.clone(), vec![Arc::new(keys), values], None)?;
+        let entries = Arc::new(Field::new("entries", DataType::Struct(fields), false));
+        let offsets = OffsetBuffer::from_lengths(vec![1; count]);
+        Ok(Arc::new(MapArray::try_new(
+            entries, offsets, pairs, nulls, false,
+        )?))
+    };
+    let fixed = |values: ArrayRef, nulls: Option<NullBuffer>| -> Outcome<ArrayRef> {
+        Ok(Arc::new(FixedSizeListArray::try_new(
+            item(&values),
+            2,
+            values,
+            nulls,
+        )?))
+    };
+    let structs = |values: ArrayRef, nulls: Option<NullBuffer>| -> Outcome<ArrayRef> {
+        let fields = Fields::from(vec![Field::new("m", values.data_type().clone(), true)]);
+        Ok(Arc::new(StructArray::try_new(fields, vec![values], nulls)?))
+    };
+    let some = || Some(nulls());
+    let columns = [
+        ("lists", lists(ROWS, some())?),
+        ("maps", maps(ROWS, some())?),
+        ("structs of lists", structs(lists(ROWS, None)?, some())?),
+        ("structs of maps", structs(maps(ROWS, None)?, some())?),
+        ("pairs of numbers", fixed(ints(2 * ROWS), some())?),
+        ("pairs of lists", fixed(lists(2 * ROWS, None)?, some())?),
+        ("pairs of maps", fixed(maps(2 * ROWS, None)?, some())?),
+        (
+            "pairs of structs of lists",
+            fixed(structs(lists(2 * ROWS, None)?, None)?, some())?,
+        ),
+        (
+            "pairs of pairs of lists",
+            fixed(fixed(lists(4 * ROWS, None)?, None)?, some())?,
+        ),
+        (
+            "structs of pairs of lists",
+            structs(fixed(lists(2 * ROWS, None)?, None)?, some())?,
+        ),
+    ];
+    let store = bed.store(pair()?).await?;
+    let mut failures = Vec::new();
+    for column in columns {
+        failures.extend(lost(&store, &[column]).await?);
+    }
+    all_kept(&failures)
+}
+
 fn all_kept(failures: &[String]) -> Outcome {
     check(failures.is_empty(), failures.join("\n"))
 }
