@@ -117,6 +117,7 @@ impl ParquetTable {
         let counts = self.rows.iter().flatten();
         let mut some = Self {
             files: Vec::new(),
+            rows: None,
             ..self.clone()
         };
         let mut bits = MutableBitmap::new();

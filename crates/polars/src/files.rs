@@ -19,6 +19,7 @@ use crate::error::{carried, failed};
 use crate::latest::{Latest, latest};
 use crate::numbered::{ROW, filtered, only};
 use crate::order::beside;
+use crate::parts::{Part, parts_of};
 use crate::relation::{Names, selected};
 use crate::scalar::test;
 use crate::source::{ScanRequest, Scanned};
@@ -44,6 +45,9 @@ pub struct ParquetTable {
     /// How many rows each file has, in the order of [`files`](Self::files), if that is known of all. Then rows that replace earlier ones
     /// take their places where they are few, so that the table keeps the order of its first writing.
     pub rows: Option<Vec<u64>>,
+    /// So many rows are read at a time, in whole row groups, if all files are on this machine and their [`rows`](Self::rows) are known: what
+    /// is read ahead of whoever takes the rows is held in memory. `None`: 65,536 for each thread.
+    pub part_rows: Option<u64>,
     /// For how long requests to an object store are tried again; `None`: as long as Polars does by itself.
     pub retry_timeout: Option<Duration>,
 }
@@ -66,6 +70,16 @@ pub enum ParquetFile {
     At(String),
     /// Its bytes, for stores that Polars has no way to.
     Held(Vec<u8>),
+}
+
+impl ParquetFile {
+    /// Whether it is on this machine.
+    pub(crate) fn is_here(&self) -> bool {
+        match self {
+            Self::At(place) => !place.contains("://"),
+            Self::Held(_) => true,
+        }
+    }
 }
 
 impl std::fmt::Debug for ParquetFile {
@@ -162,13 +176,9 @@ impl ParquetTable {
     /// Whether all files are on this machine and so small that reading them at once takes less time than reading them twice.
     #[must_use]
     pub fn is_small(&self) -> bool {
-        let is_here = |file: &ParquetFile| match file {
-            ParquetFile::At(place) => !place.contains("://"),
-            ParquetFile::Held(_) => true,
-        };
         self.bytes.is_some_and(|bytes| bytes <= SMALL)
             && self.files.len() <= FEW
-            && self.files.iter().all(is_here)
+            && self.files.iter().all(ParquetFile::is_here)
     }
 
     /// The rows of a scan, read at once; `None` if a file's columns are not quite the table's.
@@ -270,8 +280,26 @@ impl ParquetTable {
         Ok(all)
     }
 
-    /// All rows as they are stored.
+    /// All rows as they are stored, one part after the other.
     pub(crate) fn scan(&self) -> Result<LazyFrame> {
+        let mut parts = Vec::new();
+        for part in parts_of(self)? {
+            parts.push(self.scan_of(&part)?);
+        }
+        match parts.len() {
+            1 => Ok(parts.remove(0)),
+            _ => {
+                let in_turn = pl::UnionArgs {
+                    parallel: false,
+                    maintain_order: true,
+                    ..pl::UnionArgs::default()
+                };
+                pl::concat(parts, in_turn).map_err(failed)
+            }
+        }
+    }
+
+    fn scan_of(&self, part: &Part<'_>) -> Result<LazyFrame> {
         let stored = empty(self.columns.iter().map(|c| (&c.name, &c.stored)))?;
         let schema = stored.schema().clone();
         let cloud = self.cloud_options()?;
@@ -298,11 +326,13 @@ impl ParquetTable {
             },
             missing_columns_policy: pl::MissingColumnsPolicy::Insert,
             extra_columns_policy: pl::ExtraColumnsPolicy::Ignore,
+            // To slice the frame instead would make one scan of all parts, as it is the same for each.
+            pre_slice: part.rows.map(Into::into),
             ..pl::UnifiedScanArgs::default()
         };
         let mut paths = Vec::new();
         let mut contents = Vec::new();
-        for file in &self.files {
+        for file in part.files {
             match file {
                 ParquetFile::At(place) => paths.push(PlRefPath::new(place)),
                 ParquetFile::Held(bytes) => contents.push(bytes.clone()),

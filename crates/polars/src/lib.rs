@@ -41,6 +41,7 @@ mod moved;
 mod numbered;
 mod on_polars;
 mod order;
+mod parts;
 mod relation;
 mod runs;
 mod scalar;

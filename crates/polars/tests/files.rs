@@ -36,14 +36,23 @@ enum Described {
     Barely,
     /// With the number of their rows.
     Counted,
+    /// The same, and so few rows are read at a time that there are several parts.
+    InParts,
 }
+
+const DESCRIBED: [Described; 4] = [
+    Described::Small,
+    Described::Barely,
+    Described::Counted,
+    Described::InParts,
+];
 
 #[test]
 fn rows_meet_as_the_model_says() {
     let mut random = fastrand::Rng::with_seed(7);
     for round in 0..40 {
         let tables = histories(&mut random);
-        for described in [Described::Small, Described::Barely, Described::Counted] {
+        for described in DESCRIBED {
             let about = format!("round {round}, {described:?}: {tables:?}");
             let site = Site::new(&tables, described);
             for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Full] {
@@ -60,7 +69,7 @@ fn a_table_whose_rows_were_written_again_keeps_the_order_of_its_first_writing() 
     let first: Vec<Row> = (0..20).map(|id| (id, 0, 1, false)).collect();
     let again = vec![(3, 1, 2, false), (17, 1, 2, false)];
     let tables = [vec![first.clone(), again], vec![first]];
-    for described in [Described::Small, Described::Counted] {
+    for described in [Described::Small, Described::Counted, Described::InParts] {
         let site = Site::new(&tables, described);
         let rows = site.rows(read(0));
         let ids: Vec<i64> = rows.iter().map(|row| row[0].unwrap()).collect();
@@ -187,7 +196,10 @@ impl Site {
             match described {
                 Described::Small => table.bytes = Some(1_000),
                 Described::Barely => {}
-                Described::Counted => {
+                Described::Counted | Described::InParts => {
+                    if matches!(described, Described::InParts) {
+                        table.part_rows = Some(4);
+                    }
                     let counts = history.iter().map(|rows| rows.len() as u64);
                     table.rows = Some(counts.collect());
                 }
@@ -305,5 +317,7 @@ fn write_file(file: &Path, number: usize, rows: &[Row]) {
     let frame = frame.with_columns(times.map(|name| pl::col(name).cast(utc.clone())));
     let mut frame = frame.collect().unwrap();
     let file = std::fs::File::create(file).unwrap();
-    pl::ParquetWriter::new(file).finish(&mut frame).unwrap();
+    // Groups of three rows, of which a part has some.
+    let writer = pl::ParquetWriter::new(file).with_row_group_size(Some(3));
+    writer.finish(&mut frame).unwrap();
 }
