@@ -10,7 +10,7 @@ use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::pump::Pump;
 use metaxy_core::sql::{literal_text, quote, render};
-use metaxy_core::{Error, ErrorKind, Frame, Result, columns};
+use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 use tokio::sync::Notify;
 
@@ -60,17 +60,17 @@ async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Fail
     let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ {access}");
     session.run(&begin).await?;
     let mut dialect = shared.dialect(&session)?;
-    let of_others = look_up(&mut session, &plan.relation, &mut dialect).await?;
-    if !of_others.is_empty() {
+    let mut seen = look_up(&mut session, &plan.relation, &mut dialect).await?;
+    if !seen.of_others.is_empty() {
         // What was seen has to hold until the rows are read.
-        let tables = of_others.join(", ");
+        let tables = seen.of_others.join(", ");
         session
             .run(&format!(
                 "ROLLBACK; {begin}; LOCK TABLE {tables} IN ACCESS SHARE MODE"
             ))
             .await?;
         dialect = shared.dialect(&session)?;
-        look_up(&mut session, &plan.relation, &mut dialect).await?;
+        seen = look_up(&mut session, &plan.relation, &mut dialect).await?;
     }
     for (position, frame) in plan.frames.into_iter().enumerate() {
         let rows = frames::load(&mut session, position, frame).await?;
@@ -88,9 +88,42 @@ async fn answer(shared: &Shared, plan: Plan, sink: &mut Sink) -> Result<(), Fail
         }
     }
     stream(&mut session, &whole, &dialect, sink).await?;
-    session.run("COMMIT").await?;
+    seen.end(&mut session, &dialect).await?;
     session.release();
     Ok(())
+}
+
+/// The tables of a plan as they were looked up.
+#[derive(Default)]
+struct Seen {
+    /// Those of roles that are not trusted, in SQL.
+    of_others: Vec<String>,
+    /// Which table each was: the server's number of it.
+    numbers: Vec<(FeatureKey, String)>,
+}
+
+impl Seen {
+    /// Ends the transaction. A table that was dropped after the look, and made anew, was read without its rows, which are later than the
+    /// moment that the transaction sees; now that it has been read, nobody drops it.
+    async fn end(&self, session: &mut Session, dialect: &PostgresDialect) -> Result<(), Failure> {
+        if self.numbers.is_empty() {
+            session.run("COMMIT").await?;
+            return Ok(());
+        }
+        let now = self.numbers.iter().map(|(table, _)| {
+            let name = dialect.names.qualified(&dialect.names.table(table));
+            format!("to_regclass({})::oid::text", literal_text(&name))
+        });
+        let now = now.collect::<Vec<_>>().join(", ");
+        let rows = session.rows(&format!("SELECT {now}; COMMIT")).await?;
+        let now = rows.into_iter().next().unwrap_or_default();
+        for ((table, seen), now) in self.numbers.iter().zip(now) {
+            if now.as_ref() != Some(seen) {
+                return Err(table_is_gone(table).into());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The statements that a relation becomes, and where its hashes are computed.
@@ -125,25 +158,25 @@ fn explained(whole: &Split, jobs: &[Job]) -> &'static str {
     }
 }
 
-/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type. Gives the
-/// tables, in SQL, of roles that are not trusted; nothing of them runs.
+/// Makes sure that the tables of the plan are still there, and tells the dialect which of their columns are read as another type. Nothing of
+/// tables of roles that are not trusted runs.
 async fn look_up(
     session: &mut Session,
     relation: &Relation,
     dialect: &mut PostgresDialect,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Seen, Failure> {
     let mut scans = Vec::new();
     relation.scans(&mut |scan, schema| scans.push((scan, schema)));
-    let mut of_others = Vec::new();
+    let mut seen = Seen::default();
     if scans.is_empty() {
-        return Ok(of_others);
+        return Ok(seen);
     }
     let list: Vec<String> = scans
         .iter()
         .map(|(scan, _)| literal_text(&dialect.names.table(&scan.table)))
         .collect();
     let sql = format!(
-        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), s.versions, {IS_TRUSTED} \
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), s.versions, {IS_TRUSTED}, c.oid::text \
          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          LEFT JOIN (SELECT tablename, COALESCE(MAX(most_common_vals::text) FILTER (WHERE attname = {version}), '') AS versions \
@@ -155,8 +188,17 @@ async fn look_up(
     );
     let mut found: HashMap<String, Found> = HashMap::new();
     for row in session.rows(&sql).await? {
-        if let [Some(table), Some(column), Some(declared), versions, trusted] = row.as_slice() {
+        if let [
+            Some(table),
+            Some(column),
+            Some(declared),
+            versions,
+            trusted,
+            Some(number),
+        ] = row.as_slice()
+        {
             let table = found.entry(table.clone()).or_default();
+            table.number.clone_from(number);
             table.is_trusted = trusted.as_deref() == Some("t");
             table.declared.insert(column.clone(), declared.clone());
             table.versions.clone_from(versions);
@@ -167,7 +209,7 @@ async fn look_up(
         for (name, _) in found.iter().filter(|(_, table)| !table.is_trusted) {
             let strange = Strange::of(session, &dialect.names, name).await?;
             strange.refuse_read(name)?;
-            of_others.push(dialect.names.qualified(name));
+            seen.of_others.push(dialect.names.qualified(name));
         }
     }
     let mut is_known = true;
@@ -176,6 +218,8 @@ async fn look_up(
         let Some(table) = found.get(&name) else {
             return Err(table_is_gone(&scan.table).into());
         };
+        seen.numbers
+            .push((scan.table.clone(), table.number.clone()));
         is_known &= table.knows(scan.feature_version.as_deref());
         let mut odd = false;
         let list = schema.fields().iter().map(|field| {
@@ -198,12 +242,14 @@ async fn look_up(
         // Of what its statistics do not know the server expects next to no rows, and would join by loops in loops.
         session.run("SET LOCAL enable_nestloop = off").await?;
     }
-    Ok(of_others)
+    Ok(seen)
 }
 
 /// What the catalog says of a table that a plan reads.
 #[derive(Debug, Default)]
 struct Found {
+    /// The server's number of the table.
+    number: String,
     /// The types of the columns.
     declared: HashMap<String, String>,
     /// Whether its owner is.

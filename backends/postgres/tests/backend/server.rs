@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use metaxy_core::append::{Append, Stamp, Times};
 use metaxy_core::expr::col;
 use metaxy_core::maintain::{Maintenance, Prune};
+use metaxy_core::plan::{Plan, Relation, Scan};
 use metaxy_core::{Access, Backend, ErrorKind};
 use metaxy_postgres::PostgresConfig;
 
@@ -276,4 +277,24 @@ fn several_writers_of_one_moment_are_stamped_one_after_the_other() {
     let done = block_on(futures::future::join_all(all));
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     assert_eq!(rows(&backend, "a", true).unwrap().len(), 24);
+}
+
+/// The snapshot of a read may be older than the table that it finds under the name: none of its rows is in it.
+#[test]
+fn a_table_that_is_made_anew_under_a_read_is_told_as_gone() {
+    let (backend, url) = store("anew");
+    write(&backend, "a", &[(1, "x")]).unwrap();
+    let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
+    let anew = "BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); CREATE TABLE b (LIKE a INCLUDING ALL); \
+                INSERT INTO b SELECT * FROM a; DROP TABLE a; ALTER TABLE b RENAME TO a; COMMIT";
+    let maker = std::thread::spawn(move || cluster().sql(&url, anew).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let read = || {
+        let plan = Plan::from(Relation::scan(Scan::all(key("a")), schema.clone()));
+        block_on(async { backend.query(plan).await?.collect().await })
+    };
+    let gone = read().unwrap_err();
+    maker.join().unwrap();
+    assert_eq!(gone.kind(), ErrorKind::TableNotFound, "{gone}");
+    assert_eq!(read().unwrap().num_rows(), 1);
 }
