@@ -112,9 +112,9 @@ impl Sink {
     /// [`ErrorKind::Cancelled`] if nobody reads the result any more.
     pub fn send(&mut self, batch: RecordBatch) -> Result<()> {
         // A thread that waits for its reader is not inside the engine.
-        leave(self.engine);
+        let outside = Outside::new(self.engine);
         let sent = block_on(self.sender.send(Ok(batch)));
-        std::mem::forget(enter(self.engine));
+        drop(outside);
         sent.map_err(|_| Error::new(ErrorKind::Cancelled, "nobody reads the result any more"))
     }
 
@@ -196,6 +196,22 @@ pub struct Inside(&'static str);
 impl Drop for Inside {
     fn drop(&mut self) {
         leave(self.0);
+    }
+}
+
+/// The thread is outside of an engine until this is dropped.
+struct Outside(&'static str);
+
+impl Outside {
+    fn new(engine: &'static str) -> Self {
+        leave(engine);
+        Self(engine)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        std::mem::forget(enter(self.0));
     }
 }
 
