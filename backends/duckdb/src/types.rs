@@ -330,14 +330,20 @@ fn counted(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
 }
 
 fn has_intervals(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Interval(_) => true,
-        DataType::List(item) | DataType::FixedSizeList(item, _) | DataType::Map(item, _) => {
-            has_intervals(item.data_type())
+    has(data_type, &|part| matches!(part, DataType::Interval(_)))
+}
+
+/// Whether a type, or one that is somewhere within it, is such.
+fn has(data_type: &DataType, is_such: &dyn Fn(&DataType) -> bool) -> bool {
+    let within = |field: &FieldRef| has(field.data_type(), is_such);
+    is_such(data_type)
+        || match data_type {
+            DataType::List(item) | DataType::FixedSizeList(item, _) | DataType::Map(item, _) => {
+                within(item)
+            }
+            DataType::Struct(members) => members.iter().any(within),
+            _ => false,
         }
-        DataType::Struct(members) => members.iter().any(|m| has_intervals(m.data_type())),
-        _ => false,
-    }
 }
 
 /// Intervals as texts that DuckDB reads, since its crate appends those that are null as zero.
@@ -383,21 +389,11 @@ pub(crate) fn nothing_below_nulls(array: &ArrayRef) -> Result<ArrayRef> {
 
 /// Whether there are lists of a fixed size that hold lists.
 fn has_lists_in_fixed(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::FixedSizeList(item, _) => has_lists(item.data_type()),
-        DataType::List(item) | DataType::Map(item, _) => has_lists_in_fixed(item.data_type()),
-        DataType::Struct(members) => members.iter().any(|m| has_lists_in_fixed(m.data_type())),
+    let is_list = |part: &DataType| matches!(part, DataType::List(_) | DataType::Map(..));
+    has(data_type, &|part| match part {
+        DataType::FixedSizeList(item, _) => has(item.data_type(), &is_list),
         _ => false,
-    }
-}
-
-fn has_lists(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::List(_) | DataType::Map(_, _) => true,
-        DataType::FixedSizeList(item, _) => has_lists(item.data_type()),
-        DataType::Struct(members) => members.iter().any(|m| has_lists(m.data_type())),
-        _ => false,
-    }
+    })
 }
 
 /// The array with these nulls as well, down to what lies side by side with its rows.

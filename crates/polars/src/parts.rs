@@ -22,53 +22,52 @@ pub(crate) struct Part<'a> {
 /// Rows of a part, for each thread that decodes them.
 const ROWS: u64 = 1 << 16;
 
-/// The parts of a table on this machine, in order; those of object stores wait for each request, and are read as one.
+/// The parts of a table on this machine, in order; those of object stores wait for each request, and are read as one. How many rows a file
+/// has may be what a stranger says, who can say anything.
 pub(crate) fn parts_of(table: &ParquetTable) -> Result<Vec<Part<'_>>> {
     let most = table.part_rows.unwrap_or_else(|| {
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get().max(2));
         ROWS * threads as u64
     });
-    let whole = || Part {
-        files: &table.files,
-        rows: None,
-    };
-    let Some(rows) = &table.rows else {
-        return Ok(vec![whole()]);
-    };
-    let is_large = rows.iter().sum::<u64>() > 2 * most;
-    if !is_large || rows.len() != table.files.len() || !table.files.iter().all(ParquetFile::is_here)
-    {
-        return Ok(vec![whole()]);
-    }
-    let mut parts = Vec::new();
-    let (mut start, mut together) = (0, 0);
-    for (at, count) in rows.iter().enumerate() {
-        let is_long = *count > 2 * most;
-        if start < at && (is_long || together + count > most) {
-            parts.push(Part {
-                files: &table.files[start..at],
-                rows: None,
-            });
-            (start, together) = (at, 0);
+    let is_long = |rows: u64| rows / 2 > most;
+    let all = |rows: &[u64]| rows.iter().copied().fold(0, u64::saturating_add);
+    let files = |files| Part { files, rows: None };
+    let rows = match &table.rows {
+        Some(rows)
+            if is_long(all(rows))
+                && rows.len() == table.files.len()
+                && table.files.iter().all(ParquetFile::is_here) =>
+        {
+            rows
         }
-        together += count;
+        _ => return Ok(vec![files(&table.files)]),
+    };
+    let mut parts = Vec::new();
+    let (mut start, mut together) = (0, 0_u64);
+    for (at, count) in rows.iter().enumerate() {
+        let is_long = is_long(*count);
+        together = together.saturating_add(*count);
+        if start < at && (is_long || together > most) {
+            parts.push(files(&table.files[start..at]));
+            (start, together) = (at, *count);
+        }
         if is_long {
-            let files = &table.files[at..=at];
             let some = whole_groups(&table.files[at], most)?.into_iter();
             parts.extend(some.map(|rows| Part {
-                files,
+                files: &table.files[at..=at],
                 rows: Some(rows),
             }));
             (start, together) = (at + 1, 0);
         }
     }
     if start < table.files.len() {
-        parts.push(Part {
-            files: &table.files[start..],
-            rows: None,
-        });
+        parts.push(files(&table.files[start..]));
     }
-    Ok(parts)
+    // Files that have no rows at all, whatever is said of them, are no parts.
+    match parts.is_empty() {
+        true => Ok(vec![files(&table.files)]),
+        false => Ok(parts),
+    }
 }
 
 /// The rows of a file in whole row groups, at least so many at a time: to read a part of a group takes as long as to read it.

@@ -80,6 +80,32 @@ fn a_table_whose_rows_were_written_again_keeps_the_order_of_its_first_writing() 
     }
 }
 
+/// How many rows files have may be what a stranger says.
+#[test]
+fn numbers_of_rows_that_are_not_true_lose_none() {
+    let rows: Vec<Row> = (0..20).map(|id| (id, 0, 1, false)).collect();
+    let tables = [
+        vec![rows[..7].to_vec(), rows[7..].to_vec()],
+        vec![Vec::new()],
+    ];
+    let mut site = Site::new(&tables, Described::InParts);
+    let untrue = |number, rows: &[u64]| {
+        let mut tables = (*site.tables.0).clone();
+        tables.get_mut(&key(number).to_string()).unwrap().rows = Some(rows.to_vec());
+        Tables(Arc::new(tables))
+    };
+    let found = |tables: Tables, number| {
+        let rows = query(Plan::from(read(number)), tables).unwrap();
+        block_on(rows.collect()).map(|rows| rows.num_rows())
+    };
+    for said in [[u64::MAX, u64::MAX], [0, u64::MAX], [u64::MAX, 1], [3, 3]] {
+        assert_eq!(found(untrue(0, &said), 0).unwrap(), 20, "{said:?}");
+    }
+    assert_eq!(found(untrue(1, &[u64::MAX]), 1).unwrap(), 0);
+    site.tables = untrue(0, &[7, 13]);
+    assert_eq!(site.rows(read(0)).len(), 20);
+}
+
 /// Two tables that share most of their samples.
 fn histories(random: &mut fastrand::Rng) -> [History; 2] {
     let samples = random.i64(1..40);

@@ -146,10 +146,7 @@ impl FeatureGraph {
     /// [`ErrorKind::InvalidDefinition`], with the graph unchanged, when the key is there already, the table name is another
     /// feature's, the definition breaks a rule by itself or together with a feature that is there, or a cycle closes.
     pub fn add(&mut self, definition: FeatureDefinition) -> Result<()> {
-        if let Some(there) = self.get(definition.key()) {
-            return Err(defined_twice(there));
-        }
-        self.apply(vec![definition]).map(drop)
+        self.add_all([definition])
     }
 
     /// [Adds](Self::add) several features at the end in one step: only the outcome has to be right. To add many one by one takes longer,

@@ -39,6 +39,7 @@ pub(crate) use matching::matching_type;
 pub use read::{Childless, ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
+use crate::cast::is_text;
 use crate::clock::Micros;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
@@ -169,6 +170,7 @@ impl Scan {
     /// Makes sure that a table with the columns `schema` has those that this looks at.
     fn require_columns(&self, schema: &Schema) -> Result<()> {
         if self.feature_version.is_some() {
+            let is_text = |data_type: &DataType| data_type.is_null() || is_text(data_type);
             self.require(schema, columns::FEATURE_VERSION, "text", is_text)?;
         }
         if self.as_of.is_some() || self.latest_per.is_some() {
@@ -205,13 +207,6 @@ impl Scan {
         Err(Error::new(ErrorKind::Corrupt, problem).with_hint(
             "another program has changed the table: give it the column again, or drop the feature and write it anew",
         ))
-    }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_text(values),
-        other => other.is_string() || other.is_null(),
     }
 }
 

@@ -10,6 +10,7 @@ use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, is_not_null};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
+use crate::cast::is_text;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -421,14 +422,6 @@ pub(super) fn by_field_members(data_type: &DataType, fields: &[String]) -> Optio
             _ => None,
         },
         _ => None,
-    }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
     }
 }
 

@@ -101,16 +101,13 @@ impl MetadataStore {
         let last = latest_snapshot(&history, &project);
         let mut now = to_record(self.graph(), &synced, &project, &tags)?;
         let version = self.graph().project_version(&project).to_owned();
-        let definition = |feature: &PushedFeature| {
-            let versions = [&feature.feature_version, &feature.definition_version];
-            (feature.feature_key.clone(), versions.map(String::clone))
+        let updated: Vec<FeatureKey> = {
+            let known: HashSet<_> = last.iter().map(|old| old.what_is_defined()).collect();
+            let new = now
+                .iter()
+                .filter(|new| !known.contains(&new.what_is_defined()));
+            new.map(|feature| feature.feature_key.clone()).collect()
         };
-        let known: HashSet<_> = last.iter().map(|old| definition(old)).collect();
-        let updated: Vec<FeatureKey> = now
-            .iter()
-            .filter(|feature| !known.contains(&definition(feature)))
-            .map(|feature| feature.feature_key.clone())
-            .collect();
         let already_pushed = !last.is_empty()
             && updated.is_empty()
             && last.first().is_some_and(|f| f.project_version == version);

@@ -63,6 +63,12 @@ impl PushedFeature {
         (&self.project, &self.feature_key, versions, times)
     }
 
+    /// What tells a definition from all others.
+    pub(super) fn what_is_defined(&self) -> impl Eq + std::hash::Hash + use<'_> {
+        let versions = [&self.feature_version, &self.definition_version];
+        (&self.feature_key, versions)
+    }
+
     /// The definition that was pushed.
     ///
     /// # Errors
