@@ -68,7 +68,7 @@ type Taken = Vec<(&'static str, Vec<u64>)>;
 /// Does everything with little and with ten times as much, and compares what it took. Returns a table of it.
 ///
 /// # Panics
-/// If something takes more than fifty times as much.
+/// If something takes more than thirty times as much.
 #[must_use]
 pub fn check(open: Open<'_>, counters: &[Counter]) -> String {
     let watch = Watch { open, counters };

@@ -141,7 +141,7 @@ fn compute(store: &MetadataStore) -> Result<()> {
     block_on(store.write(&derived(), rows)).map(drop)
 }
 
-/// What is done with a store, by name: first what only reads.
+/// What is done with a store, by name.
 type Step = (&'static str, fn(&Visitor<'_>) -> Result<Vec<RecordBatch>>);
 
 struct Visitor<'a> {
@@ -165,7 +165,8 @@ impl Visitor<'_> {
     }
 }
 
-const STEPS: &[Step] = &[
+/// What only reads.
+const READS: &[Step] = &[
     ("read", |v| v.read(ReadOptions::default())),
     ("read all", |v| {
         v.read(ReadOptions::default().with_sample_history(true))
@@ -192,6 +193,10 @@ const STEPS: &[Step] = &[
     ("schema", |v| {
         none(block_on(v.backend(Access::Write).schema(&raw())))
     }),
+];
+
+/// What also writes.
+const WRITES: &[Step] = &[
     ("write", |v| {
         let rows = samples((2, 0), ROWS, Vec::new());
         none(block_on(v.store(Access::Write).write(&raw(), rows)))
@@ -217,13 +222,30 @@ fn none<T>(done: Result<T>) -> Result<Vec<RecordBatch>> {
     done.map(|_| Vec::new())
 }
 
+/// What each step said, by its name.
+pub type Said = Vec<(&'static str, Result<()>)>;
+
 /// Does everything with the store in `folder`, and returns what each said.
 ///
 /// # Panics
 /// If something panics, an error is one that nobody should see, or a secret comes out.
-pub fn visit(folder: &Path, open: Open) -> Vec<(&'static str, Result<()>)> {
+pub fn visit(folder: &Path, open: Open) -> Said {
+    let mut said = look(folder, open);
+    said.extend(take(WRITES, folder, open));
+    said
+}
+
+/// Reads the store in `folder` in every way, and returns what each said.
+///
+/// # Panics
+/// As [`visit`].
+pub fn look(folder: &Path, open: Open) -> Said {
+    take(READS, folder, open)
+}
+
+fn take(steps: &[Step], folder: &Path, open: Open) -> Said {
     let visitor = Visitor { folder, open };
-    let steps = STEPS.iter().map(|(name, step)| {
+    let steps = steps.iter().map(|(name, step)| {
         let done = catch_unwind(AssertUnwindSafe(|| step(&visitor)));
         let done = done.unwrap_or_else(|_| panic!("{name} panicked"));
         if let Err(error) = &done {
@@ -249,8 +271,11 @@ fn shows_the_secret(rows: &RecordBatch) -> bool {
         .any(|text| text.is_ok_and(|text| text.contains(SECRET)))
 }
 
-/// An error that somebody can act on, and that shows nothing of others.
-fn require_told_well(step: &str, error: &Error) {
+/// Requires an error that somebody can act on, and that shows nothing of others.
+///
+/// # Panics
+/// If it is none.
+pub fn require_told_well(step: &str, error: &Error) {
     assert_ne!(error.kind(), ErrorKind::Internal, "{step}: {error:?}");
     let text = format!("{error}: {:?}", std::error::Error::source(error));
     let length = text.len();

@@ -1,4 +1,7 @@
-//! What the targets of files share.
+//! What the targets of files share, and those of stores.
+
+#[cfg(feature = "stores")]
+pub mod stores;
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Run each target so many times, however long that takes.
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     runs: Option<u64>,
+    /// The targets of stores in place of those of texts and files. They take DuckDB, Delta and Polars, which are long to build.
+    #[arg(long)]
+    stores: bool,
     /// Build everything optimised, which takes minutes and runs many times as fast: for long runs.
     #[arg(long)]
     optimize: bool,
@@ -38,12 +41,13 @@ const UNITS: &[&str] = &["--codegen-units", "16"];
 const LIMITS: &[&str] = &["-timeout=10", "-rss_limit_mb=2048"];
 
 impl Arguments {
-    /// Every target for so many seconds.
-    pub(crate) fn under_address_sanitizer(seconds: u64) -> Self {
+    /// Every target of stores, or every other, for so many seconds.
+    pub(crate) fn under_address_sanitizer(seconds: u64, stores: bool) -> Self {
         Self {
             only: Vec::new(),
             seconds,
             runs: None,
+            stores,
             optimize: true,
             sanitizer: Sanitizer::Address,
         }
@@ -70,7 +74,7 @@ impl Sanitizer {
 
 /// Builds the targets, runs each, prints what came of it, and says whether none crashed.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
-    let targets = targets(&arguments.only)?;
+    let targets = targets(&arguments.only, arguments.stores)?;
     let tool = Tool::find_or_install(arguments)?;
     let limit = match arguments.runs {
         Some(runs) => format!("-runs={runs}"),
@@ -90,9 +94,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     Ok(all_well)
 }
 
-/// The names of the targets, all of them or those that are asked for.
-pub(crate) fn targets(only: &[String]) -> Result<Vec<String>, String> {
-    let directory = root().join("fuzz").join("fuzz_targets");
+/// The names of the targets of stores or of the others, all of them or those that are asked for.
+pub(crate) fn targets(only: &[String], stores: bool) -> Result<Vec<String>, String> {
+    let folder = if stores {
+        "store_targets"
+    } else {
+        "fuzz_targets"
+    };
+    let directory = root().join("fuzz").join(folder);
     let mut known = Vec::new();
     for entry in fs::read_dir(&directory).map_err(|e| about(&directory, &e))? {
         let path = entry.map_err(|e| about(&directory, &e))?.path();
@@ -114,6 +123,7 @@ pub(crate) fn targets(only: &[String]) -> Result<Vec<String>, String> {
 struct Tool {
     program: PathBuf,
     sanitizer: Sanitizer,
+    stores: bool,
     optimize: bool,
     target_directory: PathBuf,
 }
@@ -122,6 +132,7 @@ impl Tool {
     fn find_or_install(arguments: &Arguments) -> Result<Self, String> {
         let Arguments {
             sanitizer,
+            stores,
             optimize,
             ..
         } = *arguments;
@@ -134,6 +145,7 @@ impl Tool {
         Ok(Self {
             program: tools::find_or_install("fuzz", "^0.13.2")?,
             sanitizer,
+            stores,
             optimize,
             target_directory: target_directory()?.join(folder),
         })
@@ -145,6 +157,9 @@ impl Tool {
         command.args(["--sanitizer", self.sanitizer.name()]);
         if self.sanitizer != Sanitizer::None {
             command.env("RUSTC_BOOTSTRAP", "1");
+        }
+        if self.stores {
+            command.args(["--features", "stores"]);
         }
         if self.optimize {
             // The last one counts, whatever the profile says.
@@ -177,13 +192,17 @@ impl Tool {
         fs::create_dir_all(&found).map_err(|e| about(&found, &e))?;
         let fuzz = root().join("fuzz");
         let dictionary = fuzz.join("dictionaries").join(format!("{target}.dict"));
+        // Inputs that are numbers have no words.
+        let dictionary = dictionary
+            .exists()
+            .then(|| format!("-dict={}", dictionary.display()));
         let output = self
             .command("run")
             .arg(target)
             .args([found, fuzz.join("seeds").join(target)])
             .arg("--")
             .arg(limit)
-            .arg(format!("-dict={}", dictionary.display()))
+            .args(dictionary)
             .args(LIMITS)
             .arg("-print_final_stats=1")
             .output()

@@ -65,6 +65,11 @@ const SOAKS: &[Soak] = &[
         run: fuzz_under_address_sanitizer,
     },
     Soak {
+        name: "hostile",
+        about: "stores that an enemy has changed, with checksums made anew, under AddressSanitizer; builds every embedded store for it",
+        run: fuzz_stores,
+    },
+    Soak {
         name: "asan",
         about: "the hash lanes, and what crosses the C interfaces of Arrow and DuckDB, under AddressSanitizer",
         run: address_sanitizer,
@@ -234,11 +239,19 @@ fn readers(time: Duration) -> Result<Told, String> {
 }
 
 fn fuzz_under_address_sanitizer(time: Duration) -> Result<Told, String> {
-    let targets = u32::try_from(fuzz::targets(&[])?.len()).unwrap_or(1);
+    fuzz_targets(time, false)
+}
+
+fn fuzz_stores(time: Duration) -> Result<Told, String> {
+    fuzz_targets(time, true)
+}
+
+fn fuzz_targets(time: Duration, stores: bool) -> Result<Told, String> {
+    let targets = u32::try_from(fuzz::targets(&[], stores)?.len()).unwrap_or(1);
     let seconds = (time / targets.max(1)).as_secs().max(1);
-    let passed = fuzz::run(&fuzz::Arguments::under_address_sanitizer(seconds))?;
+    let arguments = fuzz::Arguments::under_address_sanitizer(seconds, stores);
     Ok(Told {
-        passed,
+        passed: fuzz::run(&arguments)?,
         words: format!("{targets} targets, {seconds} s each; their executions are above"),
     })
 }

@@ -202,6 +202,12 @@ impl Cluster {
         }
     }
 
+    /// The file in which the server writes what it logs; `None` for a server that was there before.
+    #[must_use]
+    pub fn log(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(Own::log)
+    }
+
     /// Ends the server at once, as a crash does, and starts it again. Not for a server that was there before.
     ///
     /// # Errors
@@ -220,7 +226,7 @@ impl Own {
     /// Starts the server, and waits until it answers. What was left by a crash may have to end first.
     fn run(&self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
-        let log = self.folder.path().join("log");
+        let log = self.log();
         loop {
             let out = fs::File::create(&log).map_err(|e| told("write the log", &e))?;
             let errors = out.try_clone().map_err(|e| told("write the log", &e))?;
@@ -264,6 +270,10 @@ impl Own {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     fn is_ready(&self) -> bool {

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::s3::{Answer, SECRET_KEY, Server};
 use crate::common::{add, batch, key, notes};
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
 use metaxy_core::backend::Access;
+use metaxy_core::plan::{Plan, Relation, Scan};
 use metaxy_core::{Backend, Error, ErrorKind};
 use metaxy_delta::{Compression, DeltaBackend, DeltaConfig, WriteOptions};
 
 fn open(server: &Server) -> DeltaBackend {
+    patient(server, Duration::from_millis(300))
+}
+
+fn patient(server: &Server, patience: Duration) -> DeltaBackend {
     let plain = WriteOptions::default().with_compression(Compression::None);
     DeltaConfig::new(server.root("store"))
         .with_storage_options(server.options())
         .with_write_options(plain)
-        .with_retry_timeout(Duration::from_millis(300))
+        .with_retry_timeout(patience)
         .open(Access::Write)
 }
 
@@ -101,4 +107,44 @@ fn a_commit_that_is_lost_and_may_not_be_looked_at_keeps_its_files() {
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
     let some = metaxy_core::col("note").eq("y").bind(&schema).unwrap();
     assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
+}
+
+/// The IDs of all rows of the table `a`, in order.
+fn ids(backend: &DeltaBackend) -> Vec<i64> {
+    let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
+    let plan = Plan::from(Relation::scan(Scan::all(key("a")), schema));
+    let rows = block_on(async { backend.query(plan).await?.collect().await });
+    let rows = rows.unwrap().to_batch().unwrap();
+    let ids = rows.column_by_name("id").unwrap();
+    let mut ids = ids.as_primitive::<Int64Type>().values().to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+/// Nothing is answered for a while but that there is too much to do. `METAXY_THROTTLED` is for how many seconds.
+#[test]
+fn who_is_told_to_slow_down_waits_and_loses_nothing() {
+    let seconds = std::env::var("METAXY_THROTTLED").map_or(2, |n| n.parse().unwrap());
+    let server = Server::start();
+    let throttle = || {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        server.answer_with(move |_, _| {
+            let is_over = Instant::now() >= end;
+            (!is_over).then_some(Answer::Instead(503, "SlowDown"))
+        });
+    };
+    let open = || patient(&server, Duration::from_secs(seconds + 60));
+    add(&open(), "a", notes(&[(1, "x")])).unwrap();
+    throttle();
+    add(&open(), "a", notes(&[(2, "y")])).unwrap();
+    throttle();
+    assert_eq!(ids(&open()), [1, 2]);
+    // What is opened at once is held up later.
+    let backend = open();
+    let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
+    let some = metaxy_core::col("note").eq("y").bind(&schema).unwrap();
+    throttle();
+    assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
+    throttle();
+    assert_eq!(ids(&open()), [1]);
 }
