@@ -385,7 +385,7 @@ database = "nowhere/${ACCESS_TOKEN}/x.db"
     folder.write("metaxy.toml", stores);
     let all = std::env::var("CONFORMANCE_ALL").is_ok_and(|value| value == "1");
     let others = if all { OTHER_COMMANDS } else { &[] };
-    let commands = SOME_COMMANDS.iter().chain(others);
+    let commands = SOME_COMMANDS.iter().chain(others).copied();
     let mut runs = 0;
     for trace in [None, Some("trace")] {
         for store in ["prod", "lake", "duck", "lite"] {
