@@ -78,7 +78,7 @@ mod write;
 
 pub use backend::DeltaBackend;
 pub use config::{Compression, DeltaConfig, Layout, WriteOptions};
-pub use metaxy_core::config::Synchronous;
+pub use metaxy_core::options::Synchronous;
 
 use metaxy_core::registry::Descriptor;
 

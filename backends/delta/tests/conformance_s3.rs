@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use metaxy_conformance::{Availability, Part, Settings, StoreFactory, StoreRequest, Suite};
-use metaxy_core::{Backend, Result};
+use metaxy_store::{Backend, Result};
 use metaxy_delta::DeltaConfig;
 
 use crate::common::s3::{SECRET_KEY, Server};

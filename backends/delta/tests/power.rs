@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use metaxy_conformance::power::PowerCuts;
-use metaxy_core::{Access, Backend};
+use metaxy_store::{Access, Backend};
 use metaxy_delta::DeltaConfig;
 
 fn open(folder: &Path, access: Access) -> Arc<dyn Backend> {

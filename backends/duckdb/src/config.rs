@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::backend::{Access, Backend};
-use metaxy_core::config::{OptionDoc, REQUIRED, StoreOptions, TABLE_PREFIX};
+use metaxy_core::options::{OptionDoc, REQUIRED, StoreOptions, TABLE_PREFIX};
 use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 

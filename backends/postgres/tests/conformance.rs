@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use metaxy_core::HashAlgorithm;
+use metaxy_store::HashAlgorithm;
 
 #[path = "support/suite.rs"]
 mod suite;

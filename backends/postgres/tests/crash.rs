@@ -13,7 +13,7 @@ use arrow::array::{AsArray, Int64Array};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
 use metaxy_conformance::processes::{Mark, derived, raw, samples, size, store};
-use metaxy_core::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
+use metaxy_store::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
 use metaxy_postgres::PostgresConfig;
 
 const WRITERS: i64 = 16;

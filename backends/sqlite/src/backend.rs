@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use metaxy_core::append::Append;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::blocking;
-use metaxy_core::config::Synchronous;
+use metaxy_core::options::Synchronous;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;

@@ -71,7 +71,7 @@ mod write;
 
 pub use backend::SqliteBackend;
 pub use config::SqliteConfig;
-pub use metaxy_core::config::Synchronous;
+pub use metaxy_core::options::Synchronous;
 
 use metaxy_core::registry::Descriptor;
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use metaxy_core::clock::Micros;
+use metaxy_store::clock::Micros;
 
 use metaxy_frames::Compression;
 

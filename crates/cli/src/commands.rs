@@ -25,7 +25,7 @@ mod write;
 
 use std::process::ExitCode;
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 
 pub(crate) use graph::Direction;
 

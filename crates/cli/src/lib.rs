@@ -45,7 +45,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind as ArgumentError;
-use metaxy_core::{Error, ErrorKind, FeatureGraph, Result};
+use metaxy_store::{Error, ErrorKind, FeatureGraph, Result};
 // Keeps the backends of this build linked: they register themselves.
 use metaxy_store as _;
 use tracing_subscriber::EnvFilter;

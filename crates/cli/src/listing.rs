@@ -8,7 +8,7 @@ use arrow::array::{
     StringBuilder, UInt64Array,
 };
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
-use metaxy_core::Result;
+use metaxy_store::Result;
 use unicode_width::UnicodeWidthStr;
 
 use crate::screen::{Screen, Style};

@@ -3,7 +3,7 @@
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use metaxy_core::{Result, columns};
+use metaxy_store::{Result, columns};
 
 use crate::listing::Grid;
 use crate::rows::PART_COLUMN;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use metaxy_core::Frame;
+use metaxy_store::Frame;
 use metaxy_frames::terminal::shown;
 
 /// How often the line is drawn at most, per second.

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
-use metaxy_core::config::{
+use metaxy_store::config::{
     CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Environment, Origin, StoreConfig,
     find_config, require_trusted,
 };
-use metaxy_core::error::nearest;
-use metaxy_core::registry::Registry;
-use metaxy_core::system::LockFile;
-use metaxy_core::toml_features::read_features;
-use metaxy_core::{
+use metaxy_store::error::nearest;
+use metaxy_store::registry::Registry;
+use metaxy_store::system::LockFile;
+use metaxy_store::toml_features::read_features;
+use metaxy_store::{
     Access, Config, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, MetadataStore, Result,
 };
 
@@ -307,7 +307,7 @@ impl Project {
 
 /// The settings of a store's engine among its options: their paths as if they were options of the store, and as they are written.
 fn engine_settings(store: &StoreConfig) -> Vec<(String, String)> {
-    let descriptor = Registry::linked().and_then(|registry| registry.resolve_store(store));
+    let descriptor = Registry::linked().and_then(|registry| store.descriptor(registry));
     let Ok(descriptor) = descriptor else {
         return Vec::new();
     };

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stderr};
 
-use metaxy_core::Error;
+use metaxy_store::Error;
 
 use crate::screen::{Style, colours_wanted, tell};
 
@@ -95,7 +95,7 @@ fn hints(error: &Error) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use metaxy_core::ErrorKind;
+    use metaxy_store::ErrorKind;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The store of a new project: of those that this build has, the one that asks for least.
 
-use metaxy_core::registry::Registry;
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::registry::Registry;
+use metaxy_store::{Error, ErrorKind, Result};
 
 /// A store to begin with.
 #[derive(Debug, Clone, Copy)]

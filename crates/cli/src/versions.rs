@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use metaxy_core::error::nearest;
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::error::nearest;
+use metaxy_store::{Error, ErrorKind, Result};
 
 /// How many versions an error lists.
 const LISTED: usize = 5;

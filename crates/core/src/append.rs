@@ -80,7 +80,7 @@ impl Append {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidFrame`] if there are rows after all, as none has an ID; and what their producer failed with.
-    pub(crate) async fn with_known_ids(mut self) -> Result<Option<Self>> {
+    pub async fn with_known_ids(mut self) -> Result<Option<Self>> {
         let schema = self.rows.schema();
         let unknown = |id: &String| {
             let field = schema.field_with_name(id);
@@ -228,9 +228,11 @@ pub fn may_not_make_table(table: &FeatureKey, statement: &str) -> Error {
     ))
 }
 
+/// Requires a value of each ID column in every row.
+///
 /// # Errors
 /// [`ErrorKind::InvalidFrame`] if an ID column is missing, or null somewhere else than in the row of a parent without children.
-pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatch) -> Result<()> {
+pub fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatch) -> Result<()> {
     let marks = batch
         .column_by_name(columns::EMPTY)
         .map(|marks| is_null(marks));
@@ -249,7 +251,10 @@ pub(crate) fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatc
 }
 
 /// How many of the rows have no value in a column: of all, or of those for which `among` is true.
-pub(crate) fn nulls(
+///
+/// # Errors
+/// Arrow's.
+pub fn nulls(
     batch: &RecordBatch,
     name: &str,
     among: Option<&BooleanArray>,
@@ -606,7 +611,7 @@ fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> R
 ///
 /// # Errors
 /// [`ErrorKind::InvalidFrame`] if it holds no times.
-pub(crate) fn as_stamps(
+pub fn as_stamps(
     table: &FeatureKey,
     name: &str,
     array: &ArrayRef,
@@ -625,7 +630,7 @@ pub(crate) fn as_stamps(
 
 /// The times of a timestamp column (or of nulls) counted in `unit`; a time without a zone is UTC, as in every zone the count is.
 /// `None` for other types, and where a time does not fit.
-pub(crate) fn in_unit(array: &ArrayRef, unit: TimeUnit) -> Option<Int64Array> {
+pub fn in_unit(array: &ArrayRef, unit: TimeUnit) -> Option<Int64Array> {
     let per_second = |unit: TimeUnit| match unit {
         TimeUnit::Second => 1_i64,
         TimeUnit::Millisecond => 1_000,

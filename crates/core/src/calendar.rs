@@ -31,7 +31,7 @@ struct Beyond {
 ///
 /// # Errors
 /// [`ErrorKind::InvalidFrame`] that names the column and the row.
-pub(crate) fn require_shown(table: &FeatureKey, batch: &RecordBatch, before: u64) -> Result<()> {
+pub fn require_shown(table: &FeatureKey, batch: &RecordBatch, before: u64) -> Result<()> {
     let schema = batch.schema();
     for (field, array) in schema.fields().iter().zip(batch.columns()) {
         let Some(beyond) = first_beyond(array) else {

@@ -46,7 +46,7 @@ pub fn cast_whole(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Arrow
 
 /// Whether the type, or one that it is made of, is a list of a fixed length.
 /// Whether values are texts, however they are laid out.
-pub(crate) fn is_text(data_type: &DataType) -> bool {
+pub fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_text(values),
         other => other.is_string(),

@@ -12,7 +12,7 @@ pub type Micros = i64;
 pub const LAST: Micros = (NaiveDateTime::MAX.and_utc().timestamp() - 86_400) * 1_000_000 + 999_999;
 
 /// The instant after another; [`LAST`] has none.
-pub(crate) fn after(instant: Micros) -> Micros {
+pub fn after(instant: Micros) -> Micros {
     match instant {
         LAST => LAST,
         _ => instant.saturating_add(1),

@@ -1,7 +1,7 @@
 //! Samples that a backend is asked to remove ([`DeleteSamples`]).
 
 use crate::expr::Expr;
-use crate::options::setters;
+use crate::setters;
 
 /// Which samples of one table go, with all their rows.
 ///

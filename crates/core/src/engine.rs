@@ -4,7 +4,7 @@
 //! it is submitted as backends are ([`registry`](crate::registry)).
 
 use crate::backend::SharedBackend;
-use crate::config::VersioningEngine;
+use crate::options::VersioningEngine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::HashAlgorithm;
 use crate::registry::Descriptor;
@@ -37,7 +37,7 @@ pub const POLARS: &str = "polars";
 ///
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] if Polars is wanted and not in this build.
-pub(crate) fn chosen(
+pub fn chosen(
     backend: SharedBackend,
     descriptor: &Descriptor,
     wanted: VersioningEngine,

@@ -367,7 +367,7 @@ fn from_toml(value: toml::Value, depth: usize) -> Result<Json> {
 }
 
 /// `x` as JSON, unless it is infinite or not a number.
-pub(crate) fn finite(x: f64) -> Result<Json> {
+pub fn finite(x: f64) -> Result<Json> {
     match x.is_finite() {
         true => Ok(Json::Float(x)),
         false => Err(Error::new(
@@ -378,7 +378,9 @@ pub(crate) fn finite(x: f64) -> Result<Json> {
     }
 }
 
-pub(crate) fn too_deep() -> Error {
+/// The error for a value that nests more than [`MAX_DEPTH`] levels deep.
+#[must_use]
+pub fn too_deep() -> Error {
     Error::new(
         ErrorKind::InvalidArgument,
         format!("the value nests more than {MAX_DEPTH} levels deep"),

@@ -8,8 +8,7 @@
 //! | [`hash`], [`expr`] | hash kernels; filters |
 //! | [`plan`], [`sql`] | the algebra, and how it is written for SQL engines |
 //! | [`backend`], [`append`], [`delete`], [`maintain`], [`frame`], [`pump`], [`cast`](mod@cast) | what a backend implements |
-//! | [`registry`], [`config`] | type paths, `metaxy.toml` |
-//! | [`store`], [`system`] | [`MetadataStore`], what users call; pushed graphs |
+//! | [`registry`], [`options`] | type paths, and what stores are told |
 //! | `typed` (Cargo feature) | structs as features and rows |
 //! | `nested`, `threads` (Cargo features) | what some backends share: nested columns as JSON, a runtime for asynchronous clients |
 //!
@@ -20,11 +19,10 @@
 pub mod append;
 pub mod backend;
 pub mod blocking;
-mod calendar;
+pub mod calendar;
 pub mod cast;
 pub mod clock;
 pub mod columns;
-pub mod config;
 pub mod definition;
 pub mod delete;
 pub mod engine;
@@ -35,19 +33,19 @@ pub mod frame;
 pub mod graph;
 pub mod hash;
 pub mod json;
+pub mod json_schema;
 pub mod key;
+mod macros;
 pub mod maintain;
 #[cfg(feature = "nested")]
 pub mod nested;
-mod options;
+pub mod options;
 mod parents;
 pub mod plan;
 pub mod pump;
 pub mod registry;
 pub mod spec;
 pub mod sql;
-pub mod store;
-pub mod system;
 #[cfg(feature = "threads")]
 pub mod threads;
 pub mod toml_features;
@@ -57,7 +55,6 @@ pub mod version;
 
 pub use backend::{Access, Backend};
 pub use clock::Clock;
-pub use config::Config;
 pub use definition::FeatureDefinition;
 pub use error::{Error, ErrorKind, Result};
 pub use expr::{Expr, col, lit};
@@ -67,7 +64,3 @@ pub use hash::HashAlgorithm;
 pub use key::{FeatureKey, FieldKey};
 pub use plan::ReadOptions;
 pub use spec::{FeatureDep, FeatureSpec, FieldSpec};
-pub use store::{
-    BufferOptions, BufferedWriter, CopyOptions, DeleteOptions, Increment, MaintainOptions,
-    MaintainReport, MetadataStore, RebaseOptions, ResolveOptions, WriteOptions,
-};

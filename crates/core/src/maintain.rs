@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::clock::Micros;
-use crate::options::setters;
+use crate::setters;
 
 /// Which rows of one table go: superseded ones.
 ///

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::backend::{Access, Backend};
-use crate::config::{CommonStoreOptions, OptionDoc, StoreConfig, StoreOptions};
 use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::options::{CommonStoreOptions, OptionDoc, StoreOptions};
 
 /// Submits a [`Descriptor`]: `metaxy_core::registry::submit! { DESCRIPTOR }`, outside of any function. A crate that
 /// nothing names is not linked, and its submission is lost: users write `use their_crate as _;`.
@@ -302,18 +302,6 @@ impl Registry {
         self.resolve(type_path)
             .and_then(|descriptor| (descriptor.open)(request))
             .map_err(|error| error.with_context("store", store))
-    }
-
-    /// The backend of a configured store.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve); the error names the store and who gave its type.
-    pub fn resolve_store(&self, store: &StoreConfig) -> Result<&Descriptor> {
-        self.resolve(store.type_path()).map_err(|error| {
-            store
-                .origin()
-                .attach(error.with_context("store", store.name()))
-        })
     }
 
     /// The backends, each once, by short name.

@@ -5,7 +5,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use futures::stream;
 use metaxy_core::blocking;
 use metaxy_core::pump::Pump;
-use metaxy_core::{Frame, Increment, Result, Rows};
+use metaxy_core::{Frame, Result, Rows};
 use polars::prelude::{DataFrame, LazyFrame};
 use std::future::Future;
 use std::sync::Arc;
@@ -73,7 +73,8 @@ impl IntoFrame for LazyFrame {
 /// # use std::sync::Arc;
 /// # use metaxy_core::definition::FeatureDefinition;
 /// # use metaxy_core::spec::{FeatureSpec, FieldSpec};
-/// # use metaxy_core::{Access, FeatureGraph, FeatureKey, MetadataStore, ReadOptions};
+/// # use metaxy_core::{Access, FeatureGraph, FeatureKey, ReadOptions};
+/// # use metaxy_store::MetadataStore;
 /// # use metaxy_sqlite::SqliteConfig;
 /// use metaxy_polars::{IntoFrame, IntoPolars};
 /// use polars::prelude::*;
@@ -119,34 +120,11 @@ impl IntoPolars for Rows {
     }
 }
 
-/// An [`Increment`] in frames of Polars.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PolarsIncrement {
-    /// Samples to compute for the first time.
-    pub new: DataFrame,
-    /// Samples to compute again.
-    pub stale: DataFrame,
-    /// Samples that upstream no longer has.
-    pub orphaned: DataFrame,
-}
-
-impl PolarsIncrement {
-    /// The three parts of an increment.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars cannot hold.
-    pub fn of(increment: &Increment) -> Result<Self> {
-        Ok(Self {
-            new: shown(&increment.new)?,
-            stale: shown(&increment.stale)?,
-            orphaned: shown(&increment.orphaned)?,
-        })
-    }
-}
-
-/// Rows as a frame for users.
-fn shown(rows: &Rows) -> Result<DataFrame> {
+/// Rows as a frame of Polars, as [`IntoPolars::into_polars`] gives them.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`](metaxy_core::ErrorKind::Unsupported) for a type that Polars cannot hold.
+pub fn shown(rows: &Rows) -> Result<DataFrame> {
     require_likeness(rows.schema())?;
     let fields = rows.schema().fields().iter();
     let fields = fields.map(|f| f.as_ref().clone().with_data_type(shown_as(f.data_type())));

@@ -50,9 +50,9 @@ mod types;
 
 pub use engine::query;
 pub use files::{ParquetColumn, ParquetFile, ParquetTable, Restore};
-pub use frames::{IntoFrame, IntoPolars, PolarsIncrement};
+pub use frames::{IntoFrame, IntoPolars, shown as to_polars};
 pub use on_polars::{explain, on_polars};
-pub use polars::prelude::LazyFrame;
+pub use polars::prelude::{DataFrame, LazyFrame};
 pub use relation::Names;
 pub use source::{ScanRequest, Scanned, Source};
 

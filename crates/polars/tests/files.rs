@@ -10,11 +10,11 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use futures::executor::block_on;
-use metaxy_core::plan::{
+use metaxy_store::plan::{
     Childless, Compare, JoinKind, LABEL, Label, Plan, ReadScope, Relation, Scalar,
 };
-use metaxy_core::plan::{STORED_PREFIX, read_current};
-use metaxy_core::{FeatureKey, Result, Rows, columns};
+use metaxy_store::plan::{STORED_PREFIX, read_current};
+use metaxy_store::{FeatureKey, Result, Rows, columns};
 use metaxy_polars::{
     ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source, query,
 };

@@ -32,10 +32,23 @@
 #![doc = document_features::document_features!()]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod config;
 pub mod guide;
+#[cfg(feature = "polars")]
+mod polars_increment;
+pub mod store;
+pub mod system;
 
 #[doc(inline)]
 pub use metaxy_core::*;
+
+pub use config::Config;
+#[cfg(feature = "polars")]
+pub use polars_increment::PolarsIncrement;
+pub use store::{
+    BufferOptions, BufferedWriter, CopyOptions, DeleteOptions, Increment, MaintainOptions,
+    MaintainReport, MetadataStore, RebaseOptions, ResolveOptions, WriteOptions,
+};
 
 /// A type whose values are samples of a feature, and the derive that makes a struct one. Cargo feature `derive`.
 ///
@@ -104,9 +117,12 @@ pub mod prelude {
         FeatureDep, FeatureSpec, FieldDep, FieldDeps, FieldSpec, FieldsMapping, Lineage,
     };
     pub use metaxy_core::{
-        Access, Clock, Config, DeleteOptions, Error, ErrorKind, Expr, FeatureGraph, FeatureKey,
-        FieldKey, Frame, HashAlgorithm, Increment, MetadataStore, ReadOptions, ResolveOptions,
-        Result, Rows, WriteOptions, col, lit,
+        Access, Clock, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, FieldKey, Frame,
+        HashAlgorithm, ReadOptions, Result, Rows, col, lit,
+    };
+
+    pub use crate::{
+        Config, DeleteOptions, Increment, MetadataStore, ResolveOptions, WriteOptions,
     };
 
     #[cfg(feature = "derive")]
@@ -116,7 +132,9 @@ pub mod prelude {
     #[cfg(feature = "duckdb")]
     pub use metaxy_duckdb::DuckDbConfig;
     #[cfg(feature = "polars")]
-    pub use metaxy_polars::{IntoFrame, IntoPolars, PolarsIncrement};
+    pub use crate::PolarsIncrement;
+    #[cfg(feature = "polars")]
+    pub use metaxy_polars::{IntoFrame, IntoPolars};
     #[cfg(feature = "postgres")]
     pub use metaxy_postgres::PostgresConfig;
     #[cfg(feature = "sqlite")]

@@ -7,10 +7,10 @@ use crate::common::{add, batch, key, live, notes};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use futures::executor::block_on;
-use metaxy_core::backend::Access;
-use metaxy_core::maintain::Maintenance;
-use metaxy_core::plan::{Plan, Relation, Scan};
-use metaxy_core::{Backend, Error, ErrorKind, Result};
+use metaxy_store::backend::Access;
+use metaxy_store::maintain::Maintenance;
+use metaxy_store::plan::{Plan, Relation, Scan};
+use metaxy_store::{Backend, Error, ErrorKind, Result};
 use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 
 fn config(folder: &Path) -> DeltaConfig {
@@ -112,7 +112,7 @@ fn a_file_with_rows_that_is_empty_or_cut_is_an_error_to_all_who_read_it() {
         is_told(&rows(folder.path()).unwrap_err(), path);
         let backend = open(folder.path());
         let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-        let some = metaxy_core::col("note").eq("x").bind(&schema).unwrap();
+        let some = metaxy_store::col("note").eq("x").bind(&schema).unwrap();
         let deleted = block_on(backend.delete(&key("a"), Some(&some)));
         is_told(&deleted.unwrap_err(), path);
         let maintained = block_on(backend.maintain(&Maintenance::default()));
@@ -190,7 +190,7 @@ fn table_to_damage() -> tempfile::TempDir {
         add(&backend, "a", notes(&[(large + id, "x"), (-id, "y")])).unwrap();
     }
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-    let some = metaxy_core::col("id").eq(-2).bind(&schema).unwrap();
+    let some = metaxy_store::col("id").eq(-2).bind(&schema).unwrap();
     assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
     folder
 }

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use futures::executor::block_on;
 use metaxy_conformance::bed::frames::samples;
 use metaxy_conformance::bed::graphs::{feature, graph, key};
-use metaxy_core::{
+use metaxy_store::{
     Access, DeleteOptions, Error, ErrorKind, FeatureKey, HashAlgorithm, MaintainOptions,
     MetadataStore, ReadOptions, Result, col,
 };

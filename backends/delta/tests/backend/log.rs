@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::BoxStream;
-use metaxy_core::append::Stamp;
-use metaxy_core::backend::Access;
-use metaxy_core::maintain::{Maintenance, Prune};
-use metaxy_core::{Backend, ErrorKind, Frame, col};
+use metaxy_store::append::Stamp;
+use metaxy_store::backend::Access;
+use metaxy_store::maintain::{Maintenance, Prune};
+use metaxy_store::{Backend, ErrorKind, Frame, col};
 use metaxy_delta::{DeltaBackend, DeltaConfig, Layout, WriteOptions};
 use object_store::memory::InMemory;
 use object_store::path::Path as StorePath;
@@ -293,7 +293,7 @@ fn a_failing_append_leaves_nothing() {
     let schema = rows.schema();
     let broken = [
         Ok(rows),
-        Err(metaxy_core::Error::new(ErrorKind::Io, "on purpose")),
+        Err(metaxy_store::Error::new(ErrorKind::Io, "on purpose")),
     ];
     let frame = Frame::new(schema, futures::stream::iter(broken));
     let error = add(&backend, "a", frame).unwrap_err();
@@ -568,8 +568,8 @@ fn a_store_that_goes_on_failing_is_an_error_in_time() {
 
 #[test]
 fn options_are_checked_and_secrets_hidden() {
-    use metaxy_core::config::StoreOptions;
-    use metaxy_core::registry::{OpenRequest, Registry};
+    use metaxy_store::options::StoreOptions;
+    use metaxy_store::registry::{OpenRequest, Registry};
     let registry = Registry::empty().with(metaxy_delta::DESCRIPTOR).unwrap();
     let open = |table: toml::Table| {
         let request = OpenRequest::new(StoreOptions::new("dev", table), Access::Read);

@@ -9,9 +9,9 @@ use crate::common::{add, batch, key, notes};
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
-use metaxy_core::backend::Access;
-use metaxy_core::plan::{Plan, Relation, Scan};
-use metaxy_core::{Backend, Error, ErrorKind};
+use metaxy_store::backend::Access;
+use metaxy_store::plan::{Plan, Relation, Scan};
+use metaxy_store::{Backend, Error, ErrorKind};
 use metaxy_delta::{Compression, DeltaBackend, DeltaConfig, WriteOptions};
 
 fn open(server: &Server) -> DeltaBackend {
@@ -105,7 +105,7 @@ fn a_commit_that_is_lost_and_may_not_be_looked_at_keeps_its_files() {
     server.answer_with(|_, _| None);
     let backend = open(&server);
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-    let some = metaxy_core::col("note").eq("y").bind(&schema).unwrap();
+    let some = metaxy_store::col("note").eq("y").bind(&schema).unwrap();
     assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
 }
 
@@ -142,7 +142,7 @@ fn who_is_told_to_slow_down_waits_and_loses_nothing() {
     // What is opened at once is held up later.
     let backend = open();
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-    let some = metaxy_core::col("note").eq("y").bind(&schema).unwrap();
+    let some = metaxy_store::col("note").eq("y").bind(&schema).unwrap();
     throttle();
     assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
     throttle();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::common::{add, commits, key, live, notes};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
-use metaxy_core::backend::Access;
-use metaxy_core::maintain::Maintenance;
-use metaxy_core::plan::{Plan, Relation, Scan};
-use metaxy_core::{Backend, Error, ErrorKind, Result};
+use metaxy_store::backend::Access;
+use metaxy_store::maintain::Maintenance;
+use metaxy_store::plan::{Plan, Relation, Scan};
+use metaxy_store::{Backend, Error, ErrorKind, Result};
 use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 
 fn config(folder: &Path) -> DeltaConfig {
@@ -158,7 +158,7 @@ fn files_outside_of_the_folder_are_not_read_and_not_removed() {
         let shown = error.to_string().replace("\\\\", "\\");
         assert!(shown.contains(named), "{path}: {error}");
         is_refused(maintain(&site.store()), &path);
-        let some = metaxy_core::col("note").eq("x");
+        let some = metaxy_store::col("note").eq("x");
         is_refused(
             block_on(open(&site.store()).delete(&key("a"), Some(&some))),
             &path,
@@ -321,7 +321,7 @@ fn names_in_a_checkpoint_are_those_in_commits() {
     // Rows that go after the checkpoint: the name that is removed is the one that was added.
     let backend = open(&site.store());
     let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-    let some = metaxy_core::col("id").eq(1).bind(&schema).unwrap();
+    let some = metaxy_store::col("id").eq(1).bind(&schema).unwrap();
     assert_eq!(block_on(backend.delete(&key("a"), Some(&some))).unwrap(), 1);
     assert_eq!(count(&site.store()).unwrap(), many as usize - 1);
     let removed = std::fs::read_to_string(site.commit(many as u64)).unwrap();

@@ -7,8 +7,8 @@ use crate::common::{add, batch, commits, key};
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
 use futures::executor::block_on;
-use metaxy_core::backend::Access;
-use metaxy_core::{Backend, ErrorKind};
+use metaxy_store::backend::Access;
+use metaxy_store::{Backend, ErrorKind};
 use metaxy_delta::{DeltaBackend, DeltaConfig};
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ fn the_schema_is_what_was_appended() {
     let schema = block_on(open(folder.path()).schema(&key("a")))
         .unwrap()
         .unwrap();
-    let some = metaxy_core::col("u64").eq(u64::MAX).bind(&schema).unwrap();
+    let some = metaxy_store::col("u64").eq(u64::MAX).bind(&schema).unwrap();
     let removed = block_on(open(folder.path()).delete(&key("a"), Some(&some))).unwrap();
     assert_eq!(removed, 3, "read back, compared and rewritten");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Stamp, Times};
-use metaxy_core::{Backend, FeatureKey, Frame, Result};
+use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::{Backend, FeatureKey, Frame, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 

@@ -30,7 +30,7 @@ use metaxy_conformance::processes::{
     self, OVERWRITING, OWN, Place, Process, ROLE, acknowledged_of, await_signal, finish_all, raw,
     report, samples, signal, size, wait_until,
 };
-use metaxy_core::{Access, Backend, DeleteOptions, MaintainOptions, ReadOptions, Rows, col, lit};
+use metaxy_store::{Access, Backend, DeleteOptions, MaintainOptions, ReadOptions, Rows, col, lit};
 use metaxy_delta::DeltaConfig;
 use object_store::local::LocalFileSystem;
 use tempfile::TempDir;

@@ -8,10 +8,10 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, Stru
 use arrow::datatypes::{DataType, Field, Int64Type};
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
-use metaxy_core::append::{Append, Times, stamp_type};
-use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::plan::{HashPart, HashSpec, JoinKind, Nulls, Plan, Relation, Scalar, Scan};
-use metaxy_core::{Access, Backend, Error, ErrorKind, Frame};
+use metaxy_store::append::{Append, Times, stamp_type};
+use metaxy_store::hash::HashAlgorithm;
+use metaxy_store::plan::{HashPart, HashSpec, JoinKind, Nulls, Plan, Relation, Scalar, Scan};
+use metaxy_store::{Access, Backend, Error, ErrorKind, Frame};
 use metaxy_duckdb::DuckDbConfig;
 
 use crate::common::{
@@ -258,7 +258,7 @@ fn rows_that_fail_half_way_leave_nothing() {
     let rows = futures::stream::iter([Ok(batch(200_000)), Err(broken)]);
     let failing = append_of(Frame::new(batch(0).schema(), rows));
     let whole = Append {
-        table: metaxy_core::FeatureKey::new("first").unwrap(),
+        table: metaxy_store::FeatureKey::new("first").unwrap(),
         ..append_of(batch(5).into())
     };
     let error = block_on(backend.append(vec![whole, failing])).unwrap_err();

@@ -9,9 +9,9 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 use arrow::util::display::array_value_to_string;
 use futures::executor::block_on;
-use metaxy_core::expr::Expr;
-use metaxy_core::spec::{FieldDep, Lineage};
-use metaxy_core::{
+use metaxy_store::expr::Expr;
+use metaxy_store::spec::{FieldDep, Lineage};
+use metaxy_store::{
     Access, Backend, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureKey,
     FeatureSpec, FieldSpec, MetadataStore, ReadOptions, ResolveOptions, Rows,
 };
@@ -364,10 +364,10 @@ fn by_field_columns_may_be_maps() {
         // Some samples change, some come, and a third of the derived ones has lost its parent.
         block_on(store.write(&key("raw"), raw("2", 0..3))).unwrap();
         block_on(store.write(&key("raw"), raw("1", 9..12))).unwrap();
-        let gone = metaxy_core::DeleteOptions::default();
+        let gone = metaxy_store::DeleteOptions::default();
         let gone = gone.with_filters([
-            metaxy_core::col("id").gt(metaxy_core::lit(5)),
-            metaxy_core::col("id").lt(metaxy_core::lit(9)),
+            metaxy_store::col("id").gt(metaxy_store::lit(5)),
+            metaxy_store::col("id").lt(metaxy_store::lit(9)),
         ]);
         block_on(store.delete(&key("raw"), gone)).unwrap();
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Int64Type};
-use metaxy_core::hash::{HashAlgorithm, Hasher};
-use metaxy_core::plan::{Fold, HashPart, HashSpec, Nulls, Plan, Relation, Scalar};
+use metaxy_store::hash::{HashAlgorithm, Hasher};
+use metaxy_store::plan::{Fold, HashPart, HashSpec, Nulls, Plan, Relation, Scalar};
 use metaxy_duckdb::DuckDbBackend;
 
 use crate::common::{append, memory, query, scan};
@@ -207,7 +207,7 @@ fn every_algorithm_hashes_a_table_as_the_kernels_do() {
     let folder = tempfile::tempdir().unwrap();
     let backend = crate::common::open(
         &folder.path().join("store.duckdb"),
-        metaxy_core::Access::Write,
+        metaxy_store::Access::Write,
     );
     let rows = frame();
     append(&backend, rows.slice(0, 3_000)).unwrap();
@@ -235,7 +235,7 @@ fn constants_and_repeated_texts_are_hashed_as_others() {
     let folder = tempfile::tempdir().unwrap();
     let backend = crate::common::open(
         &folder.path().join("store.duckdb"),
-        metaxy_core::Access::Write,
+        metaxy_store::Access::Write,
     );
     append(&backend, rows.clone()).unwrap();
     let spec = HashSpec {
@@ -315,7 +315,7 @@ fn groups_are_folded_as_the_kernels_do() {
             .as_primitive::<Int64Type>();
         let hashes = folded.column_by_name("folded").unwrap().as_string::<i32>();
         let mut expected: BTreeMap<i64, String> = BTreeMap::new();
-        let mut fold = metaxy_core::hash::Fold::new(algorithm, hash.length);
+        let mut fold = metaxy_store::hash::Fold::new(algorithm, hash.length);
         for group in groups.values() {
             expected.entry(*group).or_insert_with(|| {
                 let mut positions: Vec<usize> = (0..ROWS)

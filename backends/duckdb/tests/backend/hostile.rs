@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
-use metaxy_core::expr::Expr;
-use metaxy_core::maintain::{Maintenance, Prune};
-use metaxy_core::plan::{Plan, Relation};
-use metaxy_core::{Access, Backend, Error, ErrorKind};
+use metaxy_store::expr::Expr;
+use metaxy_store::maintain::{Maintenance, Prune};
+use metaxy_store::plan::{Plan, Relation};
+use metaxy_store::{Access, Backend, Error, ErrorKind};
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig, Extension};
 
 use crate::common::{

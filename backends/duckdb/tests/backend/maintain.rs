@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Stamp, Times};
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
-use metaxy_core::plan::{Plan, Relation, Scan};
-use metaxy_core::{Access, Backend, ErrorKind, FeatureKey, Frame, Result};
+use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::plan::{Plan, Relation, Scan};
+use metaxy_store::{Access, Backend, ErrorKind, FeatureKey, Frame, Result};
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
 
 const ROWS: i64 = 50_000;

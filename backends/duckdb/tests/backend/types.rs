@@ -6,9 +6,9 @@ use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::*;
-use metaxy_core::ErrorKind;
-use metaxy_core::expr::{Expr, col};
-use metaxy_core::plan::{Plan, Relation};
+use metaxy_store::ErrorKind;
+use metaxy_store::expr::{Expr, col};
+use metaxy_store::plan::{Plan, Relation};
 
 use crate::common::{append, column, memory, query, read, read_where};
 

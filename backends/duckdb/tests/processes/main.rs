@@ -33,7 +33,7 @@ use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, own, raw, samples, signal,
     wait_until,
 };
-use metaxy_core::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, Result};
+use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, Result};
 use metaxy_duckdb::DuckDbConfig;
 
 #[test]

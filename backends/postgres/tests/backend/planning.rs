@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::support::{appended, cluster, key, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
-use metaxy_core::Backend;
-use metaxy_core::append::{Stamp, Times};
-use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::plan::{Fold, HashSpec, Plan, Relation, Scalar, Scan};
+use metaxy_store::Backend;
+use metaxy_store::append::{Stamp, Times};
+use metaxy_store::hash::HashAlgorithm;
+use metaxy_store::plan::{Fold, HashSpec, Plan, Relation, Scalar, Scan};
 
 const NOON: i64 = 1_772_366_400_000_000;
 

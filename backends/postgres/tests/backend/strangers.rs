@@ -9,9 +9,9 @@ use crate::support::{appended, cluster, key, notes, open, rows, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
-use metaxy_core::append::{Stamp, Times};
-use metaxy_core::expr::col;
-use metaxy_core::{Access, Backend, Error, ErrorKind};
+use metaxy_store::append::{Stamp, Times};
+use metaxy_store::expr::col;
+use metaxy_store::{Access, Backend, Error, ErrorKind};
 use metaxy_postgres::{PostgresBackend, PostgresConfig};
 
 const CORPUS: &str = include_str!("../../../../conformance/hostile/postgres.toml");
@@ -262,13 +262,13 @@ fn no_setting_of_a_role_changes_what_is_read() {
     shared.as_mallory(&format!("{extra}; GRANT ALL ON a TO {alice}"));
     let everything = |backend: &PostgresBackend| {
         let schema = block_on(backend.schema(&key("a"))).unwrap().unwrap();
-        let scan = metaxy_core::plan::Scan {
+        let scan = metaxy_store::plan::Scan {
             table: key("a"),
             feature_version: None,
             as_of: None,
             latest_per: None,
         };
-        let plan = metaxy_core::plan::Relation::scan(scan, schema);
+        let plan = metaxy_store::plan::Relation::scan(scan, schema);
         block_on(async { backend.query(plan.into()).await?.collect().await })
             .unwrap()
             .to_batch()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::support::listener::logged;
 use crate::support::{cluster, open, store, write};
 use futures::executor::block_on;
-use metaxy_core::Backend;
-use metaxy_core::maintain::Maintenance;
+use metaxy_store::Backend;
+use metaxy_store::maintain::Maintenance;
 use tracing::Level;
 
 fn warnings_about(what: &str) -> Vec<String> {

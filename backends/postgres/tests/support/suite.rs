@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use metaxy_conformance::Suite;
 use metaxy_conformance::cluster::Schemas;
-use metaxy_core::HashAlgorithm;
+use metaxy_store::HashAlgorithm;
 use metaxy_postgres::PostgresConfig;
 
 pub(crate) fn run(algorithm: HashAlgorithm, part: impl FnOnce(Suite) -> Suite) -> ExitCode {

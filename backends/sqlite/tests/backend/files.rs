@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::StreamExt;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Stamp, Times};
-use metaxy_core::plan::{Plan, Relation, Scan};
-use metaxy_core::{Access, Backend, Error, ErrorKind, FeatureKey, Frame};
+use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::plan::{Plan, Relation, Scan};
+use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey, Frame};
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 
 fn table() -> FeatureKey {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use metaxy_conformance::hostile::{self, Change};
 use metaxy_conformance::processes::raw;
-use metaxy_core::{Access, Backend, ErrorKind};
+use metaxy_store::{Access, Backend, ErrorKind};
 use metaxy_sqlite::SqliteConfig;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_conformance::processes::member;
-use metaxy_core::{
+use metaxy_store::{
     Access, Error, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureKey, FeatureSpec,
     FieldSpec, Increment, MetadataStore, ReadOptions, ResolveOptions,
 };
@@ -134,7 +134,7 @@ fn expected_and_stored_columns_may_be_more_than_a_result_has() {
         "all are there"
     );
 
-    let gone = metaxy_core::DeleteOptions::hard();
+    let gone = metaxy_store::DeleteOptions::hard();
     block_on(site.store.delete(&key(0).parse().unwrap(), gone)).unwrap();
     let orphaned = site.resolve().unwrap();
     assert_eq!(counts(&orphaned), [0, 0, rows]);

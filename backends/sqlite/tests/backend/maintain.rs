@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Stamp, Times};
-use metaxy_core::maintain::{MaintainAction, Maintenance, Prune};
-use metaxy_core::{Access, Backend, ErrorKind, FeatureKey};
+use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::maintain::{MaintainAction, Maintenance, Prune};
+use metaxy_store::{Access, Backend, ErrorKind, FeatureKey};
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use rusqlite::Connection;
 

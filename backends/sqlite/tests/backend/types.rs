@@ -6,10 +6,10 @@ use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::*;
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Times};
-use metaxy_core::expr::{Expr, col};
-use metaxy_core::plan::{Plan, Relation, Scalar, Scan};
-use metaxy_core::{Access, Backend, Error, ErrorKind, FeatureKey};
+use metaxy_store::append::{Append, Times};
+use metaxy_store::expr::{Expr, col};
+use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
+use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey};
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 
 fn backend() -> SqliteBackend {

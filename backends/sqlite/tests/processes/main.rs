@@ -35,7 +35,7 @@ use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all, is_signalled,
     member, own, raw, samples, signal, wait_until,
 };
-use metaxy_core::{Access, Backend, DeleteOptions, ErrorKind, MetadataStore};
+use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, MetadataStore};
 use metaxy_sqlite::SqliteConfig;
 
 #[test]
@@ -222,7 +222,7 @@ fn who_cannot_get_the_lock_is_told_so_and_writes_nothing() {
         samples((2, 0), 5, further)
     };
     let before = block_on(hasty.feature_schema(&raw())).unwrap();
-    let refused = |what: &str, result: metaxy_core::Result<()>, start: Instant| {
+    let refused = |what: &str, result: metaxy_store::Result<()>, start: Instant| {
         let error = result.expect_err(what);
         assert_eq!(error.kind(), ErrorKind::Locked, "{what}: {error}");
         let hint = error.hint().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use metaxy_core::Result;
+use metaxy_store::Result;
 
 use metaxy_frames::{Compression, Format};
 

@@ -3,7 +3,7 @@
 mod place;
 mod print;
 
-use metaxy_core::Result;
+use metaxy_store::Result;
 
 use crate::args::{ConfigArgs, ConfigCommand};
 use crate::project::Project;

@@ -4,8 +4,8 @@ mod orphans;
 
 use std::io::{IsTerminal, stdin};
 
-use metaxy_core::store::Reach;
-use metaxy_core::{
+use metaxy_store::store::Reach;
+use metaxy_store::{
     Access, DeleteOptions, Error, ErrorKind, FeatureKey, MetadataStore, Result, Rows,
 };
 use serde_json::json;

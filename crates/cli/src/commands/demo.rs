@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use metaxy_core::store::StatusOptions;
-use metaxy_core::{Access, Result};
+use metaxy_store::store::StatusOptions;
+use metaxy_store::{Access, Result};
 use serde_json::{Map, Value, json};
 
 use super::status;

@@ -3,7 +3,7 @@
 mod feature;
 mod graph;
 
-use metaxy_core::Result;
+use metaxy_store::Result;
 
 #[cfg(feature = "mcp")]
 pub(super) use self::feature::FeatureFacts;

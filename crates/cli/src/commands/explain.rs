@@ -1,7 +1,7 @@
 //! `metaxy explain`.
 
-use metaxy_core::backend::Explanation;
-use metaxy_core::{Access, Result};
+use metaxy_store::backend::Explanation;
+use metaxy_store::{Access, Result};
 use serde_json::json;
 
 use super::resolve::asked;

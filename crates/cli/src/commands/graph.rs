@@ -16,8 +16,8 @@ mod wires;
 
 use std::path::Path;
 
-use metaxy_core::store::{MetadataStore, StatusOptions};
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, Result};
+use metaxy_store::store::{MetadataStore, StatusOptions};
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, Result};
 
 pub(crate) use canvas::Ink;
 pub(crate) use document::{parents, plain};

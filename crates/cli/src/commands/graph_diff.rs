@@ -9,8 +9,8 @@ mod sides;
 use std::collections::HashMap;
 use std::path::Path;
 
-use metaxy_core::graph::GraphDiff;
-use metaxy_core::{Access, FeatureGraph, FeatureKey, MetadataStore, Result};
+use metaxy_store::graph::GraphDiff;
+use metaxy_store::{Access, FeatureGraph, FeatureKey, MetadataStore, Result};
 
 use super::graph::show;
 use crate::args::{DiffFormat, GraphDiff as Arguments, Picture};

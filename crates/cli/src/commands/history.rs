@@ -3,7 +3,7 @@
 mod feature;
 mod pushes;
 
-use metaxy_core::{Access, FeatureKey, Result};
+use metaxy_store::{Access, FeatureKey, Result};
 
 #[cfg(feature = "mcp")]
 pub(super) use self::pushes::document as pushes_document;

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use metaxy_core::config::{ConfigLoader, ConfigOverrides, Environment};
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::config::{ConfigLoader, ConfigOverrides, Environment};
+use metaxy_store::{Error, ErrorKind, Result};
 
 use serde_json::json;
 

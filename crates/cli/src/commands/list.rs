@@ -1,8 +1,8 @@
 //! `metaxy list`.
 
-use metaxy_core::config::StoreConfig;
-use metaxy_core::registry::Registry;
-use metaxy_core::{Access, Error, Result};
+use metaxy_store::config::StoreConfig;
+use metaxy_store::registry::Registry;
+use metaxy_store::{Access, Error, Result};
 
 use crate::args::{List, Listed};
 use crate::listing::Listing;
@@ -117,7 +117,7 @@ fn stores(project: &Project) -> Result<Listing> {
     let all = || stores.iter();
     let (mut types, mut places) = (Vec::new(), Vec::new());
     for store in all() {
-        let descriptor = registry.resolve_store(store);
+        let descriptor = store.descriptor(registry);
         types.push(match &descriptor {
             Ok(descriptor) => descriptor.name,
             Err(_) => store.type_path(),

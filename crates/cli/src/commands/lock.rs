@@ -1,7 +1,7 @@
 //! `metaxy lock`.
 
-use metaxy_core::system::{LockChange, LockOptions, LockReport, LockUpdate};
-use metaxy_core::{Access, Error, ErrorKind, MetadataStore, Result};
+use metaxy_store::system::{LockChange, LockOptions, LockReport, LockUpdate};
+use metaxy_store::{Access, Error, ErrorKind, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use crate::args::{Lock, View};

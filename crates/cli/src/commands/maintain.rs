@@ -2,9 +2,9 @@
 
 use std::io::{IsTerminal, stdin};
 
-use metaxy_core::maintain::{Damage, Footprint, MaintainAction};
-use metaxy_core::store::{OldVersion, VerifiedTable, VerifyReport, VersionsLeft};
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MaintainOptions, MaintainReport, Result};
+use metaxy_store::maintain::{Damage, Footprint, MaintainAction};
+use metaxy_store::store::{OldVersion, VerifiedTable, VerifyReport, VersionsLeft};
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MaintainOptions, MaintainReport, Result};
 
 use crate::args::Maintain;
 use crate::listing::Listing;

@@ -7,7 +7,7 @@ mod server;
 #[cfg(feature = "mcp")]
 mod tools;
 
-use metaxy_core::Result;
+use metaxy_store::Result;
 
 use crate::project::Project;
 
@@ -19,7 +19,7 @@ pub(super) async fn run(project: Project) -> Result<()> {
 /// A build without the Cargo feature says so.
 #[cfg(not(feature = "mcp"))]
 pub(super) async fn run(_: Project) -> Result<()> {
-    use metaxy_core::{Error, ErrorKind};
+    use metaxy_store::{Error, ErrorKind};
     Err(Error::new(
         ErrorKind::Unsupported,
         "this build does not speak the Model Context Protocol",

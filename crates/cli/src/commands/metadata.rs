@@ -5,7 +5,7 @@ mod delete;
 mod drop;
 mod rebase;
 
-use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use metaxy_store::{Error, ErrorKind, FeatureKey, MetadataStore, Result};
 
 use super::Outcome;
 use crate::args::{Consent, Metadata, MetadataCommand, Selection};

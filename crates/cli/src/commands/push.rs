@@ -1,7 +1,7 @@
 //! `metaxy push`.
 
-use metaxy_core::system::{PushOptions, Pushed, SyncOptions};
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use metaxy_store::system::{PushOptions, Pushed, SyncOptions};
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Push, View};

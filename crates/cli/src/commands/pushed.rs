@@ -1,9 +1,9 @@
 //! Which pushed graph a word means.
 
 use chrono::DateTime;
-use metaxy_core::clock::Micros;
-use metaxy_core::system::Snapshot;
-use metaxy_core::{Error, ErrorKind, FeatureGraph, MetadataStore, Result};
+use metaxy_store::clock::Micros;
+use metaxy_store::system::Snapshot;
+use metaxy_store::{Error, ErrorKind, FeatureGraph, MetadataStore, Result};
 
 use crate::screen::short;
 use crate::versions::version;

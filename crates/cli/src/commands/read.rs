@@ -1,6 +1,6 @@
 //! `metaxy read`.
 
-use metaxy_core::{Access, FeatureKey, MetadataStore, ReadOptions, Result, columns};
+use metaxy_store::{Access, FeatureKey, MetadataStore, ReadOptions, Result, columns};
 
 use crate::args::Read;
 use crate::preview::Preview;

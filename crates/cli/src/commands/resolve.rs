@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use metaxy_core::plan::Part;
-use metaxy_core::store::{Counts, LazyIncrement};
-use metaxy_core::{
+use metaxy_store::plan::Part;
+use metaxy_store::store::{Counts, LazyIncrement};
+use metaxy_store::{
     Access, Error, ErrorKind, Expr, FeatureKey, Frame, MetadataStore, ResolveOptions, Result,
 };
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use metaxy_core::registry::Registry;
-use metaxy_core::{Result, config, toml_features};
+use metaxy_store::registry::Registry;
+use metaxy_store::{Result, config, toml_features};
 use metaxy_frames::write_whole;
 
 use crate::args::{Schema, SchemaOf};

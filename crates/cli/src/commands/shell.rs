@@ -4,7 +4,7 @@ use std::fs;
 
 use clap::CommandFactory;
 use clap_mangen::Man;
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 
 use crate::args::{Cli, Completions, ManPages};
 use crate::screen::Screen;

@@ -2,8 +2,8 @@
 
 mod preview;
 
-use metaxy_core::store::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, Result};
+use metaxy_store::store::{Awaited, FeatureState, FeatureStatus, StatusCategory, StatusOptions};
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, Result};
 
 use self::preview::Preview;
 use super::Outcome;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use metaxy_core::spec::Lineage;
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result, WriteOptions};
+use metaxy_store::spec::Lineage;
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result, WriteOptions};
 use metaxy_frames::END;
 use serde_json::json;
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_core::{Result, columns};
+use metaxy_store::{Result, columns};
 
 use parts::Document;
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use metaxy_core::config::{ConfigLoader, Environment};
-use metaxy_core::{Config, Error, ErrorKind, Result};
+use metaxy_store::config::{ConfigLoader, Environment};
+use metaxy_store::{Config, Error, ErrorKind, Result};
 use tempfile::TempDir;
 
 use super::files::work::{CopyOptions, WorkCopy};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_core::hash::{NullAs, Part, hash_rows};
-use metaxy_core::store::Counts;
-use metaxy_core::{
+use metaxy_store::hash::{NullAs, Part, hash_rows};
+use metaxy_store::store::Counts;
+use metaxy_store::{
     DeleteOptions, Error, ErrorKind, FeatureKey, MetadataStore, ReadOptions, ResolveOptions,
     Result, Rows, columns,
 };

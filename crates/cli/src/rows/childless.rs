@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::AsArray;
-use metaxy_core::{Frame, columns};
+use metaxy_store::{Frame, columns};
 
 /// How many rows said that a parent has no children.
 pub(crate) struct WithoutChildren(Arc<AtomicU64>);

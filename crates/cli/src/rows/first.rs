@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use metaxy_core::Result;
-use metaxy_core::plan::Part;
-use metaxy_core::store::LazyIncrement;
+use metaxy_store::Result;
+use metaxy_store::plan::Part;
+use metaxy_store::store::LazyIncrement;
 
 use super::parts::{Parts, name};
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use indexmap::IndexSet;
-use metaxy_core::json::Json;
-use metaxy_core::plan::Part;
-use metaxy_core::{FeatureKey, MetadataStore, ResolveOptions, Result, columns};
+use metaxy_store::json::Json;
+use metaxy_store::plan::Part;
+use metaxy_store::{FeatureKey, MetadataStore, ResolveOptions, Result, columns};
 
 use metaxy_frames::Format;
 

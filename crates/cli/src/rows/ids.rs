@@ -5,8 +5,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
-use metaxy_core::expr::Value;
-use metaxy_core::{Error, ErrorKind, Expr, Result, col, lit};
+use metaxy_store::expr::Value;
+use metaxy_store::{Error, ErrorKind, Expr, Result, col, lit};
 
 /// How many samples one condition names: engines limit how long it may be.
 const AT_ONCE: usize = 200;

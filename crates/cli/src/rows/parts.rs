@@ -7,9 +7,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use futures::{StreamExt, stream};
-use metaxy_core::plan::{IncrementPlan, Part};
-use metaxy_core::store::LazyIncrement;
-use metaxy_core::{Error, ErrorKind, Frame, Result};
+use metaxy_store::plan::{IncrementPlan, Part};
+use metaxy_store::store::LazyIncrement;
+use metaxy_store::{Error, ErrorKind, Frame, Result};
 
 /// The column that names the part of a row, where rows of several parts stand in one frame. `metaxy write` drops it.
 pub(crate) const PART_COLUMN: &str = "metaxy_part";

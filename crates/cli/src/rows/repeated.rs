@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::row::{RowConverter, SortField};
-use metaxy_core::{Frame, Result};
+use metaxy_store::{Frame, Result};
 
 /// The most samples that are remembered: what is written is never held in memory, and of very many nobody asks which came twice.
 const MOST: usize = 2_000_000;

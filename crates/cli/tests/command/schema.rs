@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use metaxy_core::toml_features::{TABLES, UPSTREAM};
+use metaxy_store::toml_features::{TABLES, UPSTREAM};
 use serde_json::Value;
 
 mod validate;

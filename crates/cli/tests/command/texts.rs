@@ -7,7 +7,7 @@ mod session;
 
 use std::collections::BTreeSet;
 
-use metaxy_core::config::references;
+use metaxy_store::config::references;
 use serde_json::Value;
 
 use crate::support::{Folder, STORE};

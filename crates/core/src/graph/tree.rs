@@ -7,7 +7,7 @@ use crate::definition::FeatureDefinition;
 use crate::error::Result;
 use crate::graph::FeatureGraph;
 use crate::key::FeatureKey;
-use crate::options::setters;
+use crate::setters;
 
 /// How far [`FeatureGraph::dependencies_of`] and [`FeatureGraph::dependents_of`] look. The default is one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -560,7 +560,7 @@ fn folded_column(dep: usize, member: &str) -> String {
 }
 
 /// The text column of an increment that holds the provenance of the field at this position, by struct key.
-pub(crate) fn member_column(field: usize) -> String {
+pub fn member_column(field: usize) -> String {
     format!("{INTERNAL}p{field}")
 }
 

@@ -23,7 +23,7 @@ use super::JoinKind;
 const DIGITS: DataType = DataType::Utf8;
 
 /// The type that values of `a` and `b` are compared as; `None` if none of one can be one of the other.
-pub(crate) fn matching_type(a: &DataType, b: &DataType) -> Option<DataType> {
+pub fn matching_type(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType as T;
     if a == b {
         return Some(a.clone());

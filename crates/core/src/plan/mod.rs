@@ -33,9 +33,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 pub use expected::{Expected, Upstream};
-pub(crate) use expected::{INTERNAL, is_internal, member_column};
+pub use expected::member_column;
+pub(crate) use expected::{INTERNAL, is_internal};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
-pub(crate) use matching::matching_type;
+pub use matching::matching_type;
 pub use read::{Childless, ReadOptions, ReadScope, read_current};
 pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
 
@@ -398,7 +399,7 @@ impl Relation {
     }
 
     /// The rows with these columns of these types, which hold their values.
-    pub(crate) fn converted(self, types: &[(String, DataType)]) -> Result<Self> {
+    pub fn converted(self, types: &[(String, DataType)]) -> Result<Self> {
         let mut changes = false;
         let fields = self.schema.fields().iter();
         let columns = fields.map(|field| {
@@ -613,6 +614,8 @@ fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(nullable.collect::<Vec<_>>())))
 }
 
-pub(crate) fn internal(message: String) -> Error {
+/// An error that nobody should ever see: a plan that was put together wrongly.
+#[must_use]
+pub fn internal(message: String) -> Error {
     Error::new(ErrorKind::Internal, message)
 }

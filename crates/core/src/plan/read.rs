@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::expr::{Expr, col, lit};
 use crate::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
-use crate::options::setters;
+use crate::setters;
 
 /// Which rows of a table a read sees, before filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum Childless {
 
 impl Childless {
     /// [`Latest`](Self::Latest) for a feature whose samples are children, which not every feature has.
-    pub(crate) fn latest_of(plan: &FeaturePlan) -> Self {
+    pub fn latest_of(plan: &FeaturePlan) -> Self {
         let parents = &plan.identity_columns;
         match plan
             .spec()

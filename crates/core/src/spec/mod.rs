@@ -5,7 +5,8 @@ mod dep;
 mod field;
 mod lineage;
 mod mapping;
-pub(crate) mod read;
+#[doc(hidden)]
+pub mod read;
 
 use indexmap::IndexMap;
 

@@ -6,14 +6,14 @@ use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::json::Json;
 
 /// A JSON object being read, and what it is, for messages.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     place: String,
     members: &'a IndexMap<String, Json>,
 }
 
 impl<'a> Reader<'a> {
     /// An object all of whose members are among `known`.
-    pub(crate) fn new(value: &'a Json, place: impl Into<String>, known: &[&str]) -> Result<Self> {
+    pub fn new(value: &'a Json, place: impl Into<String>, known: &[&str]) -> Result<Self> {
         let reader = Self::any(value, place)?;
         match reader
             .members
@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An object of any members.
-    pub(crate) fn any(value: &'a Json, place: impl Into<String>) -> Result<Self> {
+    pub fn any(value: &'a Json, place: impl Into<String>) -> Result<Self> {
         let place = place.into();
         match value.as_object() {
             Some(members) => Ok(Self { place, members }),
@@ -44,52 +44,52 @@ impl<'a> Reader<'a> {
     }
 
     /// The same object under a better name.
-    pub(crate) fn named(self, place: String) -> Self {
+    pub fn named(self, place: String) -> Self {
         Self { place, ..self }
     }
 
-    pub(crate) fn place(&self) -> &str {
+    pub fn place(&self) -> &str {
         &self.place
     }
 
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&'a str, &'a Json)> {
+    pub fn members(&self) -> impl Iterator<Item = (&'a str, &'a Json)> {
         self.members
             .iter()
             .map(|(key, value)| (key.as_str(), value))
     }
 
     /// The member, if it is there, null or not.
-    pub(crate) fn get(&self, key: &str) -> Option<&'a Json> {
+    pub fn get(&self, key: &str) -> Option<&'a Json> {
         self.members.get(key)
     }
 
-    pub(crate) fn required(&self, key: &str) -> Result<&'a Json> {
+    pub fn required(&self, key: &str) -> Result<&'a Json> {
         self.get(key).ok_or_else(|| {
             invalid(format!("{}: `{key}` is missing", self.place)).with_hint(format!("add `{key}`"))
         })
     }
 
     /// A list; null and absent are `None`, here and below.
-    pub(crate) fn list(&self, key: &str) -> Result<Option<&'a [Json]>> {
+    pub fn list(&self, key: &str) -> Result<Option<&'a [Json]>> {
         self.typed(key, "a list", Json::as_array)
     }
 
-    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>> {
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.typed(key, "a string", Json::as_str)
     }
 
-    pub(crate) fn object(&self, key: &str) -> Result<Option<&'a IndexMap<String, Json>>> {
+    pub fn object(&self, key: &str) -> Result<Option<&'a IndexMap<String, Json>>> {
         self.typed(key, "a table", Json::as_object)
     }
 
-    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>> {
+    pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.typed(key, "true or false", |value| match value {
             Json::Bool(b) => Some(*b),
             _ => None,
         })
     }
 
-    pub(crate) fn strings(&self, key: &str) -> Result<Option<Vec<String>>> {
+    pub fn strings(&self, key: &str) -> Result<Option<Vec<String>>> {
         self.typed(key, "a list of strings", |value| {
             let items = value.as_array()?.iter();
             items.map(|item| item.as_str().map(str::to_owned)).collect()
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The texts of keys, each written as text or as a list of parts.
-    pub(crate) fn keys(&self, key: &str) -> Result<Option<Vec<String>>> {
+    pub fn keys(&self, key: &str) -> Result<Option<Vec<String>>> {
         let items = self.list(key)?;
         items
             .map(|items| {
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
             .transpose()
     }
 
-    pub(crate) fn text_map(&self, key: &str) -> Result<Option<IndexMap<String, String>>> {
+    pub fn text_map(&self, key: &str) -> Result<Option<IndexMap<String, String>>> {
         self.typed(key, "a table of strings", |value| {
             let members = value.as_object()?.iter();
             members
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(crate) fn wrong(&self, key: &str, expected: &str, found: &Json) -> Error {
+    pub fn wrong(&self, key: &str, expected: &str, found: &Json) -> Error {
         let found = match found {
             Json::Array(_) if expected.starts_with("a list") => "a list of other things",
             Json::Object(_) if expected.starts_with("a table") => "a table of other things",
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The text of a key that is written as text or as a list of parts.
-pub(crate) fn key_text(value: &Json, place: &str) -> Result<String> {
+pub fn key_text(value: &Json, place: &str) -> Result<String> {
     let parts = |items: &[Json]| -> Option<String> {
         let parts: Option<Vec<&str>> = items
             .iter()

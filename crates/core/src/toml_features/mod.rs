@@ -38,7 +38,7 @@ mod source;
 
 pub use reference::{KeyDoc, KeyForm, KeyRule, KeyTable, TABLES, UPSTREAM};
 pub use schema::json_schema;
-pub(crate) use source::{TOML_HINT, not_toml};
+pub use source::{TOML_HINT, not_toml};
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

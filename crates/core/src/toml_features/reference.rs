@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::REQUIRED;
+use crate::options::REQUIRED;
 
 /// One kind of table of a feature file, such as a feature or a dependency.
 ///
@@ -29,7 +29,7 @@ pub struct KeyDoc {
     pub name: &'static str,
     /// What is written for it.
     pub form: KeyForm,
-    /// What applies where it is left out, in words or as it would be written; [`REQUIRED`](crate::config::REQUIRED) where it must be given,
+    /// What applies where it is left out, in words or as it would be written; [`REQUIRED`](crate::options::REQUIRED) where it must be given,
     /// and empty where nothing applies.
     pub default: &'static str,
     /// What it does, in a sentence or two of Markdown.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::reference::{FILE, KeyDoc, KeyForm, KeyRule, KeyTable};
-use crate::config::{REQUIRED, draft, without_links, written};
+use crate::json_schema::{draft, without_links, written};
+use crate::options::REQUIRED;
 
 /// The JSON schema of a feature file, draft 7, which the language servers for TOML read.
 ///

@@ -9,11 +9,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::json::{Json, MAX_DEPTH, finite, too_deep};
 
 /// What to do about text that is not TOML.
-pub(crate) const TOML_HINT: &str =
+pub const TOML_HINT: &str =
     "correct it there: text stands in quotes, names of tables in brackets, and each key once";
 
 /// Where and why `text` is not TOML, without quoting it.
-pub(crate) fn not_toml(text: &str, error: &toml::de::Error) -> String {
+pub fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use metaxy_core::config::REQUIRED;
+use metaxy_core::options::REQUIRED;
 use metaxy_core::definition::{FeatureDefinition, OnVersionMismatch};
 use metaxy_core::graph::FeatureGraph;
 use metaxy_core::key::FieldKey;

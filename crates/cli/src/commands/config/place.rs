@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use metaxy_core::config::references;
+use metaxy_store::config::references;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

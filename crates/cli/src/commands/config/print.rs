@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use metaxy_core::Result;
-use metaxy_core::config::{Entry, Origin};
+use metaxy_store::Result;
+use metaxy_store::config::{Entry, Origin};
 use serde_json::{Value, json};
 
 use super::place::{Files, Place};
@@ -69,7 +69,7 @@ impl Setting {
         let table: Option<toml::Table> = text.parse().ok();
         let value = table.and_then(|mut table| table.remove("value"));
         value.map_or(Value::Null, |value| {
-            metaxy_core::json::Json::from_toml(value).map_or(Value::Null, Value::from)
+            metaxy_store::json::Json::from_toml(value).map_or(Value::Null, Value::from)
         })
     }
 

@@ -2,10 +2,10 @@
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use metaxy_core::clock::Micros;
-use metaxy_core::expr::Value;
-use metaxy_core::store::Reach;
-use metaxy_core::{
+use metaxy_store::clock::Micros;
+use metaxy_store::expr::Value;
+use metaxy_store::store::Reach;
+use metaxy_store::{
     DeleteOptions, ErrorKind, FeatureKey, Frame, MetadataStore, ReadOptions, ResolveOptions,
     Result, col, columns,
 };

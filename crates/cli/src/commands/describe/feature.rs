@@ -3,7 +3,7 @@
 mod facts;
 mod show;
 
-use metaxy_core::{Access, Result};
+use metaxy_store::{Access, Result};
 
 pub(crate) use self::facts::FeatureFacts;
 use crate::args::{DescribeFeature, View};

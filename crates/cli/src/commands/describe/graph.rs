@@ -1,7 +1,7 @@
 //! A graph as a whole.
 
-use metaxy_core::graph::GraphDescription;
-use metaxy_core::{Access, FeatureGraph, FeatureKey, MetadataStore, Result};
+use metaxy_store::graph::GraphDescription;
+use metaxy_store::{Access, FeatureGraph, FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use crate::args::{DescribeGraph, View};

@@ -1,6 +1,6 @@
 //! What a feature's card says, and how large it is.
 
-use metaxy_core::spec::INITIAL_CODE_VERSION;
+use metaxy_store::spec::INITIAL_CODE_VERSION;
 
 use super::view::{Feature, Tone, View};
 use crate::screen::short;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use metaxy_core::FeatureKey;
-use metaxy_core::feature_plan::ParentField;
-use metaxy_core::json::Json;
-use metaxy_core::store::FeatureStatus;
+use metaxy_store::FeatureKey;
+use metaxy_store::feature_plan::ParentField;
+use metaxy_store::json::Json;
+use metaxy_store::store::FeatureStatus;
 use serde_json::{Value, json};
 
 use super::view::{Feature, Field, Standing, View};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use metaxy_core::spec::INITIAL_CODE_VERSION;
+use metaxy_store::spec::INITIAL_CODE_VERSION;
 
 use super::card::cut;
 use super::scene::Direction;

@@ -1,6 +1,6 @@
 //! A drawing of characters: boxes in layers with lines between them, or where these do not fit the width, a list.
 
-use metaxy_core::spec::INITIAL_CODE_VERSION;
+use metaxy_store::spec::INITIAL_CODE_VERSION;
 
 use super::canvas::{Canvas, Ink, Span, width};
 use super::card::cut;

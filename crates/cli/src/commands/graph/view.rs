@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use metaxy_core::definition::FeatureDefinition;
-use metaxy_core::feature_plan::ParentField;
-use metaxy_core::store::{FeatureState, FeatureStatus, StatusCategory};
-use metaxy_core::{FeatureGraph, FeatureKey, Result};
+use metaxy_store::definition::FeatureDefinition;
+use metaxy_store::feature_plan::ParentField;
+use metaxy_store::store::{FeatureState, FeatureStatus, StatusCategory};
+use metaxy_store::{FeatureGraph, FeatureKey, Result};
 
 /// A graph as it is drawn.
 #[derive(Debug, Default)]

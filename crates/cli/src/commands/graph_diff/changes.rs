@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use metaxy_core::feature_plan::ParentField;
-use metaxy_core::graph::{DiffNode, DiffStatus, FieldDiff};
-use metaxy_core::json::Json;
-use metaxy_core::{FeatureGraph, FeatureKey, FeatureSpec, FieldKey};
+use metaxy_store::feature_plan::ParentField;
+use metaxy_store::graph::{DiffNode, DiffStatus, FieldDiff};
+use metaxy_store::json::Json;
+use metaxy_store::{FeatureGraph, FeatureKey, FeatureSpec, FieldKey};
 
 /// Something as it was, and as it is.
 pub(super) type Pair<T> = (T, T);

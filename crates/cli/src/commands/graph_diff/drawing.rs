@@ -1,6 +1,6 @@
 //! A difference as a drawing: the features of both graphs, in the colours of what became of them.
 
-use metaxy_core::Result;
+use metaxy_store::Result;
 
 use super::Difference;
 use super::changes::{Change, Kind};

@@ -1,7 +1,7 @@
 //! A difference as text.
 
-use metaxy_core::json::Json;
-use metaxy_core::spec::INITIAL_CODE_VERSION;
+use metaxy_store::json::Json;
+use metaxy_store::spec::INITIAL_CODE_VERSION;
 
 use super::Difference;
 use super::changes::{Change, FieldChange, Kind, Pair, names};

@@ -1,7 +1,7 @@
 //! The two graphs that are compared.
 
-use metaxy_core::system::{Snapshot, SyncOptions};
-use metaxy_core::{FeatureGraph, FeatureKey, MetadataStore, Result};
+use metaxy_store::system::{Snapshot, SyncOptions};
+use metaxy_store::{FeatureGraph, FeatureKey, MetadataStore, Result};
 
 use crate::commands::pushed::{self, CURRENT, minute};
 use crate::project::Project;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metaxy_core::clock::Micros;
-use metaxy_core::error::nearest;
-use metaxy_core::system::PushedFeature;
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use metaxy_store::clock::Micros;
+use metaxy_store::error::nearest;
+use metaxy_store::system::PushedFeature;
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use super::super::pushed::minute;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use metaxy_core::clock::Micros;
-use metaxy_core::json::Json;
-use metaxy_core::system::PushedFeature;
-use metaxy_core::{FeatureKey, MetadataStore, Result};
+use metaxy_store::clock::Micros;
+use metaxy_store::json::Json;
+use metaxy_store::system::PushedFeature;
+use metaxy_store::{FeatureKey, MetadataStore, Result};
 use serde_json::{Value, json};
 
 use super::super::graph::plain;

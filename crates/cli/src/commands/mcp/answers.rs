@@ -1,7 +1,7 @@
 //! What each tool answers: the documents of the commands of the same names.
 
-use metaxy_core::store::StatusOptions;
-use metaxy_core::{Access, FeatureKey, ReadOptions, ResolveOptions, Result};
+use metaxy_store::store::StatusOptions;
+use metaxy_store::{Access, FeatureKey, ReadOptions, ResolveOptions, Result};
 use serde_json::{Value, json};
 
 use super::tools::{Given, MOST_ROWS};

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stdin};
 use std::sync::Arc;
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
     Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 

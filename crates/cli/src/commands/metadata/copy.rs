@@ -1,7 +1,7 @@
 //! `metaxy metadata copy`.
 
-use metaxy_core::store::{CopyReport, RowWatcher};
-use metaxy_core::{Access, CopyOptions, FeatureKey, Result};
+use metaxy_store::store::{CopyReport, RowWatcher};
+use metaxy_store::{Access, CopyOptions, FeatureKey, Result};
 use serde_json::json;
 
 use super::{agreed, selected};

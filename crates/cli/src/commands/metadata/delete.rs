@@ -1,7 +1,7 @@
 //! `metaxy metadata delete`.
 
-use metaxy_core::store::Reach;
-use metaxy_core::{Access, DeleteOptions, ErrorKind, Result};
+use metaxy_store::store::Reach;
+use metaxy_store::{Access, DeleteOptions, ErrorKind, Result};
 use serde_json::json;
 
 use super::selected;

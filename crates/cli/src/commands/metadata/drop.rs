@@ -1,7 +1,7 @@
 //! `metaxy metadata drop`.
 
-use metaxy_core::system::feature_versions_key;
-use metaxy_core::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use metaxy_store::system::feature_versions_key;
+use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::json;
 
 use super::{agreed, selected};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use metaxy_core::store::RebaseCounts;
-use metaxy_core::{
+use metaxy_store::store::RebaseCounts;
+use metaxy_store::{
     Access, Error, ErrorKind, Expr, FeatureKey, MetadataStore, ReadOptions, RebaseOptions, Result,
     WriteOptions,
 };

@@ -1,8 +1,8 @@
 //! The first rows of what is new, stale and orphaned.
 
-use metaxy_core::plan::Part;
-use metaxy_core::store::{FeatureStatus, StatusOptions};
-use metaxy_core::{Error, ErrorKind, FeatureKey, MetadataStore, Result};
+use metaxy_store::plan::Part;
+use metaxy_store::store::{FeatureStatus, StatusOptions};
+use metaxy_store::{Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Map, Value, json};
 
 use crate::listing::Listing;

@@ -9,7 +9,7 @@ use std::hash::Hasher;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 use twox_hash::XxHash64;
 
 pub use definitions::Definition;

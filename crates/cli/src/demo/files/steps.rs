@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_core::{Error, ErrorKind, Result, columns};
+use metaxy_store::{Error, ErrorKind, Result, columns};
 
 use super::parts::Document;
 

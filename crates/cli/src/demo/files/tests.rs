@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use metaxy_core::ErrorKind;
+use metaxy_store::ErrorKind;
 
 use super::work::{ChangeKind, ChangeOptions, CopyOptions, WorkCopy};
 use super::*;

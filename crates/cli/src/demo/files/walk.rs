@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Skipped;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use metaxy_core::{Error, ErrorKind, Result};
+use metaxy_store::{Error, ErrorKind, Result};
 
 use super::Skipped;
 use super::parts::{Document, Language, language};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use indexmap::IndexMap;
-use metaxy_core::clock::Micros;
-use metaxy_core::spec::{FeatureDep, FieldSpec};
-use metaxy_core::{
+use metaxy_store::clock::Micros;
+use metaxy_store::spec::{FeatureDep, FieldSpec};
+use metaxy_store::{
     FeatureDefinition, FeatureKey, FieldKey, MetadataStore, ReadOptions, Result, columns,
 };
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A feature for people.
 
-use metaxy_core::spec::{FeatureDep, FieldsMapping, Lineage};
-use metaxy_core::{FeatureKey, Result, columns};
+use metaxy_store::spec::{FeatureDep, FieldsMapping, Lineage};
+use metaxy_store::{FeatureKey, Result, columns};
 
 use super::facts::{FeatureFacts, Stored};
 use crate::listing::{Facts, Listing};
