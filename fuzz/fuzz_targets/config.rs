@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use metaxy_core::config::{ConfigLoader, Environment, is_secret_key};
-use metaxy_core::{Access, Config, Result};
+use metaxy_store::config::{ConfigLoader, Environment, is_secret_key};
+use metaxy_store::{Access, Config, Result};
 use tempfile::TempDir;
 use toml::Value;
 

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metaxy_core::json::Json;
-use metaxy_core::{FeatureDefinition, FeatureGraph, FeatureSpec, Result};
+use metaxy_store::json::Json;
+use metaxy_store::{FeatureDefinition, FeatureGraph, FeatureSpec, Result};
 
 fuzz_target!(|text: &str| {
     let Ok(json) = Json::parse(text) else {

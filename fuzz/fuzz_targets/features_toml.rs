@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metaxy_core::graph::{GraphDiff, RelativesOptions};
-use metaxy_core::toml_features::parse_features;
-use metaxy_core::{FeatureGraph, FeatureSpec};
+use metaxy_store::graph::{GraphDiff, RelativesOptions};
+use metaxy_store::toml_features::parse_features;
+use metaxy_store::{FeatureGraph, FeatureSpec};
 
 fuzz_target!(|text: &str| {
     let Ok(definitions) = parse_features(text, "features.toml", Some("demo")) else {

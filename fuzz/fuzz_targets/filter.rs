@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::not;
 use libfuzzer_sys::fuzz_target;
-use metaxy_core::Expr;
+use metaxy_store::Expr;
 
 fuzz_target!(|text: &str| {
     let Ok(filter) = Expr::parse(text) else {

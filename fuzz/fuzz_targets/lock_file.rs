@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metaxy_core::FeatureGraph;
-use metaxy_core::system::LockFile;
+use metaxy_store::FeatureGraph;
+use metaxy_store::system::LockFile;
 
 fuzz_target!(|text: &str| {
     let Ok(lock) = LockFile::parse(text) else {

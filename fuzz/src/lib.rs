@@ -55,10 +55,14 @@ impl Write for Shared {
     }
 }
 
-fn read(bytes: Vec<u8>, format: Format, options: &ReadOptions) -> metaxy_core::Result<RecordBatch> {
+fn read(
+    bytes: Vec<u8>,
+    format: Format,
+    options: &ReadOptions,
+) -> metaxy_store::Result<RecordBatch> {
     let reader = FrameReader::from_read(Cursor::new(bytes), "input", format, options)?;
     let schema = reader.schema();
-    let batches = reader.collect::<metaxy_core::Result<Vec<_>>>()?;
+    let batches = reader.collect::<metaxy_store::Result<Vec<_>>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use metaxy_conformance::{Availability, Part, Settings, StoreFactory, StoreRequest, Suite};
-use metaxy_store::{Backend, Result};
 use metaxy_delta::DeltaConfig;
+use metaxy_store::{Backend, Result};
 
 use crate::common::s3::{SECRET_KEY, Server};
 

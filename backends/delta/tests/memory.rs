@@ -9,9 +9,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use common::{add, batch, live};
 use futures::executor::block_on;
+use metaxy_delta::{DeltaConfig, Synchronous};
 use metaxy_store::backend::{Access, Backend};
 use metaxy_store::plan::{Plan, Relation, Scan};
-use metaxy_delta::{DeltaConfig, Synchronous};
 use parquet::file::metadata::ParquetMetaDataReader;
 
 #[test]

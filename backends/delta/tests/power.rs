@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use metaxy_conformance::power::PowerCuts;
-use metaxy_store::{Access, Backend};
 use metaxy_delta::DeltaConfig;
+use metaxy_store::{Access, Backend};
 
 fn open(folder: &Path, access: Access) -> Arc<dyn Backend> {
     Arc::new(DeltaConfig::new(folder.join("store").to_string_lossy()).open(access))

@@ -13,8 +13,8 @@ use arrow::array::{AsArray, Int64Array};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
 use metaxy_conformance::processes::{Mark, derived, raw, samples, size, store};
-use metaxy_store::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
 use metaxy_postgres::PostgresConfig;
+use metaxy_store::{Access, ErrorKind, ReadOptions, ResolveOptions, Rows};
 
 const WRITERS: i64 = 16;
 

@@ -30,8 +30,8 @@ use metaxy_conformance::processes::scenes::{
     assert_whole_or_dropped,
 };
 use metaxy_conformance::processes::{self, OWN, Place, Process, await_signal, finish_all, signal};
-use metaxy_store::{Access, Backend};
 use metaxy_postgres::PostgresConfig;
+use metaxy_store::{Access, Backend};
 use tempfile::TempDir;
 
 #[test]

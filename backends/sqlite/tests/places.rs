@@ -15,8 +15,8 @@ use futures::executor::block_on;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use metaxy_conformance::processes::{self, raw, samples};
 use metaxy_conformance::suite::REQUIRED;
-use metaxy_store::{Access, Error, ErrorKind, MetadataStore, ReadOptions};
 use metaxy_sqlite::SqliteConfig;
+use metaxy_store::{Access, Error, ErrorKind, MetadataStore, ReadOptions};
 use tempfile::TempDir;
 
 /// What a process is to do, and where.

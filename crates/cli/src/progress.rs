@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use metaxy_store::Frame;
 use metaxy_frames::terminal::shown;
+use metaxy_store::Frame;
 
 /// How often the line is drawn at most, per second.
 const PER_SECOND: u8 = 8;

@@ -7,9 +7,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{LazyLock, OnceLock};
 
 use chrono::{DateTime, SecondsFormat};
+use metaxy_frames::terminal::shown;
 use metaxy_store::clock::Micros;
 use metaxy_store::{Config, Error, ErrorKind, Result, blocking};
-use metaxy_frames::terminal::shown;
 use serde_json::Value;
 
 use crate::args::View;

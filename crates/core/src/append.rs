@@ -254,11 +254,7 @@ pub fn require_ids(table: &FeatureKey, ids: &[String], batch: &RecordBatch) -> R
 ///
 /// # Errors
 /// Arrow's.
-pub fn nulls(
-    batch: &RecordBatch,
-    name: &str,
-    among: Option<&BooleanArray>,
-) -> Result<usize> {
+pub fn nulls(batch: &RecordBatch, name: &str, among: Option<&BooleanArray>) -> Result<usize> {
     Ok(match (batch.column_by_name(name), among) {
         (None, None) => batch.num_rows(),
         (None, Some(among)) => among.true_count(),

@@ -4,9 +4,9 @@
 //! it is submitted as backends are ([`registry`](crate::registry)).
 
 use crate::backend::SharedBackend;
-use crate::options::VersioningEngine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::HashAlgorithm;
+use crate::options::VersioningEngine;
 use crate::registry::Descriptor;
 
 /// What this build knows of an engine.

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use futures::executor::block_on;
+use metaxy_polars::{
+    ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source, query,
+};
 use metaxy_store::plan::{
     Childless, Compare, JoinKind, LABEL, Label, Plan, ReadScope, Relation, Scalar,
 };
 use metaxy_store::plan::{STORED_PREFIX, read_current};
 use metaxy_store::{FeatureKey, Result, Rows, columns};
-use metaxy_polars::{
-    ParquetColumn, ParquetFile, ParquetTable, ScanRequest, Scanned, Source, query,
-};
 use polars::prelude as pl;
 use polars::prelude::{IntoLazy, NamedFrom};
 

@@ -125,14 +125,14 @@ pub mod prelude {
         Config, DeleteOptions, Increment, MetadataStore, ResolveOptions, WriteOptions,
     };
 
+    #[cfg(feature = "polars")]
+    pub use crate::PolarsIncrement;
     #[cfg(feature = "derive")]
     pub use crate::{ColumnType, Feature, Sample};
     #[cfg(feature = "delta")]
     pub use metaxy_delta::DeltaConfig;
     #[cfg(feature = "duckdb")]
     pub use metaxy_duckdb::DuckDbConfig;
-    #[cfg(feature = "polars")]
-    pub use crate::PolarsIncrement;
     #[cfg(feature = "polars")]
     pub use metaxy_polars::{IntoFrame, IntoPolars};
     #[cfg(feature = "postgres")]

@@ -7,11 +7,11 @@ use crate::common::{add, batch, key, live, notes};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use futures::executor::block_on;
+use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 use metaxy_store::backend::Access;
 use metaxy_store::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Backend, Error, ErrorKind, Result};
-use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 
 fn config(folder: &Path) -> DeltaConfig {
     DeltaConfig::new(folder.to_string_lossy()).with_synchronous(Synchronous::Normal)

@@ -9,12 +9,12 @@ use futures::executor::block_on;
 use metaxy_conformance::bed::frames::{read, samples, stored};
 use metaxy_conformance::bed::graphs::{feature, graph, key, pair};
 use metaxy_conformance::bed::increments::{compute, resolve};
+use metaxy_delta::DeltaConfig;
+use metaxy_sqlite::SqliteConfig;
 use metaxy_store::{
     Access, Backend, CopyOptions, DeleteOptions, ErrorKind, FeatureGraph, HashAlgorithm,
     MetadataStore, ReadOptions, col,
 };
-use metaxy_delta::DeltaConfig;
-use metaxy_sqlite::SqliteConfig;
 use tempfile::TempDir;
 
 /// A kind of store.

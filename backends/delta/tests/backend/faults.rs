@@ -8,11 +8,11 @@ use futures::TryStreamExt;
 use futures::executor::block_on;
 use metaxy_conformance::bed::frames::samples;
 use metaxy_conformance::bed::graphs::{feature, graph, key};
+use metaxy_delta::{DeltaConfig, WriteOptions};
 use metaxy_store::{
     Access, DeleteOptions, Error, ErrorKind, FeatureKey, HashAlgorithm, MaintainOptions,
     MetadataStore, ReadOptions, Result, col,
 };
-use metaxy_delta::{DeltaConfig, WriteOptions};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;

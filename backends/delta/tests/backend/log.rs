@@ -14,11 +14,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::BoxStream;
+use metaxy_delta::{DeltaBackend, DeltaConfig, Layout, WriteOptions};
 use metaxy_store::append::Stamp;
 use metaxy_store::backend::Access;
 use metaxy_store::maintain::{Maintenance, Prune};
 use metaxy_store::{Backend, ErrorKind, Frame, col};
-use metaxy_delta::{DeltaBackend, DeltaConfig, Layout, WriteOptions};
 use object_store::memory::InMemory;
 use object_store::path::Path as StorePath;
 use object_store::{

@@ -9,10 +9,10 @@ use crate::common::{add, batch, key, notes};
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
+use metaxy_delta::{Compression, DeltaBackend, DeltaConfig, WriteOptions};
 use metaxy_store::backend::Access;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Backend, Error, ErrorKind};
-use metaxy_delta::{Compression, DeltaBackend, DeltaConfig, WriteOptions};
 
 fn open(server: &Server) -> DeltaBackend {
     patient(server, Duration::from_millis(300))

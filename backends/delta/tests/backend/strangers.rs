@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::common::{add, commits, key, live, notes};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
+use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 use metaxy_store::backend::Access;
 use metaxy_store::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Backend, Error, ErrorKind, Result};
-use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 
 fn config(folder: &Path) -> DeltaConfig {
     DeltaConfig::new(folder.to_string_lossy()).with_synchronous(Synchronous::Normal)

@@ -7,9 +7,9 @@ use crate::common::{add, batch, commits, key};
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
 use futures::executor::block_on;
+use metaxy_delta::{DeltaBackend, DeltaConfig};
 use metaxy_store::backend::Access;
 use metaxy_store::{Backend, ErrorKind};
-use metaxy_delta::{DeltaBackend, DeltaConfig};
 use serde_json::Value;
 
 fn open(folder: &Path) -> DeltaBackend {

@@ -30,8 +30,8 @@ use metaxy_conformance::processes::{
     self, OVERWRITING, OWN, Place, Process, ROLE, acknowledged_of, await_signal, finish_all, raw,
     report, samples, signal, size, wait_until,
 };
-use metaxy_store::{Access, Backend, DeleteOptions, MaintainOptions, ReadOptions, Rows, col, lit};
 use metaxy_delta::DeltaConfig;
+use metaxy_store::{Access, Backend, DeleteOptions, MaintainOptions, ReadOptions, Rows, col, lit};
 use object_store::local::LocalFileSystem;
 use tempfile::TempDir;
 

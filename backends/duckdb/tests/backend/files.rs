@@ -8,11 +8,11 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, Stru
 use arrow::datatypes::{DataType, Field, Int64Type};
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
+use metaxy_duckdb::DuckDbConfig;
 use metaxy_store::append::{Append, Times, stamp_type};
 use metaxy_store::hash::HashAlgorithm;
 use metaxy_store::plan::{HashPart, HashSpec, JoinKind, Nulls, Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, Frame};
-use metaxy_duckdb::DuckDbConfig;
 
 use crate::common::{
     append, append_of, batch, column, memory, number, open, query, read, scan, sql, stored_rows,

@@ -9,13 +9,13 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 use arrow::util::display::array_value_to_string;
 use futures::executor::block_on;
+use metaxy_duckdb::DuckDbConfig;
 use metaxy_store::expr::Expr;
 use metaxy_store::spec::{FieldDep, Lineage};
 use metaxy_store::{
     Access, Backend, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureKey,
     FeatureSpec, FieldSpec, MetadataStore, ReadOptions, ResolveOptions, Rows,
 };
-use metaxy_duckdb::DuckDbConfig;
 
 use crate::common::{append_of, open, read, read_where, sql, stored_rows};
 

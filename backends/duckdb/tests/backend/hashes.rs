@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Int64Type};
+use metaxy_duckdb::DuckDbBackend;
 use metaxy_store::hash::{HashAlgorithm, Hasher};
 use metaxy_store::plan::{Fold, HashPart, HashSpec, Nulls, Plan, Relation, Scalar};
-use metaxy_duckdb::DuckDbBackend;
 
 use crate::common::{append, memory, query, scan};
 

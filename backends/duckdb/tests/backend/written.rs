@@ -9,9 +9,9 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::executor::block_on;
+use metaxy_duckdb::DuckDbBackend;
 use metaxy_store::plan::{Relation, Scan};
 use metaxy_store::{Access, Backend, Frame};
-use metaxy_duckdb::DuckDbBackend;
 
 use crate::common::{append_of, memory, open, query, sql, table};
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use duckdb::Connection;
 use futures::executor::block_on;
+use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::expr::Expr;
 use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, FeatureKey, Frame, Rows};
-use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
 
 pub(crate) fn open(path: &Path, access: Access) -> DuckDbBackend {
     DuckDbConfig::new(path).open(access)

@@ -33,8 +33,8 @@ use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, own, raw, samples, signal,
     wait_until,
 };
-use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, Result};
 use metaxy_duckdb::DuckDbConfig;
+use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, ReadOptions, Result};
 
 #[test]
 #[ignore = "what the other tests start as processes of their own"]

@@ -6,12 +6,12 @@ use crate::support::{appended, cluster, key, notes, open, rows, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use futures::executor::block_on;
+use metaxy_postgres::PostgresConfig;
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::expr::col;
 use metaxy_store::maintain::{Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, ErrorKind};
-use metaxy_postgres::PostgresConfig;
 
 const NOON: i64 = 1_772_366_400_000_000;
 

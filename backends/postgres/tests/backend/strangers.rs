@@ -9,10 +9,10 @@ use crate::support::{appended, cluster, key, notes, open, rows, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
+use metaxy_postgres::{PostgresBackend, PostgresConfig};
 use metaxy_store::append::{Stamp, Times};
 use metaxy_store::expr::col;
 use metaxy_store::{Access, Backend, Error, ErrorKind};
-use metaxy_postgres::{PostgresBackend, PostgresConfig};
 
 const CORPUS: &str = include_str!("../../../../conformance/hostile/postgres.toml");
 

@@ -10,10 +10,10 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, Stru
 use arrow::datatypes::{DataType, Field, Int64Type};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
+use metaxy_postgres::{PostgresBackend, PostgresConfig};
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, Error, FeatureKey};
-use metaxy_postgres::{PostgresBackend, PostgresConfig};
 
 pub fn cluster() -> &'static Cluster {
     Cluster::shared().unwrap()

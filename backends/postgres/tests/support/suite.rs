@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use metaxy_conformance::Suite;
 use metaxy_conformance::cluster::Schemas;
-use metaxy_store::HashAlgorithm;
 use metaxy_postgres::PostgresConfig;
+use metaxy_store::HashAlgorithm;
 
 pub(crate) fn run(algorithm: HashAlgorithm, part: impl FnOnce(Suite) -> Suite) -> ExitCode {
     let stores = Schemas::new(

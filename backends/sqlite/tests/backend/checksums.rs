@@ -11,11 +11,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::array_value_to_string;
 use futures::executor::block_on;
+use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey};
-use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use rusqlite::Connection;
 
 /// Where a file says how many bytes of each page are kept free.

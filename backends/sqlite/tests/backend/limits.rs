@@ -5,11 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_conformance::processes::member;
+use metaxy_sqlite::{SqliteConfig, Synchronous};
 use metaxy_store::{
     Access, Error, ErrorKind, FeatureDefinition, FeatureDep, FeatureGraph, FeatureKey, FeatureSpec,
     FieldSpec, Increment, MetadataStore, ReadOptions, ResolveOptions,
 };
-use metaxy_sqlite::{SqliteConfig, Synchronous};
 use tempfile::TempDir;
 
 const ROWS: i64 = 8;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
+use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::append::{Append, Stamp, Times};
 use metaxy_store::maintain::{MaintainAction, Maintenance, Prune};
 use metaxy_store::{Access, Backend, ErrorKind, FeatureKey};
-use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use rusqlite::Connection;
 
 const ROWS: i64 = 2_000;

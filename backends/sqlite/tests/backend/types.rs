@@ -6,11 +6,11 @@ use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::*;
 use futures::executor::block_on;
+use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::append::{Append, Times};
 use metaxy_store::expr::{Expr, col};
 use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey};
-use metaxy_sqlite::{SqliteBackend, SqliteConfig};
 
 fn backend() -> SqliteBackend {
     SqliteConfig::new(":memory:").open(Access::Write)

@@ -35,8 +35,8 @@ use metaxy_conformance::processes::{
     self, OWN, Place, Process, Watch, acknowledged_of, await_signal, finish_all, is_signalled,
     member, own, raw, samples, signal, wait_until,
 };
-use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, MetadataStore};
 use metaxy_sqlite::SqliteConfig;
+use metaxy_store::{Access, Backend, DeleteOptions, ErrorKind, MetadataStore};
 
 #[test]
 #[ignore = "what the other tests start as processes of their own"]

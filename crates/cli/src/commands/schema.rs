@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use metaxy_frames::write_whole;
 use metaxy_store::registry::Registry;
 use metaxy_store::{Result, config, toml_features};
-use metaxy_frames::write_whole;
 
 use crate::args::{Schema, SchemaOf};
 use crate::screen::Screen;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use metaxy_frames::END;
 use metaxy_store::spec::Lineage;
 use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result, WriteOptions};
-use metaxy_frames::END;
 use serde_json::json;
 
 use crate::args::{View, Write};

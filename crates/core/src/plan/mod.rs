@@ -32,8 +32,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-pub use expected::{Expected, Upstream};
 pub use expected::member_column;
+pub use expected::{Expected, Upstream};
 pub(crate) use expected::{INTERNAL, is_internal};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
 pub use matching::matching_type;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use metaxy_core::options::REQUIRED;
 use metaxy_core::definition::{FeatureDefinition, OnVersionMismatch};
 use metaxy_core::graph::FeatureGraph;
 use metaxy_core::key::FieldKey;
+use metaxy_core::options::REQUIRED;
 use metaxy_core::spec::{FeatureDep, Lineage};
 use metaxy_core::toml_features::{KeyDoc, KeyTable, TABLES, UPSTREAM, parse_features};
 use toml::{Table, Value};

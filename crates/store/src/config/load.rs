@@ -7,14 +7,14 @@ use std::sync::Arc;
 use toml::Value;
 
 use super::Config;
+use super::Origin;
 use super::env::{self, Environment};
 use super::interpolate::{Missing, interpolate, references};
-use super::Origin;
 use super::overrides::ConfigOverrides;
-use super::{HIDDEN, is_secret_key};
 use super::settings::{Settings, Unset, check_keys};
 use super::tree::{Content, Merge, Node, Table, join, lift_store_options, merge, table_of};
 use super::trust::require_trusted;
+use super::{HIDDEN, is_secret_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::toml_features::{TOML_HINT, not_toml};
 

@@ -118,11 +118,7 @@ impl Config {
     #[must_use]
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut shown = Cow::Borrowed(text);
-        for secret in self
-            .secrets
-            .iter()
-            .filter(|secret| secret.len() >= HIDDEN)
-        {
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= HIDDEN) {
             if shown.contains(secret) {
                 shown = Cow::Owned(shown.replace(secret, MASK));
             }

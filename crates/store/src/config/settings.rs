@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use toml::Value;
 
+use super::Origin;
 use super::features::FeatureGlob;
 use super::interpolate::Missing;
-use super::Origin;
 use super::reference::{SETTINGS, is_setting};
 use super::selection::FeatureSelection;
 use super::store::StoreConfig;

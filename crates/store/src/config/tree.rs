@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
+use super::Origin;
 use super::env::Environment;
 use super::interpolate::{Missing, interpolate};
-use super::Origin;
 use super::value;
 use crate::error::Result;
 

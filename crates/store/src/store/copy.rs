@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::key::FeatureKey;
-use crate::setters;
 use crate::plan::{Childless, Plan, ReadScope, Relation, read_current};
+use crate::setters;
 
 /// What a copy takes. The default is the latest row of every sample, over all feature versions, of all features.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col, lit};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
-use crate::setters;
 use crate::plan::{JoinKind, Plan, ReadScope, read_current};
+use crate::setters;
 
 /// What a delete removes. The default is a soft delete of every current sample.
 ///

@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::col;
 use crate::key::FeatureKey;
 use crate::maintain::{MaintainAction, Maintenance, Prune, Superseded};
-use crate::setters;
 use crate::plan::{Plan, Relation, Scan};
+use crate::setters;
 use crate::system::{PushedFeature, snapshots_of};
 
 /// What maintenance does. The default puts the storage of the whole store in order and removes no row.

@@ -24,8 +24,8 @@ use crate::feature_plan::FeaturePlan;
 use crate::frame::{Frame, Rows};
 use crate::graph::FeatureGraph;
 use crate::key::FeatureKey;
-use crate::setters;
 use crate::plan::{JoinKind, Plan, Relation};
+use crate::setters;
 use crate::system::PushedFeature;
 
 /// How many changes of what is upstream are looked back for the one that a row was computed from: it may have been written long after

@@ -12,10 +12,10 @@ use crate::expr::Expr;
 use crate::feature_plan::FeaturePlan;
 use crate::frame::{Frame, Rows};
 use crate::key::FeatureKey;
-use crate::setters;
 use crate::plan::{
     Childless, Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current,
 };
+use crate::setters;
 
 /// What a resolve takes into account. The default is everything.
 #[derive(Debug, Default)]
