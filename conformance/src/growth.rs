@@ -14,7 +14,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indexmap::IndexMap;
 use metaxy_store::backend::Backend;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 use metaxy_store::store::StatusOptions;
 use metaxy_store::{
     Access, DeleteOptions, FeatureDefinition, FeatureDep, FeatureGraph, FeatureSpec, FieldSpec,

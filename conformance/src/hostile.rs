@@ -24,7 +24,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use futures::executor::block_on;
 use metaxy_store::backend::Backend;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 use metaxy_store::store::StatusOptions;
 use metaxy_store::{
     Access, DeleteOptions, Error, ErrorKind, MetadataStore, ReadOptions, ResolveOptions, Result,

@@ -8,10 +8,10 @@ use arrow::compute::{concat_batches, nullif};
 use arrow::datatypes::{DataType, Int8Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use metaxy_store::append::Append;
+use metaxy_store::backend::append::Append;
+use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::{LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::Result;
+use metaxy_core::backend::registry::OpenRequest;
 use metaxy_core::backend::{Access, Backend};
 use metaxy_core::error::nearest;
 use metaxy_core::options::{OptionDoc, REQUIRED, StoreOptions, Synchronous};
-use metaxy_core::registry::OpenRequest;
 use object_store::ObjectStore;
 
 use crate::DeltaBackend;

@@ -13,7 +13,7 @@ use arrow::datatypes::{
     IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef, TimeUnit,
 };
 use arrow::error::ArrowError;
-use metaxy_core::append::value_misfit;
+use metaxy_core::backend::append::value_misfit;
 use metaxy_core::cast::cast_whole;
 use metaxy_core::{FeatureKey, Result};
 

@@ -450,8 +450,8 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use futures::executor::block_on;
-    use metaxy_core::append::{Append, Stamp, Times};
     use metaxy_core::backend::Access;
+    use metaxy_core::backend::append::{Append, Stamp, Times};
     use metaxy_core::{Backend, ErrorKind, FeatureKey, Frame, Result};
 
     use super::*;

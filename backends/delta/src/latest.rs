@@ -7,7 +7,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use futures::{StreamExt, TryStreamExt, stream};
 use metaxy_core::Result;
-use metaxy_core::append::{Stamp, Times};
+use metaxy_core::backend::append::{Stamp, Times};
 use metaxy_core::clock::Micros;
 use metaxy_core::columns::{DELETED_AT, UPDATED_AT};
 use metaxy_core::expr::Value;

@@ -80,17 +80,17 @@ pub use backend::DeltaBackend;
 pub use config::{Compression, DeltaConfig, Layout, WriteOptions};
 pub use metaxy_core::options::Synchronous;
 
-use metaxy_core::registry::Descriptor;
+use metaxy_core::backend::registry::Descriptor;
 
 /// The type path under which a configuration names this store.
 pub const TYPE_PATH: &str = "metaxy_delta::DeltaBackend";
 
 /// What the registry knows of this store.
 pub const DESCRIPTOR: Descriptor = Descriptor::new("delta", TYPE_PATH, config::open)
-    .with_aliases(metaxy_core::registry::DELTA_PATHS)
+    .with_aliases(metaxy_core::backend::registry::DELTA_PATHS)
     .with_cargo_feature("delta")
     .with_engine(metaxy_core::engine::POLARS)
     .with_summary("Delta tables in a folder or an object store; many processes may share it")
     .with_options(config::OPTIONS);
 
-metaxy_core::registry::submit! { DESCRIPTOR }
+metaxy_core::backend::registry::submit! { DESCRIPTOR }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::DeltaTable;
-use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance};
+use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance};
 use metaxy_core::{FeatureKey, Result};
 use serde_json::json;
 

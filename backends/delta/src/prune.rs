@@ -7,8 +7,8 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use metaxy_core::backend::Access;
+use metaxy_core::backend::maintain::{Prune, Superseded};
 use metaxy_core::columns::{DELETED_AT, FEATURE_VERSION, UPDATED_AT};
-use metaxy_core::maintain::{Prune, Superseded};
 use metaxy_core::{FeatureKey, Result};
 
 use crate::delete::{self, Change, rewrite};

@@ -346,7 +346,7 @@ fn extreme(chunk: &Statistics, end: End) -> Option<Extreme> {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::Field;
-    use metaxy_core::append::stamp_type;
+    use metaxy_core::backend::append::stamp_type;
 
     use super::*;
 

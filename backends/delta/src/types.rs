@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, TimeUnit};
-use metaxy_core::append::stamp_type;
+use metaxy_core::backend::append::stamp_type;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 use serde_json::{Value, json};
 

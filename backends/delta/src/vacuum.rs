@@ -10,7 +10,7 @@ use chrono::Utc;
 use deltalake::DeltaTable;
 use futures::{StreamExt, TryStreamExt, stream};
 use metaxy_core::Result;
-use metaxy_core::maintain::{Footprint, MaintainAction};
+use metaxy_core::backend::maintain::{Footprint, MaintainAction};
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use crate::backend::THREADS;

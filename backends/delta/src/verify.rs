@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use metaxy_core::maintain::Damage;
+use metaxy_core::backend::maintain::Damage;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::file;

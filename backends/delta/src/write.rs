@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use metaxy_core::append::{
+use metaxy_core::backend::append::{
     Append, PreparedAppend, Stamp, Times, conform_batch, may_not_make_table,
 };
 use metaxy_core::clock::Micros;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use metaxy_core::backend::registry::OpenRequest;
 use metaxy_core::backend::{Access, Backend};
 use metaxy_core::options::{OptionDoc, REQUIRED, StoreOptions, TABLE_PREFIX};
-use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::DuckDbBackend;

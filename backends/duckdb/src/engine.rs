@@ -13,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use duckdb::Connection;
 use metaxy_core::backend::Access;
-use metaxy_core::{Error, ErrorKind, Result, blocking};
+use metaxy_core::backend::blocking;
+use metaxy_core::{Error, ErrorKind, Result};
 
 use crate::backend::ENGINE;
 use crate::catalog::{Cache, Session};

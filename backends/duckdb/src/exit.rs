@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use metaxy_core::blocking;
+use metaxy_core::backend::blocking;
 
 use crate::backend::ENGINE;
 use crate::spill;

@@ -71,16 +71,16 @@ mod write;
 pub use backend::DuckDbBackend;
 pub use config::{DuckDbConfig, Extension};
 
-use metaxy_core::registry::Descriptor;
+use metaxy_core::backend::registry::Descriptor;
 
 /// The type path under which a configuration names this store.
 pub const TYPE_PATH: &str = "metaxy_duckdb::DuckDbBackend";
 
 /// What the registry knows of this store.
 pub const DESCRIPTOR: Descriptor = Descriptor::new("duckdb", TYPE_PATH, config::open)
-    .with_aliases(metaxy_core::registry::DUCKDB_PATHS)
+    .with_aliases(metaxy_core::backend::registry::DUCKDB_PATHS)
     .with_cargo_feature("duckdb")
     .with_summary("one DuckDB file, embedded; for millions of samples on one machine")
     .with_options(config::OPTIONS);
 
-metaxy_core::registry::submit! { DESCRIPTOR }
+metaxy_core::backend::registry::submit! { DESCRIPTOR }

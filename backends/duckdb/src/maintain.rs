@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
+use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_core::delete::DeleteSamples;
-use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_core::sql::{PruneSql, delete_samples as samples_sql, prune as prune_sql, quote};
 use metaxy_core::{Expr, FeatureKey};
 

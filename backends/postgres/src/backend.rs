@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use metaxy_core::append::Append;
+use metaxy_core::backend::append::Append;
+use metaxy_core::backend::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::backend::pump::Pump;
+use metaxy_core::backend::runtime::Threads;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Maintained, Maintenance, Prune};
 use metaxy_core::plan::{Plan, Relation};
-use metaxy_core::pump::Pump;
-use metaxy_core::threads::Threads;
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
 use crate::config::PostgresConfig;

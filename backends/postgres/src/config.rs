@@ -7,9 +7,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metaxy_core::backend::registry::OpenRequest;
 use metaxy_core::backend::{Access, Backend};
 use metaxy_core::options::{LOCK_TIMEOUT, OptionDoc, TABLE_PREFIX};
-use metaxy_core::registry::OpenRequest;
 use metaxy_core::{Error, ErrorKind, Result};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};

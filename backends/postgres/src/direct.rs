@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use metaxy_core::Result;
-use metaxy_core::append::PreparedAppend;
+use metaxy_core::backend::append::PreparedAppend;
 use metaxy_core::clock::Micros;
 use metaxy_core::frame::bytes_of;
 use metaxy_core::sql::quote;

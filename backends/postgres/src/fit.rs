@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::{Field, SchemaRef};
-use metaxy_core::append::{may_not_make_table, merged_type};
+use metaxy_core::backend::append::{may_not_make_table, merged_type};
 use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
 

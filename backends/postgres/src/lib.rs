@@ -87,16 +87,16 @@ mod write;
 pub use backend::PostgresBackend;
 pub use config::{PostgresConfig, Tls};
 
-use metaxy_core::registry::Descriptor;
+use metaxy_core::backend::registry::Descriptor;
 
 /// The type path under which a configuration names this store.
 pub const TYPE_PATH: &str = "metaxy_postgres::PostgresBackend";
 
 /// What the registry knows of this store.
 pub const DESCRIPTOR: Descriptor = Descriptor::new("postgres", TYPE_PATH, config::open)
-    .with_aliases(metaxy_core::registry::POSTGRES_PATHS)
+    .with_aliases(metaxy_core::backend::registry::POSTGRES_PATHS)
     .with_cargo_feature("postgres")
     .with_summary("a schema of a PostgreSQL database; many processes may share it")
     .with_options(config::OPTIONS);
 
-metaxy_core::registry::submit! { DESCRIPTOR }
+metaxy_core::backend::registry::submit! { DESCRIPTOR }

@@ -1,7 +1,7 @@
 //! Superseded rows, and the tables themselves: room of removed rows, and the statistics that plans are made with.
 
 use metaxy_core::FeatureKey;
-use metaxy_core::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_core::sql::{literal_text, prune as prune_sql};
 
 use crate::backend::Shared;

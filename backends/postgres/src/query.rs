@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
+use metaxy_core::backend::blocking::{self, Sink};
+use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Explanation, table_is_gone};
-use metaxy_core::blocking::{self, Sink};
 use metaxy_core::plan::{Plan, Relation};
-use metaxy_core::pump::Pump;
 use metaxy_core::sql::{literal_text, quote, render};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result, columns};
 use sqlx::{AssertSqlSafe, Row, ValueRef};

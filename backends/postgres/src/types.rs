@@ -7,7 +7,7 @@
 //! the column is altered to the type that this needs ([`Kept::altered`]). Other nested values are JSON, which has no types.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use metaxy_core::append::stamp_type;
+use metaxy_core::backend::append::stamp_type;
 use metaxy_core::nested::json_holds;
 use metaxy_core::{Error, ErrorKind, Result};
 

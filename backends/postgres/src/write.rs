@@ -4,8 +4,8 @@
 //! temporary tables. Then the tables are locked against other writers, and the rows stamped and put into them, each table with one statement.
 
 use arrow::datatypes::SchemaRef;
-use metaxy_core::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
 use metaxy_core::backend::Appended;
+use metaxy_core::backend::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
 use metaxy_core::clock::Micros;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;

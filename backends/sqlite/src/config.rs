@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_core::Result;
+use metaxy_core::backend::registry::OpenRequest;
 use metaxy_core::backend::{Access, Backend};
 use metaxy_core::options::{LOCK_TIMEOUT, OptionDoc, REQUIRED, Synchronous, TABLE_PREFIX};
-use metaxy_core::registry::OpenRequest;
 
 use crate::SqliteBackend;
 

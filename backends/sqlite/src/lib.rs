@@ -73,7 +73,7 @@ pub use backend::SqliteBackend;
 pub use config::SqliteConfig;
 pub use metaxy_core::options::Synchronous;
 
-use metaxy_core::registry::Descriptor;
+use metaxy_core::backend::registry::Descriptor;
 
 /// The type path under which a configuration names this store.
 pub const TYPE_PATH: &str = "metaxy_sqlite::SqliteBackend";
@@ -84,4 +84,4 @@ pub const DESCRIPTOR: Descriptor = Descriptor::new("sqlite", TYPE_PATH, config::
     .with_summary("one SQLite file, embedded; several processes may share it")
     .with_options(config::OPTIONS);
 
-metaxy_core::registry::submit! { DESCRIPTOR }
+metaxy_core::backend::registry::submit! { DESCRIPTOR }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use metaxy_core::maintain::{Damage, Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{
+    Damage, Footprint, MaintainAction, Maintained, Maintenance, Prune,
+};
 use metaxy_core::sql::{prune as prune_sql, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey};
 use rusqlite::{Connection, TransactionBehavior};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::executor::block_on;
+use metaxy_core::backend::blocking::{self, Sink};
+use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Explanation, table_is_gone};
-use metaxy_core::blocking::{self, Sink};
 use metaxy_core::columns::{FEATURE_VERSION, PROVENANCE};
 use metaxy_core::expr::col;
 use metaxy_core::plan::{LABEL, Label, Plan, Relation, STORED_PREFIX, Scalar};
-use metaxy_core::pump::Pump;
 use metaxy_core::sql::{column_at, quote, render};
 use metaxy_core::{Error, Frame, Result};
 

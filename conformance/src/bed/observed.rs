@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use metaxy_store::append::Append;
+use metaxy_store::backend::append::Append;
+use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result};
 

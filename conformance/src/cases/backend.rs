@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use futures::FutureExt;
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::backend::{Access, Backend};
 use metaxy_store::clock::Micros;
 use metaxy_store::plan::{Plan, Relation, Scan};

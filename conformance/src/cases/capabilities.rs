@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use metaxy_store::backend::maintain::Prune;
 use metaxy_store::backend::{Access, Backend, Capabilities};
-use metaxy_store::maintain::Prune;
 use metaxy_store::plan::{HashPart, HashSpec, Plan, Relation, Scalar, Scan};
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, Frame, HashAlgorithm, MetadataStore, ReadOptions, Result,

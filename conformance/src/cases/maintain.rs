@@ -6,8 +6,8 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use metaxy_store::append::{Append, Times};
-use metaxy_store::maintain::{Maintenance, Prune, Superseded};
+use metaxy_store::backend::append::{Append, Times};
+use metaxy_store::backend::maintain::{Maintenance, Prune, Superseded};
 use metaxy_store::store::{MaintainReport, VersionsLeft};
 use metaxy_store::{
     Access, DeleteOptions, ErrorKind, Expr, MaintainOptions, MetadataStore, ReadOptions, Result,

@@ -8,7 +8,7 @@ use arrow::compute::{cast, concat_batches, filter_record_batch, is_null, take_re
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use async_trait::async_trait;
 use futures::StreamExt;
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::backend::{Appended, Backend};
 use metaxy_store::columns::EMPTY;
 use metaxy_store::{FeatureKey, Frame, Result, Rows};

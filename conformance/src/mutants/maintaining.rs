@@ -4,7 +4,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use async_trait::async_trait;
 use metaxy_store::backend::Backend;
-use metaxy_store::maintain::{Maintained, Maintenance, Prune, Superseded};
+use metaxy_store::backend::maintain::{Maintained, Maintenance, Prune, Superseded};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Expr, FeatureKey, Result, col};
 

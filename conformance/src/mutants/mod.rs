@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use metaxy_store::append::Append;
+use metaxy_store::backend::append::Append;
+use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::{Access, Expr, FeatureKey, Frame, Result};
 

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use futures::executor::block_on;
 use metaxy_store::Access;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 
 use super::image::Mounted;
 use super::{PowerCuts, folder, note};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use metaxy_conformance::mutants::{Fault, Mutant};
 use metaxy_conformance::{Embedded, Suite};
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::backend::{Appended, Backend};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{Compare, Fold, JoinKind, Node, Plan, Relation, Scan};

@@ -1,6 +1,6 @@
 //! What this build has.
 
-use metaxy_store::registry::Registry;
+use metaxy_store::backend::registry::Registry;
 
 /// The Cargo features of this crate, and whether this build has them.
 const FEATURES: &[(&str, bool)] = &[

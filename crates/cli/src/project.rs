@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
+use metaxy_store::backend::registry::Registry;
 use metaxy_store::config::{
     CommonStoreOptions, ConfigLoader, ConfigOverrides, Entry, Environment, Origin, StoreConfig,
     find_config, require_trusted,
 };
 use metaxy_store::error::nearest;
-use metaxy_store::registry::Registry;
 use metaxy_store::system::LockFile;
 use metaxy_store::toml_features::read_features;
 use metaxy_store::{

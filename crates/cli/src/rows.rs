@@ -15,9 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
+use metaxy_store::backend::blocking;
+use metaxy_store::backend::pump::Pump;
 use metaxy_store::error::nearest;
-use metaxy_store::pump::Pump;
-use metaxy_store::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, blocking, columns};
+use metaxy_store::{Error, ErrorKind, FeatureKey, Frame, MetadataStore, Result, columns};
 
 use crate::args::{Layout, Output, Reading};
 use crate::progress::{Progress, Total};

@@ -8,8 +8,9 @@ use std::sync::{LazyLock, OnceLock};
 
 use chrono::{DateTime, SecondsFormat};
 use metaxy_frames::terminal::shown;
+use metaxy_store::backend::blocking;
 use metaxy_store::clock::Micros;
-use metaxy_store::{Config, Error, ErrorKind, Result, blocking};
+use metaxy_store::{Config, Error, ErrorKind, Result};
 use serde_json::Value;
 
 use crate::args::View;

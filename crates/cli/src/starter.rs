@@ -1,6 +1,6 @@
 //! The store of a new project: of those that this build has, the one that asks for least.
 
-use metaxy_store::registry::Registry;
+use metaxy_store::backend::registry::Registry;
 use metaxy_store::{Error, ErrorKind, Result};
 
 /// A store to begin with.

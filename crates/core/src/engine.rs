@@ -1,13 +1,13 @@
 //! Engines that run plans for backends of other crates: option `versioning_engine`.
 //!
 //! A backend runs plans in its own engine. Another engine takes a backend and gives one that stores the same way and runs plans itself;
-//! it is submitted as backends are ([`registry`](crate::registry)).
+//! it is submitted as backends are ([`registry`](crate::backend::registry)).
 
 use crate::backend::SharedBackend;
+use crate::backend::registry::Descriptor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::HashAlgorithm;
 use crate::options::VersioningEngine;
-use crate::registry::Descriptor;
 
 /// What this build knows of an engine.
 #[derive(Debug, Clone, Copy)]

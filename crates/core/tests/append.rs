@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, StructArray, TimestampSecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use futures::executor::block_on;
-use metaxy_core::append::{Append, Stamp, Times};
+use metaxy_core::backend::append::{Append, Stamp, Times};
 use metaxy_core::{Error, ErrorKind, FeatureKey};
 
 /// What writing the column `v` fails with, into a table whose column `v` is of type `stored`.

@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::SchemaRef;
 use futures::executor::block_on;
-use metaxy_core::blocking::{self, Sink};
+use metaxy_core::backend::blocking::{self, Sink};
+use metaxy_core::backend::pump::Pump;
 use metaxy_core::plan::{Compare, LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
-use metaxy_core::pump::Pump;
 use metaxy_core::{Error, ErrorKind, Frame, Result};
 use polars::prelude::{
     DataFrame, Engine, IntoLazy, JoinArgs, JoinType, LazyFrame, PlanCallback, PolarsError, col,

@@ -3,8 +3,8 @@
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use futures::stream;
-use metaxy_core::blocking;
-use metaxy_core::pump::Pump;
+use metaxy_core::backend::blocking;
+use metaxy_core::backend::pump::Pump;
 use metaxy_core::{Frame, Result, Rows};
 use polars::prelude::{DataFrame, LazyFrame};
 use std::future::Future;

@@ -61,4 +61,4 @@ use metaxy_core::engine::{EngineDescriptor, POLARS};
 /// What the registry knows of this engine.
 pub const DESCRIPTOR: EngineDescriptor = EngineDescriptor::new(POLARS, on_polars);
 
-metaxy_core::registry::submit! { DESCRIPTOR }
+metaxy_core::backend::registry::submit! { DESCRIPTOR }

@@ -7,15 +7,15 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use metaxy_core::append::Append;
+use metaxy_core::backend::append::Append;
+use metaxy_core::backend::blocking;
+use metaxy_core::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::backend::{
     Appended, Backend, Capabilities, Description, Explanation, SharedBackend,
 };
-use metaxy_core::blocking;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::hash::HashAlgorithm;
-use metaxy_core::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_core::plan::{JoinKind, Plan, Relation, Scalar, Scan};
 use metaxy_core::{FeatureKey, Frame, Result};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};

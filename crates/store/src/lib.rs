@@ -144,16 +144,16 @@ pub mod prelude {
 // Names every backend that this build has, so that the linker keeps what they register.
 #[cfg(feature = "sqlite")]
 #[used]
-static SQLITE: metaxy_core::registry::Descriptor = metaxy_sqlite::DESCRIPTOR;
+static SQLITE: metaxy_core::backend::registry::Descriptor = metaxy_sqlite::DESCRIPTOR;
 #[cfg(feature = "duckdb")]
 #[used]
-static DUCKDB: metaxy_core::registry::Descriptor = metaxy_duckdb::DESCRIPTOR;
+static DUCKDB: metaxy_core::backend::registry::Descriptor = metaxy_duckdb::DESCRIPTOR;
 #[cfg(feature = "delta")]
 #[used]
-static DELTA: metaxy_core::registry::Descriptor = metaxy_delta::DESCRIPTOR;
+static DELTA: metaxy_core::backend::registry::Descriptor = metaxy_delta::DESCRIPTOR;
 #[cfg(feature = "postgres")]
 #[used]
-static POSTGRES: metaxy_core::registry::Descriptor = metaxy_postgres::DESCRIPTOR;
+static POSTGRES: metaxy_core::backend::registry::Descriptor = metaxy_postgres::DESCRIPTOR;
 #[cfg(feature = "polars")]
 #[used]
 static POLARS: metaxy_core::engine::EngineDescriptor = metaxy_polars::DESCRIPTOR;

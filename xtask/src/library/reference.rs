@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use clap::Args;
+use metaxy_store::backend::registry::{Descriptor, Registry};
 use metaxy_store::config::{CommonStoreOptions, OptionDoc, SETTINGS};
-use metaxy_store::registry::{Descriptor, Registry};
 
 use crate::root;
 

@@ -9,7 +9,7 @@ use arrow::datatypes::Schema;
 use futures::executor::block_on;
 use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 use metaxy_store::backend::Access;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Backend, Error, ErrorKind, Result};
 

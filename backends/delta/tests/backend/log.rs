@@ -15,9 +15,9 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::BoxStream;
 use metaxy_delta::{DeltaBackend, DeltaConfig, Layout, WriteOptions};
-use metaxy_store::append::Stamp;
 use metaxy_store::backend::Access;
-use metaxy_store::maintain::{Maintenance, Prune};
+use metaxy_store::backend::append::Stamp;
+use metaxy_store::backend::maintain::{Maintenance, Prune};
 use metaxy_store::{Backend, ErrorKind, Frame, col};
 use object_store::memory::InMemory;
 use object_store::path::Path as StorePath;
@@ -568,8 +568,8 @@ fn a_store_that_goes_on_failing_is_an_error_in_time() {
 
 #[test]
 fn options_are_checked_and_secrets_hidden() {
+    use metaxy_store::backend::registry::{OpenRequest, Registry};
     use metaxy_store::options::StoreOptions;
-    use metaxy_store::registry::{OpenRequest, Registry};
     let registry = Registry::empty().with(metaxy_delta::DESCRIPTOR).unwrap();
     let open = |table: toml::Table| {
         let request = OpenRequest::new(StoreOptions::new("dev", table), Access::Read);

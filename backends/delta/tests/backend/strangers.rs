@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use metaxy_conformance::hostile;
 use metaxy_delta::{DeltaBackend, DeltaConfig, Synchronous, WriteOptions};
 use metaxy_store::backend::Access;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Backend, Error, ErrorKind, Result};
 

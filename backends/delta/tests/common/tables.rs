@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
 use futures::executor::block_on;
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::{Backend, FeatureKey, Frame, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;

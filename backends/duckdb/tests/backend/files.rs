@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
 use metaxy_duckdb::DuckDbConfig;
-use metaxy_store::append::{Append, Times, stamp_type};
+use metaxy_store::backend::append::{Append, Times, stamp_type};
 use metaxy_store::hash::HashAlgorithm;
 use metaxy_store::plan::{HashPart, HashSpec, JoinKind, Nulls, Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, Frame};

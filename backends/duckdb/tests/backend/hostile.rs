@@ -8,8 +8,8 @@ use arrow::array::{AsArray, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig, Extension};
+use metaxy_store::backend::maintain::{Maintenance, Prune};
 use metaxy_store::expr::Expr;
-use metaxy_store::maintain::{Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation};
 use metaxy_store::{Access, Backend, Error, ErrorKind};
 

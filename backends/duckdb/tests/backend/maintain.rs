@@ -7,8 +7,8 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
-use metaxy_store::append::{Append, Stamp, Times};
-use metaxy_store::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::backend::append::{Append, Stamp, Times};
+use metaxy_store::backend::maintain::{Maintained, Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, ErrorKind, FeatureKey, Frame, Result};
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use duckdb::Connection;
 use futures::executor::block_on;
 use metaxy_duckdb::{DESCRIPTOR, DuckDbConfig, Extension};
+use metaxy_store::backend::registry::OpenRequest;
 use metaxy_store::options::StoreOptions;
-use metaxy_store::registry::OpenRequest;
 use metaxy_store::{Access, Backend, Error, ErrorKind};
 
 use crate::common::{number, open, stored_rows, table, write};

@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use duckdb::Connection;
 use futures::executor::block_on;
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::expr::Expr;
 use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, FeatureKey, Frame, Rows};

@@ -6,7 +6,7 @@ use crate::support::{appended, cluster, key, store, write};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_store::Backend;
-use metaxy_store::append::{Stamp, Times};
+use metaxy_store::backend::append::{Stamp, Times};
 use metaxy_store::hash::HashAlgorithm;
 use metaxy_store::plan::{Fold, HashSpec, Plan, Relation, Scalar, Scan};
 

@@ -7,9 +7,9 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use futures::executor::block_on;
 use metaxy_postgres::PostgresConfig;
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
+use metaxy_store::backend::maintain::{Maintenance, Prune};
 use metaxy_store::expr::col;
-use metaxy_store::maintain::{Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, ErrorKind};
 

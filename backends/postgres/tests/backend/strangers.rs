@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_conformance::hostile;
 use metaxy_postgres::{PostgresBackend, PostgresConfig};
-use metaxy_store::append::{Stamp, Times};
+use metaxy_store::backend::append::{Stamp, Times};
 use metaxy_store::expr::col;
 use metaxy_store::{Access, Backend, Error, ErrorKind};
 

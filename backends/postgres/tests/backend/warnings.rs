@@ -6,7 +6,7 @@ use crate::support::listener::logged;
 use crate::support::{cluster, open, store, write};
 use futures::executor::block_on;
 use metaxy_store::Backend;
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::maintain::Maintenance;
 use tracing::Level;
 
 fn warnings_about(what: &str) -> Vec<String> {

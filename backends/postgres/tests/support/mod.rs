@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use futures::executor::block_on;
 use metaxy_conformance::cluster::Cluster;
 use metaxy_postgres::{PostgresBackend, PostgresConfig};
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, Error, FeatureKey};
 

@@ -12,8 +12,8 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::util::display::array_value_to_string;
 use futures::executor::block_on;
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
-use metaxy_store::append::{Append, Stamp, Times};
-use metaxy_store::maintain::Maintenance;
+use metaxy_store::backend::append::{Append, Stamp, Times};
+use metaxy_store::backend::maintain::Maintenance;
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey};
 use rusqlite::Connection;

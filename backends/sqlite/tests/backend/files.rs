@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::StreamExt;
 use futures::executor::block_on;
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
-use metaxy_store::append::{Append, Stamp, Times};
+use metaxy_store::backend::append::{Append, Stamp, Times};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey, Frame};
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
-use metaxy_store::append::{Append, Stamp, Times};
-use metaxy_store::maintain::{MaintainAction, Maintenance, Prune};
+use metaxy_store::backend::append::{Append, Stamp, Times};
+use metaxy_store::backend::maintain::{MaintainAction, Maintenance, Prune};
 use metaxy_store::{Access, Backend, ErrorKind, FeatureKey};
 use rusqlite::Connection;
 

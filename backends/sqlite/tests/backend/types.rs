@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 use futures::executor::block_on;
 use metaxy_sqlite::{SqliteBackend, SqliteConfig};
-use metaxy_store::append::{Append, Times};
+use metaxy_store::backend::append::{Append, Times};
 use metaxy_store::expr::{Expr, col};
 use metaxy_store::plan::{Plan, Relation, Scalar, Scan};
 use metaxy_store::{Access, Backend, Error, ErrorKind, FeatureKey};

@@ -10,12 +10,12 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use futures::executor::block_on;
-use metaxy_store::append::{Append, Times};
+use metaxy_store::backend::append::{Append, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{MaintainAction, Maintained, Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
-use metaxy_store::pump::Pump;
+use metaxy_store::backend::pump::Pump;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metaxy_store::Result;
 use metaxy_store::backend::{Access, Backend};
-use metaxy_store::registry::OpenRequest;
+use metaxy_store::backend::registry::OpenRequest;
 
 use crate::FolderStore;
 

@@ -10,8 +10,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
-use metaxy_store::append::conform_batch;
-use metaxy_store::maintain::Footprint;
+use metaxy_store::backend::append::conform_batch;
+use metaxy_store::backend::maintain::Footprint;
 use metaxy_store::{Error, ErrorKind, FeatureKey, Result, Rows};
 
 use crate::manifest::{DataFile, Table, failed};

@@ -32,7 +32,7 @@ mod manifest;
 pub use backend::FolderStore;
 pub use config::FolderConfig;
 
-use metaxy_store::registry::{Descriptor, submit};
+use metaxy_store::backend::registry::{Descriptor, submit};
 
 /// What this crate registers.
 pub const DESCRIPTOR: Descriptor =

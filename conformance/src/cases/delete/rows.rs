@@ -1,7 +1,7 @@
 //! Samples of a table, as a backend removes them (contract of `Backend`; `semantics.md` §15).
 
-use metaxy_store::append::{Append, Times};
 use metaxy_store::backend::SharedBackend;
+use metaxy_store::backend::append::{Append, Times};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{Relation, Scan};
 use metaxy_store::{Access, Expr, Result, col};

@@ -8,7 +8,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{
     DataType, Field, Fields, Int32Type, IntervalDayTime, IntervalMonthDayNano, i256,
 };
-use metaxy_store::append::storable;
+use metaxy_store::backend::append::storable;
 use metaxy_store::cast::cast_whole;
 use metaxy_store::{Error, ErrorKind, MetadataStore, ReadOptions, Result};
 

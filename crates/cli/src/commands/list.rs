@@ -1,7 +1,7 @@
 //! `metaxy list`.
 
+use metaxy_store::backend::registry::Registry;
 use metaxy_store::config::StoreConfig;
-use metaxy_store::registry::Registry;
 use metaxy_store::{Access, Error, Result};
 
 use crate::args::{List, Listed};

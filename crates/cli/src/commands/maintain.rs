@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdin};
 
-use metaxy_store::maintain::{Damage, Footprint, MaintainAction};
+use metaxy_store::backend::maintain::{Damage, Footprint, MaintainAction};
 use metaxy_store::store::{OldVersion, VerifiedTable, VerifyReport, VersionsLeft};
 use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MaintainOptions, MaintainReport, Result};
 

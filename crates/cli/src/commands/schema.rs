@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use metaxy_frames::write_whole;
-use metaxy_store::registry::Registry;
+use metaxy_store::backend::registry::Registry;
 use metaxy_store::{Result, config, toml_features};
 
 use crate::args::{Schema, SchemaOf};

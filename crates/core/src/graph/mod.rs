@@ -2,9 +2,12 @@
 
 mod describe;
 mod diff;
+pub mod feature_plan;
 mod order;
+mod parents;
 mod rules;
 mod tree;
+pub mod version;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -18,9 +21,9 @@ pub use tree::{FeatureTree, Relatives, RelativesOptions, TreeNode, Walk};
 
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result, nearest};
-use crate::feature_plan::FeaturePlan;
+use crate::graph::feature_plan::FeaturePlan;
+use crate::graph::version::{LocalVersions, Versions};
 use crate::key::FeatureKey;
-use crate::version::{LocalVersions, Versions};
 use rules::PassedOn;
 
 /// Versions are cut to this many characters unless the graph says otherwise; fewer are not allowed.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::feature_plan::{input_id_columns, renamed_id_columns};
+use crate::graph::feature_plan::{input_id_columns, renamed_id_columns};
 use crate::graph::{Inner, check_filter, invalid};
 use crate::key::FeatureKey;
 use crate::spec::{FeatureDep, FeatureSpec};

@@ -76,7 +76,7 @@ impl CommonStoreOptions {
     /// Takes these options out of a store's options.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for one of the wrong type.
+    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) for one of the wrong type.
     pub fn take(options: &mut StoreOptions) -> Result<Self> {
         const ENGINES: [&str; 3] = ["auto", "native", "polars"];
         const HIDING: [&str; 2] = ["table", "version"];

@@ -11,7 +11,7 @@ use super::{Fold, HashPart, HashSpec, JoinKind, Nulls, Relation, Scalar, interna
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
-use crate::feature_plan::{FeaturePlan, PlannedDep};
+use crate::graph::feature_plan::{FeaturePlan, PlannedDep};
 use crate::key::FeatureKey;
 use crate::spec::Lineage;
 

@@ -12,7 +12,7 @@ use super::{Compare, Leader, LeaderColumns, Node, Relation, Scalar, internal, ma
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col, lit};
-use crate::feature_plan::FeaturePlan;
+use crate::graph::feature_plan::FeaturePlan;
 
 /// The column of [`Compare`](super::Compare) that holds a [`Label`].
 pub const LABEL: &str = "__mx.label";

@@ -7,7 +7,7 @@ use crate::clock::Micros;
 use crate::columns;
 use crate::error::Result;
 use crate::expr::{Expr, col, lit};
-use crate::feature_plan::FeaturePlan;
+use crate::graph::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::setters;
 

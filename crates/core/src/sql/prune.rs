@@ -3,11 +3,11 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::dialect::{Dialect, quote};
+use crate::backend::maintain::{Prune, Superseded};
 use crate::columns;
 use crate::error::Result;
 use crate::expr::Value;
 use crate::key::FeatureKey;
-use crate::maintain::{Prune, Superseded};
 
 /// The statements of a [`Prune`].
 #[derive(Debug, Clone, PartialEq, Eq)]

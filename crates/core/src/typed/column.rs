@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
-use crate::append::stamp_type;
+use crate::backend::append::stamp_type;
 use crate::json::Json;
 
 /// A Rust type that is the type of a column. `#[derive(ColumnType)]` makes a nested struct one.

@@ -1,4 +1,4 @@
-use metaxy_core::feature_plan::FeaturePlan;
+use metaxy_core::graph::feature_plan::FeaturePlan;
 use metaxy_core::spec::{FieldDeps, FieldsMapping, Lineage};
 
 use crate::{dep, field, graph, spec};

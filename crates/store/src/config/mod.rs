@@ -47,8 +47,8 @@ pub use metaxy_core::options::{
 use metaxy_core::options::{HIDDEN, value};
 
 use crate::backend::Access;
+use crate::backend::registry::OpenRequest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::registry::OpenRequest;
 use redacted::redact_value;
 use settings::Settings;
 use store::unknown_store;

@@ -8,8 +8,8 @@ use super::reference::SETTINGS;
 use super::selection::MEMBERS;
 use super::settings::IGNORED_KEYS;
 use super::{CommonStoreOptions, OptionDoc, REQUIRED};
+use crate::backend::registry::{Descriptor, Registry};
 use crate::json_schema::{draft, without_links, written};
-use crate::registry::{Descriptor, Registry};
 
 /// What text has that refers to an environment variable.
 const REFERENCE: &str = r"\$\{";
@@ -24,7 +24,7 @@ const WITH_COLON: &str = r"^[\w.]+:\w+$";
 ///
 /// ```
 /// use metaxy_store::config::json_schema;
-/// use metaxy_store::registry::Registry;
+/// use metaxy_store::backend::registry::Registry;
 /// let schema = json_schema(&Registry::empty());
 /// assert_eq!(schema["properties"]["project"]["type"], "string");
 /// assert_eq!(schema["additionalProperties"], false);

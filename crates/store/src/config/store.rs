@@ -10,8 +10,8 @@ use super::settings::Unset;
 use super::tree::{Content, Node, Table, join, lift_store_options, table_of};
 use super::value::{self, kind, shown};
 use super::{CommonStoreOptions, Origin, StoreOptions, redact};
+use crate::backend::registry::{Descriptor, Registry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::registry::{Descriptor, Registry};
 
 /// The description of one store: its type, its options and its fallback stores.
 ///
@@ -123,7 +123,7 @@ impl StoreConfig {
         &self.name
     }
 
-    /// Its type, as written: a type path or a short name, to be resolved by a [`Registry`](crate::registry::Registry).
+    /// Its type, as written: a type path or a short name, to be resolved by a [`Registry`](crate::backend::registry::Registry).
     #[must_use]
     pub fn type_path(&self) -> &str {
         &self.type_path

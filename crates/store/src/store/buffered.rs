@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::multi::dependents_first;
 use super::{MetadataStore, WriteOptions};
-use crate::append::require_ids;
+use crate::backend::append::require_ids;
 use crate::calendar::require_shown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Frame, Rows, bytes_of};

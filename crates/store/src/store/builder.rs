@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{Inner, MetadataStore, support};
+use crate::backend::registry::Registry;
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
 use crate::config::{Config, FallbackBy};
@@ -11,7 +12,6 @@ use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
 use crate::hash::HashAlgorithm;
-use crate::registry::Registry;
 
 /// The name of a store that was given none.
 pub(super) const UNNAMED: &str = "default";

@@ -11,7 +11,7 @@ use arrow::compute::{is_not_null, is_null, nullif};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
-use crate::append::nulls;
+use crate::backend::append::nulls;
 use crate::cast::cast_whole;
 use crate::columns::EMPTY;
 use crate::error::{Error, ErrorKind, Result};

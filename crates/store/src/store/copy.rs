@@ -12,7 +12,7 @@ use super::merge::{Chosen, Identity, Known, Sieve};
 use super::versions::{Checks, GivenProvenance, VERSIONS, with_versions};
 use super::write::with_times;
 use super::{MetadataStore, WriteOptions};
-use crate::append::{Append, Times};
+use crate::backend::append::{Append, Times};
 use crate::clock::Micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;

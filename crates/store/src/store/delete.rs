@@ -5,7 +5,7 @@ use futures::{StreamExt, stream};
 
 use super::write::with_texts;
 use super::{MetadataStore, support};
-use crate::append::{Append, Times};
+use crate::backend::append::{Append, Times};
 use crate::clock::Micros;
 use crate::columns;
 use crate::delete::DeleteSamples;

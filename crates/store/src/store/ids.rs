@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::MetadataStore;
 use crate::error::{Error, ErrorKind, Result};
-use crate::feature_plan::PlannedDep;
+use crate::graph::feature_plan::PlannedDep;
 use crate::key::FeatureKey;
 use crate::plan::matching_type;
 

@@ -5,11 +5,11 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::{MetadataStore, support};
+use crate::backend::maintain::{MaintainAction, Maintenance, Prune, Superseded};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::col;
 use crate::key::FeatureKey;
-use crate::maintain::{MaintainAction, Maintenance, Prune, Superseded};
 use crate::plan::{Plan, Relation, Scan};
 use crate::setters;
 use crate::system::{PushedFeature, snapshots_of};

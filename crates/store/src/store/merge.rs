@@ -18,7 +18,7 @@ use arrow::row::{RowConverter, SortField};
 use twox_hash::xxhash3_64;
 
 use super::versions::text;
-use crate::append::as_stamps;
+use crate::backend::append::as_stamps;
 use crate::cast::cast_whole;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};

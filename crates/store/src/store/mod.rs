@@ -49,8 +49,8 @@ use crate::backend::{Access, Backend, Capabilities, Description};
 use crate::clock::Clock;
 use crate::config::FallbackBy;
 use crate::error::{Error, ErrorKind, Result};
-use crate::feature_plan::FeaturePlan;
 use crate::graph::FeatureGraph;
+use crate::graph::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::plan::HashSpec;
 
@@ -202,7 +202,7 @@ impl MetadataStore {
     }
 
     /// Appends to a system table.
-    pub(crate) async fn append_system(&self, append: crate::append::Append) -> Result<()> {
+    pub(crate) async fn append_system(&self, append: crate::backend::append::Append) -> Result<()> {
         self.require_write("be written to")?;
         let table = append.table.clone();
         let appended = self.inner.backend.append(vec![append]).await;

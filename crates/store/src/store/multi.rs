@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{MetadataStore, WriteOptions};
-use crate::append::Append;
+use crate::backend::append::Append;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::graph::FeatureGraph;

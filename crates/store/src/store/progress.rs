@@ -25,7 +25,7 @@ impl MetadataStore {
     /// Which part of a feature's input has been processed at least once, in percent.
     ///
     /// The input is counted in units: the distinct values of the columns that all upstreams share after lineage
-    /// ([`FeaturePlan::join_columns`](crate::feature_plan::FeaturePlan::join_columns)), which are samples for an identity, groups for
+    /// ([`FeaturePlan::join_columns`](crate::graph::feature_plan::FeaturePlan::join_columns)), which are samples for an identity, groups for
     /// an aggregation and parents for an expansion. A unit with a sample that is new is not done; a stale one is. `None` if
     /// there is no unit, and with [`ResolveOptions::samples`], which are not counted in units.
     ///

@@ -6,11 +6,11 @@ use super::increment::{Increment, LazyIncrement};
 use super::standing::not_ready;
 use super::versions::{Checks, GivenProvenance, with_versions};
 use super::{MetadataStore, support};
-use crate::append::require_ids;
+use crate::backend::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
-use crate::feature_plan::FeaturePlan;
 use crate::frame::{Frame, Rows};
+use crate::graph::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::plan::{
     Childless, Expected, IncrementPlan, Plan, ReadScope, Relation, Upstream, read_current,

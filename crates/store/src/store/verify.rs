@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use arrow::datatypes::SchemaRef;
 
 use super::MetadataStore;
+use crate::backend::maintain::Damage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::FeatureKey;
-use crate::maintain::Damage;
 use crate::plan::{Plan, Relation, Scan};
 use crate::system::feature_versions_key;
 

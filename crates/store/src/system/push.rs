@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use indexmap::IndexMap;
 
-use crate::append::{Append, Times};
+use crate::backend::append::{Append, Times};
 use crate::clock::after;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::frame::Frame;

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::append::in_unit;
+use crate::backend::append::in_unit;
 use crate::clock::Micros;
 use crate::columns;
 use crate::definition::FeatureDefinition;

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use metaxy_store::backend::{Access, Backend};
-use metaxy_store::config::{StoreConfig, StoreOptions};
-use metaxy_store::registry::{
+use metaxy_store::backend::registry::{
     DELTA_PATHS, DUCKDB_PATHS, Descriptor, OpenRequest, POSTGRES_PATHS, Registry,
 };
+use metaxy_store::backend::{Access, Backend};
+use metaxy_store::config::{StoreConfig, StoreOptions};
 use metaxy_store::{Error, ErrorKind, Result};
 
 fn refuse(mut request: OpenRequest) -> Result<Arc<dyn Backend>> {
@@ -30,7 +30,7 @@ const SHELF: Descriptor = Descriptor::new("shelf", "metaxy_shelf::ShelfStore", r
 const DUCK: Descriptor =
     Descriptor::new("duckdb", "metaxy_duckdb::DuckDbStore", other).with_aliases(DUCKDB_PATHS);
 
-metaxy_store::registry::submit! { SHELF }
+metaxy_store::backend::registry::submit! { SHELF }
 
 fn registry() -> Registry {
     Registry::empty().with(SHELF).unwrap().with(DUCK).unwrap()

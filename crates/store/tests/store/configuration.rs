@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use metaxy_store::backend::registry::{Descriptor, OpenRequest, Registry};
 use metaxy_store::config::{CommonStoreOptions, OptionDoc, REQUIRED, StoreOptions};
-use metaxy_store::registry::{Descriptor, OpenRequest, Registry};
 use metaxy_store::{Access, ErrorKind};
 
 /// What a store says of an option that it does not know: the names of those that it knows.

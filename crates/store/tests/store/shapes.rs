@@ -9,11 +9,11 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use async_trait::async_trait;
 use futures::executor::block_on;
 use metaxy_store::Backend;
-use metaxy_store::append::Append;
+use metaxy_store::backend::append::Append;
+use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::backend::{Appended, Capabilities, Description};
 use metaxy_store::clock::Micros;
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::maintain::{Damage, Maintained, Maintenance, Prune};
 use metaxy_store::plan::Plan;
 use metaxy_store::prelude::*;
 

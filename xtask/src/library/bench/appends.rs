@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use metaxy_store::backend::maintain::Footprint;
 use metaxy_store::json::Json;
-use metaxy_store::maintain::Footprint;
 use metaxy_store::prelude::*;
 use metaxy_store::store::MaintainOptions;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use metaxy_store::FeatureKey;
-use metaxy_store::feature_plan::ParentField;
+use metaxy_store::graph::feature_plan::ParentField;
 use metaxy_store::json::Json;
 use metaxy_store::store::FeatureStatus;
 use serde_json::{Value, json};

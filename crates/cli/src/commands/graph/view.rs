@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use metaxy_store::definition::FeatureDefinition;
-use metaxy_store::feature_plan::ParentField;
+use metaxy_store::graph::feature_plan::ParentField;
 use metaxy_store::store::{FeatureState, FeatureStatus, StatusCategory};
 use metaxy_store::{FeatureGraph, FeatureKey, Result};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use metaxy_store::feature_plan::ParentField;
+use metaxy_store::graph::feature_plan::ParentField;
 use metaxy_store::graph::{DiffNode, DiffStatus, FieldDiff};
 use metaxy_store::json::Json;
 use metaxy_store::{FeatureGraph, FeatureKey, FeatureSpec, FieldKey};

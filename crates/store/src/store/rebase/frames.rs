@@ -15,11 +15,11 @@ use arrow::row::{RowConverter, SortField};
 
 use super::column;
 use super::then::{Decided, OWN, ROW};
-use crate::append::require_ids;
+use crate::backend::append::require_ids;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::feature_plan::FeaturePlan;
 use crate::frame::Rows;
+use crate::graph::feature_plan::FeaturePlan;
 use crate::key::FeatureKey;
 use crate::store::versions::{by_field_members, member_text, text};
 

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use duckdb::arrow::array::{AsArray, RecordBatch};
 use duckdb::arrow::datatypes::{Int8Type, Int64Type};
 use duckdb::{AccessMode, Config, Connection};
-use metaxy_store::feature_plan::FeaturePlan;
+use metaxy_store::graph::feature_plan::FeaturePlan;
 use metaxy_store::{FeatureGraph, FeatureKey};
 
 use crate::library::bench::checksum::Sum;

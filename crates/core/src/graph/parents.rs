@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, ErrorKind, Result, nearest};
-use crate::feature_plan::ParentField;
+use crate::graph::feature_plan::ParentField;
 use crate::key::{FeatureKey, FieldKey};
 use crate::spec::{FeatureSpec, FieldDep, FieldDeps, FieldSelection, FieldSpec, FieldsMapping};
 

@@ -24,7 +24,7 @@ const WAITING: usize = 1;
 ///
 /// ```
 /// use metaxy_core::frame::{Frame, Rows};
-/// use metaxy_core::pump::Pump;
+/// use metaxy_core::backend::pump::Pump;
 /// # use std::sync::Arc;
 /// # use arrow::datatypes::Schema;
 /// # let rows = Rows::empty(Arc::new(Schema::empty()));

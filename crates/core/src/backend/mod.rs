@@ -3,6 +3,21 @@
 //! A backend keeps tables of samples. It appends rows, removes rows, drops tables, and runs [`Plan`]s. The rules of
 //! versioning, fallback and deletion are not its business: `MetadataStore` turns them into plans and appends, so a new
 //! backend gets them free.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`append`], [`maintain`] | what is written, and what keeps a store in order |
+//! | [`registry`] | how a store of a type is opened |
+//! | [`blocking`], [`pump`] | work of an engine that blocks, and rows that come out of it |
+//! | `runtime` (Cargo feature) | a runtime for engines whose clients are asynchronous |
+
+pub mod append;
+pub mod blocking;
+pub mod maintain;
+pub mod pump;
+pub mod registry;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +25,14 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
-use crate::append::Append;
+use crate::backend::append::Append;
+use crate::backend::maintain::{Damage, Maintained, Maintenance, Prune};
 use crate::delete::DeleteSamples;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::frame::Frame;
 use crate::hash::HashAlgorithm;
 use crate::key::FeatureKey;
-use crate::maintain::{Damage, Maintained, Maintenance, Prune};
 use crate::plan::{Plan, Relation};
 
 /// What a query fails with that reads a table which was there when its plan was made, and is not any more.

@@ -19,9 +19,9 @@ use futures::channel::{mpsc, oneshot};
 use futures::executor::block_on;
 use futures::{SinkExt, Stream};
 
+use crate::backend::pump::Pump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
-use crate::pump::Pump;
 
 /// Batches that may wait for whoever reads them.
 const WAITING: usize = 2;

@@ -9,7 +9,7 @@ use crate::backend::{Access, Backend};
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::options::{CommonStoreOptions, OptionDoc, StoreOptions};
 
-/// Submits a [`Descriptor`]: `metaxy_core::registry::submit! { DESCRIPTOR }`, outside of any function. A crate that
+/// Submits a [`Descriptor`]: `metaxy_core::backend::registry::submit! { DESCRIPTOR }`, outside of any function. A crate that
 /// nothing names is not linked, and its submission is lost: users write `use their_crate as _;`.
 pub use inventory::submit;
 
@@ -96,7 +96,7 @@ pub type OpenFn = fn(OpenRequest) -> Result<Arc<dyn Backend>>;
 /// What a backend's crate says of itself.
 ///
 /// ```
-/// use metaxy_core::registry::{Descriptor, OpenRequest, Registry};
+/// use metaxy_core::backend::registry::{Descriptor, OpenRequest, Registry};
 /// # use {metaxy_core::backend::Backend, metaxy_core::Result, std::sync::Arc};
 /// # fn open(_: OpenRequest) -> Result<Arc<dyn Backend>> { unimplemented!() }
 /// const DESCRIPTOR: Descriptor = Descriptor::new("mine", "my_crate::MyStore", open)

@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
+use crate::graph::parents::Parents;
 use crate::key::{FeatureKey, FieldKey};
-use crate::parents::Parents;
 use crate::spec::{FeatureDep, FeatureSpec, Lineage};
 
 /// A feature, its upstreams, and how they fit together (`semantics.md` §2). Made by [`FeatureGraph::plan`].

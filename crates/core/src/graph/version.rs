@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::parents::Parents;
 use crate::graph::{FeatureGraph, Inner};
 use crate::key::{FeatureKey, FieldKey};
-use crate::parents::Parents;
 
 /// The project version of a project without features.
 pub const EMPTY_PROJECT: &str = "empty";

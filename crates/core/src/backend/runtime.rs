@@ -1,6 +1,6 @@
 //! Engines that are asynchronous: their clients need a tokio runtime of several threads, and belong to the one that they were made on. Callers of
 //! a backend may have another runtime, or none. So all work of an engine runs on one runtime of this process, and its results cross back to
-//! whatever polls them. The counterpart for engines that block is [`blocking`](crate::blocking).
+//! whatever polls them. The counterpart for engines that block is [`blocking`](crate::backend::blocking).
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,7 @@ const FEWEST: usize = 2;
 /// The threads of an engine, started when they are first needed.
 ///
 /// ```
-/// use metaxy_core::threads::Threads;
+/// use metaxy_core::backend::runtime::Threads;
 /// static THREADS: Threads = Threads::new("Folder", "metaxy-folder");
 /// let answer = futures::executor::block_on(THREADS.run(async { Ok(7) }))?;
 /// assert_eq!(answer, 7);

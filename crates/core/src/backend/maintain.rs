@@ -111,7 +111,7 @@ impl Maintained {
 /// One thing that was done to a table or a store, or would be.
 ///
 /// ```
-/// use metaxy_core::maintain::{Footprint, MaintainAction};
+/// use metaxy_core::backend::maintain::{Footprint, MaintainAction};
 ///
 /// let compact = MaintainAction::new("compact")
 ///     .with_table("video/raw")
