@@ -174,7 +174,7 @@ impl PowerCuts {
                     acknowledged.insert(mark);
                     self.look(&image, &acknowledged, "at an acknowledgement", &mut cuts);
                 }
-                Said::Maintained => {
+                Said::MaintenanceReport => {
                     self.look(&image, &acknowledged, "after maintenance", &mut cuts);
                 }
                 Said::Done => break,
@@ -202,7 +202,7 @@ impl PowerCuts {
             worker.go_on();
             match worker.says() {
                 Said::Acknowledged(mark) => acknowledged.insert(mark),
-                Said::Maintained => continue,
+                Said::MaintenanceReport => continue,
                 Said::Done => break None,
                 Said::Failed(why) => break Some(why),
             };

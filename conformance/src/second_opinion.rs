@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int8Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use metaxy_store::backend::append::Append;
-use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description, SharedBackend};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{LABEL, Label, Node, Plan, Relation, STORED_PREFIX};
@@ -71,7 +71,7 @@ impl Backend for SecondOpinion {
         self.first.prune(table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         self.first.maintain(maintenance).await
     }
 

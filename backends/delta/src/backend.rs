@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::backend::append::Append;
-use metaxy_core::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::runtime::Threads;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
@@ -160,7 +160,7 @@ impl Backend for DeltaBackend {
             .await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let wanted = maintenance.clone();
         if !wanted.dry_run {
             self.require_write()?;

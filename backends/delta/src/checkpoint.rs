@@ -176,7 +176,7 @@ pub(crate) async fn write(table: &Table, version: u64) -> Result<()> {
     let what = format!("write a checkpoint of {}", table.location);
     // deltalake writes it on the thread that asks, and waits for others there.
     THREADS
-        .aside(async move {
+        .run_blocking(async move {
             let mut delta = DeltaTable::new(log);
             let loaded = delta.load_version(version).await;
             loaded.map_err(|e| error::delta(&e, &what, &secrets))?;

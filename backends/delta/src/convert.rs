@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use metaxy_core::backend::append::value_misfit;
-use metaxy_core::cast::cast_whole;
+use metaxy_core::cast::cast_checked;
 use metaxy_core::{FeatureKey, Result};
 
 use crate::types::{StoredColumn, read_as};
@@ -313,7 +313,7 @@ fn convert(
                 *sorted,
             )?)
         }
-        _ => cast_whole(array, target)?,
+        _ => cast_checked(array, target)?,
     })
 }
 

@@ -11,7 +11,7 @@ use metaxy_core::{FeatureKey, Result};
 use serde_json::{Value, json};
 
 use crate::file::{self, Staged, Staging};
-use crate::log::{Commit, add_action, metadata_action, now, remove_action, too_many};
+use crate::log::{Commit, add_action, commit_conflict, metadata_action, now, remove_action};
 use crate::skip::may_match;
 use crate::snapshot::{DROPPED, DataFile, Snapshot};
 use crate::table::{DeltaInner, Table};
@@ -59,7 +59,7 @@ pub(crate) async fn delete(
             return Ok(removed);
         }
         if !backoff.pause().await {
-            return Err(too_many(&table));
+            return Err(commit_conflict(&table));
         }
     }
 }
@@ -245,7 +245,7 @@ pub(crate) async fn commit_if(
             Some(found) if in_time => current = found,
             Some(_) => {
                 file::discard(table, staged).await;
-                return Err(too_many(table));
+                return Err(commit_conflict(table));
             }
             None => {
                 file::discard(table, staged).await;
@@ -290,7 +290,7 @@ pub(crate) async fn drop_table(inner: &DeltaInner, feature: &FeatureKey) -> Resu
             return Ok(true);
         }
         if !backoff.pause().await {
-            return Err(too_many(&table));
+            return Err(commit_conflict(&table));
         }
     }
 }

@@ -191,7 +191,7 @@ fn may_pass(failure: &TransactionError) -> bool {
 }
 
 /// What an operation fails with that others came before until the time was up.
-pub(crate) fn too_many(table: &Table) -> Error {
+pub(crate) fn commit_conflict(table: &Table) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::DeltaTable;
-use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance};
+use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintenance, MaintenanceReport};
 use metaxy_core::{FeatureKey, Result};
 use serde_json::json;
 
@@ -26,8 +26,11 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MANY_COMMITS: u64 = 10;
 
 /// Puts the tables in order, one after the other.
-pub(crate) async fn maintain(inner: &DeltaInner, wanted: &Maintenance) -> Result<Maintained> {
-    let mut done = Maintained::default();
+pub(crate) async fn maintain(
+    inner: &DeltaInner,
+    wanted: &Maintenance,
+) -> Result<MaintenanceReport> {
+    let mut done = MaintenanceReport::default();
     let folders = match wanted.tables.as_slice() {
         [] => crate::tables::folders(inner).await?,
         tables => tables
@@ -180,7 +183,7 @@ async fn write_checkpoint(
 async fn clean_log(table: &Table) {
     let (log, secrets) = (table.log.clone(), table.secrets().clone());
     let what = format!("clean up the log of {}", table.location);
-    let outcome = THREADS.aside(async move {
+    let outcome = THREADS.run_blocking(async move {
         let mut delta = DeltaTable::new(log);
         let cleaned = match delta.load().await {
             Ok(()) => deltalake::checkpoints::cleanup_metadata(&delta, None).await,

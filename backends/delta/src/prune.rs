@@ -13,7 +13,7 @@ use metaxy_core::{FeatureKey, Result};
 
 use crate::delete::{self, Change, rewrite};
 use crate::file::{self, Staged};
-use crate::log::{Commit, too_many};
+use crate::log::{Commit, commit_conflict};
 use crate::snapshot::Snapshot;
 use crate::table::{DeltaInner, Table};
 use crate::types::StoredColumn;
@@ -45,7 +45,7 @@ pub(crate) async fn prune(inner: &DeltaInner, feature: &FeatureKey, prune: &Prun
             return Ok(count);
         }
         if !backoff.pause().await {
-            return Err(too_many(&table));
+            return Err(commit_conflict(&table));
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::delete::{apply, writable};
 use crate::file;
-use crate::log::{Commit, too_many};
+use crate::log::{Commit, commit_conflict};
 use crate::prune::{Place, changes};
 use crate::skip::may_match;
 use crate::snapshot::Snapshot;
@@ -48,7 +48,7 @@ pub(crate) async fn delete(
             return Ok(count);
         }
         if !backoff.pause().await {
-            return Err(too_many(&table));
+            return Err(commit_conflict(&table));
         }
     }
 }

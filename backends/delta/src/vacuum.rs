@@ -72,7 +72,7 @@ async fn removed(table: &Table) -> Result<HashMap<String, i64>> {
     let (log, secrets) = (table.log.clone(), table.secrets().clone());
     let what = format!("look for what was removed from {}", table.location);
     THREADS
-        .aside(async move {
+        .run_blocking(async move {
             let mut delta = DeltaTable::new(log.clone());
             let failed = |e| error::delta(&e, &what, &secrets);
             delta.load().await.map_err(failed)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use metaxy_core::backend::append::{
-    Append, PreparedAppend, Stamp, Times, conform_batch, may_not_make_table,
+    Append, PreparedAppend, Stamp, Times, conform_batch, missing_table,
 };
 use metaxy_core::clock::Micros;
 use metaxy_core::columns::{CREATED_AT, DELETED_AT, UPDATED_AT};
@@ -21,7 +21,8 @@ use uuid::Uuid;
 use crate::file::{self, Staged, Staging};
 use crate::latest::latest;
 use crate::log::{
-    Commit, Failure, add_action, metadata_action, next_modified, now, protocol_action, too_many,
+    Commit, Failure, add_action, commit_conflict, metadata_action, next_modified, now,
+    protocol_action,
 };
 use crate::retry::Backoff;
 use crate::snapshot::{DROPPED, INDEXED, Metadata, Protocol, Snapshot};
@@ -147,7 +148,7 @@ impl Writer<'_> {
             self.table.location,
             columns.join(", ")
         );
-        Err(may_not_make_table(&self.feature, &table))
+        Err(missing_table(&self.feature, &table))
     }
 
     fn columns(&self, schema: &SchemaRef) -> Result<Vec<StoredColumn>> {
@@ -203,7 +204,7 @@ impl Writer<'_> {
                 false
             };
             if !is_put && !backoff.pause().await {
-                return Err(Failure::before(too_many(&self.table)));
+                return Err(Failure::before(commit_conflict(&self.table)));
             }
             self.refresh(pending).await?;
         }

@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::backend::append::Append;
 use metaxy_core::backend::blocking;
-use metaxy_core::backend::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Maintenance, MaintenanceReport, Prune};
 use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
@@ -233,7 +233,7 @@ impl Backend for DuckDbBackend {
         }
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         const WHAT: &str = "put the file in order";
         let maintenance = maintenance.clone();
         let dry_run = maintenance.dry_run;

@@ -11,8 +11,8 @@ use metaxy_core::{Error, ErrorKind};
 use crate::cross;
 use crate::error::Failure;
 use crate::host::Host;
-use crate::once::{self, Written};
 use crate::strange::{self, Strange, Use};
+use crate::superseded::{self, Written};
 use crate::types::{natural, stored_as};
 
 /// The table of Arrow types that DuckDB's do not tell.
@@ -161,18 +161,23 @@ impl Cache {
         Ok(Some(strange))
     }
 
-    /// As [`once::written`], which looks at the tables that are not known yet. Where that fails, as it may beside a write, nothing is
+    /// As [`superseded::written`], which looks at the tables that are not known yet. Where that fails, as it may beside a write, nothing is
     /// known.
-    pub(crate) fn written(&self, session: Session<'_>, tables: &[once::Table<'_>]) -> Vec<Written> {
-        let key = |table: &once::Table<'_>| (table.name.to_owned(), table.ids.to_vec());
+    pub(crate) fn written(
+        &self,
+        session: Session<'_>,
+        tables: &[superseded::Table<'_>],
+    ) -> Vec<Written> {
+        let key = |table: &superseded::Table<'_>| (table.name.to_owned(), table.ids.to_vec());
         let (writes, mut unknown) = {
             let known = self.known();
-            let is_unknown = |table: &once::Table<'_>| !known.written.contains_key(&key(table));
+            let is_unknown =
+                |table: &superseded::Table<'_>| !known.written.contains_key(&key(table));
             let unknown: Vec<_> = tables.iter().copied().filter(is_unknown).collect();
             (known.writes, unknown)
         };
         unknown.dedup_by(|a, b| a.name == b.name && a.ids == b.ids);
-        let found = once::written(session, &unknown);
+        let found = superseded::written(session, &unknown);
         let mut known = self.known();
         let found = found.ok().filter(|_| known.writes == writes);
         let Some(found) = found else {

@@ -13,7 +13,7 @@ use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 use crate::catalog::qualified;
 use crate::compare;
 use crate::functions::hash_sql;
-use crate::once::Written;
+use crate::superseded::Written;
 use crate::types;
 
 /// The dialect for one query: it knows what was found out about its tables.

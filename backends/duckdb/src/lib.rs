@@ -59,12 +59,12 @@ mod exit;
 mod functions;
 mod host;
 mod maintain;
-mod once;
 mod query;
 mod raw;
 mod spill;
 mod stamp;
 mod strange;
+mod superseded;
 mod types;
 mod write;
 

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
-use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{
+    Footprint, MaintainAction, Maintenance, MaintenanceReport, Prune,
+};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::sql::{PruneSql, delete_samples as samples_sql, prune as prune_sql, quote};
 use metaxy_core::{Expr, FeatureKey};
@@ -170,10 +172,10 @@ pub(crate) fn maintain(
     file: Option<&Path>,
     maintenance: &Maintenance,
     patience: Duration,
-) -> Result<Maintained, Failure> {
+) -> Result<MaintenanceReport, Failure> {
     let connection = session.connection;
     let footprint = || file.map(footprint).unwrap_or_default();
-    let mut maintained = Maintained::default();
+    let mut maintained = MaintenanceReport::default();
     for table in tables {
         if !maintenance.dry_run {
             session.require_plain(table, Use::Write)?;

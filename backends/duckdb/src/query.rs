@@ -124,7 +124,7 @@ fn look_up(
     if state.is_some() {
         let tables: Vec<_> = found
             .iter()
-            .map(|(name, schema, ids)| once::Table { name, schema, ids })
+            .map(|(name, schema, ids)| superseded::Table { name, schema, ids })
             .collect();
         let written = lease.cache().written(session, &tables);
         let keys = found

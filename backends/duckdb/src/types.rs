@@ -17,7 +17,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Fields, IntervalMonthDayNano, IntervalUnit, TimeUnit,
 };
-use metaxy_core::cast::cast_whole;
+use metaxy_core::cast::cast_checked;
 use metaxy_core::sql::quote;
 use metaxy_core::{Error, ErrorKind, Result};
 
@@ -310,7 +310,7 @@ fn convert(
 
 /// A cast in which no value becomes null because it does not fit.
 fn cast_fitting(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
-    cast_whole(array, target).map_err(|source| {
+    cast_checked(array, target).map_err(|source| {
         let given = array.data_type();
         Error::new(
             ErrorKind::InvalidFrame,

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duckdb::Appender;
 use futures::executor::block_on;
 use metaxy_core::backend::Appended;
-use metaxy_core::backend::append::{Append, Times, may_not_make_table, value_misfit};
+use metaxy_core::backend::append::{Append, Times, missing_table, value_misfit};
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
@@ -204,7 +204,7 @@ fn fit_table(
             definitions.join(", ")
         );
         if !create {
-            return Err(may_not_make_table(feature, &sql).into());
+            return Err(missing_table(feature, &sql).into());
         }
         refuse_taken(session, name, feature)?;
         connection.execute_batch(&sql)?;

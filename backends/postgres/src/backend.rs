@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::backend::append::Append;
-use metaxy_core::backend::maintain::{Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Maintenance, MaintenanceReport, Prune};
 use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::runtime::Threads;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
@@ -131,7 +131,7 @@ impl Backend for PostgresBackend {
             let names = shared.names(&session)?;
             let found = match catalog::table(&mut session, &names, &names.table(&table)).await {
                 // It was dropped between two looks.
-                Err(failure) if failure.is_of_a_missing_table() => None,
+                Err(failure) if failure.is_undefined_table() => None,
                 found => found?,
             };
             session.release();
@@ -147,7 +147,7 @@ impl Backend for PostgresBackend {
             let names = shared.names(&session)?;
             let found = match catalog::has_rows(&mut session, &names, &names.table(&table)).await {
                 // It was dropped between two looks.
-                Err(failure) if failure.is_of_a_missing_table() => false,
+                Err(failure) if failure.is_undefined_table() => false,
                 found => found?,
             };
             session.release();
@@ -214,7 +214,7 @@ impl Backend for PostgresBackend {
         .await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let wanted = maintenance.clone();
         if !wanted.dry_run {
             self.shared.require_write()?;

@@ -85,7 +85,7 @@ pub(crate) fn to_canonical(field: &FieldRef, array: &ArrayRef, kept: &Kept) -> R
         (given, _) if given == &target => return Ok(array.clone()),
         _ => {}
     }
-    cast_whole(array, &target).map_err(|source| misfit(field).with_source(source))
+    cast_checked(array, &target).map_err(|source| misfit(field).with_source(source))
 }
 
 /// Canonical values as the type that a result has.
@@ -131,7 +131,7 @@ pub(crate) fn from_canonical(field: &FieldRef, array: ArrayRef, kept: &Kept) -> 
         (T::Date64, _) => unscaled(&array, 1_000, T::Date64),
         (T::Time32(_), _) => {
             let micros = retyped(&array, T::Time64(TimeUnit::Microsecond))?;
-            cast_whole(&micros, field.data_type()).map_err(corrupt)
+            cast_checked(&micros, field.data_type()).map_err(corrupt)
         }
         (T::Time64(_) | T::Duration(_), _) => retyped(&array, field.data_type().clone()),
         (T::Timestamp(unit, _), _) => {
@@ -143,12 +143,12 @@ pub(crate) fn from_canonical(field: &FieldRef, array: ArrayRef, kept: &Kept) -> 
             unscaled(&array, per, field.data_type().clone())
         }
         (given, _) if given == array.data_type() => Ok(array),
-        (target, _) => cast_whole(&array, target).map_err(corrupt),
+        (target, _) => cast_checked(&array, target).map_err(corrupt),
     }
 }
 
 /// A cast in which no value becomes null because it does not fit.
-fn cast_whole(
+fn cast_checked(
     array: &ArrayRef,
     target: &DataType,
 ) -> std::result::Result<ArrayRef, arrow::error::ArrowError> {

@@ -211,7 +211,7 @@ impl Dialect for PostgresDialect {
         }
     }
 
-    fn without_partner(&self) -> bool {
+    fn nulls_matched_columns(&self) -> bool {
         true
     }
 

@@ -33,7 +33,7 @@ impl Failure {
     }
 
     /// Whether a table that was there a moment ago is not any more.
-    pub(crate) fn is_of_a_missing_table(&self) -> bool {
+    pub(crate) fn is_undefined_table(&self) -> bool {
         self.code().is_some_and(|code| code == "42P01")
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::{Field, SchemaRef};
-use metaxy_core::backend::append::{may_not_make_table, merged_type};
+use metaxy_core::backend::append::{merged_type, missing_table};
 use metaxy_core::sql::{literal_text, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result, columns};
 
@@ -123,7 +123,7 @@ pub(crate) async fn fit_table(
         None => {
             let sql = create_table(names, name, schema)?;
             if !place.create {
-                return Err(may_not_make_table(feature, &sql).into());
+                return Err(missing_table(feature, &sql).into());
             }
             make_schema(session, names).await?;
             statements.push(sql);

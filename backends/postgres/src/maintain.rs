@@ -1,7 +1,9 @@
 //! Superseded rows, and the tables themselves: room of removed rows, and the statistics that plans are made with.
 
 use metaxy_core::FeatureKey;
-use metaxy_core::backend::maintain::{Footprint, MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{
+    Footprint, MaintainAction, Maintenance, MaintenanceReport, Prune,
+};
 use metaxy_core::sql::{literal_text, prune as prune_sql};
 
 use crate::backend::Shared;
@@ -47,7 +49,7 @@ pub(crate) async fn prune(
 pub(crate) async fn maintain(
     shared: &Shared,
     maintenance: &Maintenance,
-) -> Result<Maintained, Failure> {
+) -> Result<MaintenanceReport, Failure> {
     let mut session = shared.session().await?;
     let names = shared.names(&session)?;
     let all = catalog::names(&mut session, &names).await?;
@@ -56,7 +58,7 @@ pub(crate) async fn maintain(
         .iter()
         .map(|table| names.table(table))
         .collect();
-    let mut maintained = Maintained::default();
+    let mut maintained = MaintenanceReport::default();
     for name in all {
         if !wanted.is_empty() && !wanted.contains(&name) {
             continue;

@@ -388,7 +388,7 @@ fn limited(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
 /// Why a statement is not run. A table may have been dropped since it was looked up; else what the server does not understand is a mistake
 /// of ours.
 fn refused(relation: &Relation, dialect: &PostgresDialect, sql: &str, failure: Failure) -> Failure {
-    let is_gone = failure.is_of_a_missing_table();
+    let is_gone = failure.is_undefined_table();
     let code = failure.code().unwrap_or_default();
     let error = match failure {
         Failure::Sqlx(error) if code.starts_with("42") && code != "42501" => error,

@@ -5,7 +5,7 @@
 
 use arrow::datatypes::SchemaRef;
 use metaxy_core::backend::Appended;
-use metaxy_core::backend::append::{Append, PreparedAppend, Stamp, Times, may_not_make_table};
+use metaxy_core::backend::append::{Append, PreparedAppend, Stamp, Times, missing_table};
 use metaxy_core::clock::Micros;
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
@@ -122,7 +122,7 @@ async fn prepare(
         }
         None if !create => {
             let sql = create_table(names, &name, &schema)?;
-            return Err(may_not_make_table(&feature, &sql).into());
+            return Err(missing_table(&feature, &sql).into());
         }
         None => rights::require_create(session, names, &feature).await?,
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_core::backend::append::Append;
 use metaxy_core::backend::blocking;
-use metaxy_core::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
@@ -479,12 +479,12 @@ impl Backend for SqliteBackend {
         .await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let maintenance = maintenance.clone();
         self.run(
             "put the file in order",
             move |shared, handle| match handle {
-                None => Ok(Maintained::default()),
+                None => Ok(MaintenanceReport::default()),
                 Some(handle) => maintain::maintain(handle, &shared.path, &maintenance),
             },
         )

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use metaxy_core::backend::maintain::{
-    Damage, Footprint, MaintainAction, Maintained, Maintenance, Prune,
+    Damage, Footprint, MaintainAction, Maintenance, MaintenanceReport, Prune,
 };
 use metaxy_core::sql::{prune as prune_sql, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey};
@@ -51,11 +51,11 @@ pub(crate) fn maintain(
     handle: &Handle,
     path: &Path,
     maintenance: &Maintenance,
-) -> Result<Maintained, CatalogError> {
+) -> Result<MaintenanceReport, CatalogError> {
     let connection = &handle.connection;
     // A file that is no store is left as it is.
     if !catalog::exists(connection, &handle.known)? {
-        return Ok(Maintained::default());
+        return Ok(MaintenanceReport::default());
     }
     let mut checkpoint =
         MaintainAction::new("checkpoint").with_before(Footprint::bytes(log::bytes(path)));
@@ -80,7 +80,7 @@ pub(crate) fn maintain(
         write_back(connection, path)?;
     }
     let actions = [checkpoint, optimise, vacuum].into_iter();
-    Ok(actions.fold(Maintained::default(), Maintained::with_action))
+    Ok(actions.fold(MaintenanceReport::default(), MaintenanceReport::with_action))
 }
 
 /// What is broken in the table `name` and its indexes: pages that do not fit together, rows that are not in an index, values of other types.

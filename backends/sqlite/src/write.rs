@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use futures::executor::block_on;
 use metaxy_core::backend::Appended;
-use metaxy_core::backend::append::{Append, PreparedAppend, may_not_make_table};
+use metaxy_core::backend::append::{Append, PreparedAppend, missing_table};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
 use metaxy_core::sql::{condition, delete_samples as samples_sql, quote};
@@ -99,7 +99,7 @@ fn fit_table(
         None => {
             refuse_taken(connection, name, feature)?;
             if !create {
-                return Err(may_not_make_table(feature, &sql).into());
+                return Err(missing_table(feature, &sql).into());
             }
             connection.execute_batch(&sql)?;
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::backend::append::Append;
-use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::Plan;
@@ -112,7 +112,7 @@ impl Backend for Observed {
         self.inner.prune(table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         self.called()?;
         self.inner.maintain(maintenance).await
     }

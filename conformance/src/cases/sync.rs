@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use metaxy_store::config::FeatureSelection;
 use metaxy_store::definition::{External, OnVersionMismatch};
-use metaxy_store::system::{SyncOptions, Synced};
+use metaxy_store::system::{SyncOptions, SyncReport};
 use metaxy_store::{
     ErrorKind, FeatureDefinition, FeatureGraph, FeatureKey, FieldKey, FieldSpec, MetadataStore,
     Result,
@@ -86,7 +86,7 @@ async fn pushed(
     Ok(store)
 }
 
-async fn sync(store: &MetadataStore) -> Outcome<Synced> {
+async fn sync(store: &MetadataStore) -> Outcome<SyncReport> {
     Ok(store.sync_external(&SyncOptions::default()).await?)
 }
 
@@ -99,7 +99,7 @@ fn select(selection: FeatureSelection) -> SyncOptions {
 }
 
 /// Fails unless `up/b` is the one of [`upstream`] with this code version.
-fn check_version(synced: &Synced, code: &str) -> Outcome {
+fn check_version(synced: &SyncReport, code: &str) -> Outcome {
     let expected = upstream(code)?.feature_version("up/b")?.to_owned();
     let found = synced.graph.feature_version("up/b")?;
     check_eq(found, expected.as_str(), "the version of up/b")

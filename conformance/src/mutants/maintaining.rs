@@ -4,7 +4,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use async_trait::async_trait;
 use metaxy_store::backend::Backend;
-use metaxy_store::backend::maintain::{Maintained, Maintenance, Prune, Superseded};
+use metaxy_store::backend::maintain::{Maintenance, MaintenanceReport, Prune, Superseded};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Expr, FeatureKey, Result, col};
 
@@ -115,7 +115,11 @@ struct Careless;
 
 #[async_trait]
 impl Fault for Careless {
-    async fn maintain(&self, inner: &dyn Backend, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(
+        &self,
+        inner: &dyn Backend,
+        maintenance: &Maintenance,
+    ) -> Result<MaintenanceReport> {
         if let (Some(table), false) = (maintenance.tables.first(), maintenance.dry_run) {
             inner.drop_table(table).await?;
         }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_store::backend::append::Append;
-use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_store::backend::{Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::Plan;
@@ -168,7 +168,11 @@ pub trait Fault: Send + Sync {
     }
 
     /// Instead of [`Backend::maintain`].
-    async fn maintain(&self, inner: &dyn Backend, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(
+        &self,
+        inner: &dyn Backend,
+        maintenance: &Maintenance,
+    ) -> Result<MaintenanceReport> {
         inner.maintain(maintenance).await
     }
 
@@ -275,7 +279,7 @@ impl Backend for Faulty {
         self.fault.prune(&*self.inner, &table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let mut maintenance = maintenance.clone();
         for table in &mut maintenance.tables {
             *table = self.fault.table(table);

@@ -37,7 +37,7 @@ pub(super) struct Worker {
 #[derive(Debug)]
 pub(super) enum Said {
     Acknowledged(Mark),
-    Maintained,
+    MaintenanceReport,
     Done,
     Failed(String),
 }
@@ -74,7 +74,7 @@ impl Worker {
                 let numbers: Vec<i64> = mark.split(' ').map(|n| n.parse().unwrap()).collect();
                 Said::Acknowledged((numbers[0], numbers[1]))
             }
-            (Some("maintained"), _) => Said::Maintained,
+            (Some("maintained"), _) => Said::MaintenanceReport,
             (Some("done"), _) => Said::Done,
             (Some("failed"), why) => Said::Failed(why.into()),
             _ => Said::Failed(format!("the process ended: {:?}", self.child.wait())),

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use metaxy_conformance::{Embedded, Suite, SuiteReport};
 use metaxy_store::backend::append::Append;
-use metaxy_store::backend::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Maintenance, MaintenanceReport, Prune};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::{HashPart, Node, Plan, Relation, Scalar};
@@ -283,7 +283,7 @@ impl Backend for Limited {
         self.inner.prune(table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         self.inner.maintain(maintenance).await
     }
 

@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 ///
 /// # Errors
 /// Arrow's, for two types of which none becomes the other, and for a value that does not fit.
-pub fn cast_whole(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
+pub fn cast_checked(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
     let options = CastOptions {
         safe: false,
         ..CastOptions::default()
@@ -110,7 +110,7 @@ mod tests {
         for start in 0..4 {
             for length in 0..=4 - start {
                 let part: ArrayRef = Arc::new(lists().slice(start, length));
-                let cast = cast_whole(&part, &pair()).unwrap();
+                let cast = cast_checked(&part, &pair()).unwrap();
                 let expected: ArrayRef = Arc::new(pairs().slice(start, length));
                 assert_eq!(&cast, &expected, "{length} from {start}");
             }
@@ -131,7 +131,7 @@ mod tests {
             Arc::new(pairs().slice(2, 2)) as ArrayRef,
         )]));
         let target = DataType::Struct(vec![wanted].into());
-        assert_eq!(&cast_whole(&structs, &target).unwrap(), &expected);
+        assert_eq!(&cast_checked(&structs, &target).unwrap(), &expected);
 
         let item = Arc::new(Field::new_list_field(rows.data_type().clone(), true));
         let wanted = Arc::new(Field::new_list_field(pair(), true));
@@ -140,7 +140,7 @@ mod tests {
         let last: ArrayRef = Arc::new(nested.slice(1, 1));
         let pairs = Arc::new(pairs().slice(2, 2));
         let expected = ListArray::new(wanted.clone(), offsets, pairs, None).slice(1, 1);
-        let cast = cast_whole(&last, &DataType::List(wanted)).unwrap();
+        let cast = cast_checked(&last, &DataType::List(wanted)).unwrap();
         assert_eq!(cast.as_ref(), &expected as &dyn Array);
     }
 
@@ -155,17 +155,17 @@ mod tests {
         };
         let target = DataType::Time64(TimeUnit::Nanosecond);
         let expected: ArrayRef = Arc::new(Time64NanosecondArray::from(vec![Some(7_000), None]));
-        assert_eq!(&cast_whole(&times(false), &target).unwrap(), &expected);
-        assert!(cast_whole(&times(true), &target).is_err());
+        assert_eq!(&cast_checked(&times(false), &target).unwrap(), &expected);
+        assert!(cast_checked(&times(true), &target).is_err());
     }
 
     #[test]
     fn a_value_that_does_not_fit_is_an_error() {
         let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1, 300]));
-        assert!(cast_whole(&numbers, &DataType::Int8).is_err());
+        assert!(cast_checked(&numbers, &DataType::Int8).is_err());
         let lists: ArrayRef = Arc::new(lists());
         let three =
             DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Int32, true)), 3);
-        assert!(cast_whole(&lists, &three).is_err());
+        assert!(cast_checked(&lists, &three).is_err());
     }
 }

@@ -37,7 +37,7 @@ pub const POLARS: &str = "polars";
 ///
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] if Polars is wanted and not in this build.
-pub fn chosen(
+pub fn select_engine(
     backend: SharedBackend,
     descriptor: &Descriptor,
     wanted: VersioningEngine,

@@ -20,7 +20,7 @@ use arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use metaxy_core::cast::cast_whole;
+use metaxy_core::cast::cast_checked;
 use metaxy_core::{Error, Result};
 
 use crate::json::parse::{Members, Value, parse};
@@ -760,6 +760,6 @@ impl Column for Dictionaries {
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        Ok(cast_whole(&self.values.finish()?, &self.data_type)?)
+        Ok(cast_checked(&self.values.finish()?, &self.data_type)?)
     }
 }

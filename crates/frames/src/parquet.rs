@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use indexmap::IndexSet;
-use metaxy_core::cast::cast_whole;
+use metaxy_core::cast::cast_checked;
 use metaxy_core::{Error, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -339,7 +339,7 @@ fn text_of(name: &str, column: &str, array: &ArrayRef) -> Result<ArrayRef> {
         DataType::Utf8 => return Ok(array.clone()),
         DataType::Null => return Ok(arrow::array::new_null_array(&DataType::Utf8, array.len())),
         DataType::Dictionary(_, value) => {
-            return text_of(name, column, &cast_whole(array, value)?);
+            return text_of(name, column, &cast_checked(array, value)?);
         }
         nested if nested.is_nested() => return Err(refused()),
         _ => {}

@@ -13,7 +13,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow::row::{RowConverter, SortField};
-use metaxy_core::cast::cast_whole;
+use metaxy_core::cast::cast_checked;
 use metaxy_core::{Error, ErrorKind, Result};
 use polars::prelude as pl;
 use polars::prelude::{Column, CompatLevel, DataFrame, PlSmallStr, Series};
@@ -381,7 +381,7 @@ fn brought(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 
 /// A cast in which no value becomes null because it does not fit.
 pub(crate) fn cast(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    cast_whole(array, wanted).map_err(|e| {
+    cast_checked(array, wanted).map_err(|e| {
         let is = array.data_type();
         Error::new(
             ErrorKind::Unsupported,

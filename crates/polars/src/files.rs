@@ -17,10 +17,10 @@ use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, SerReader, col, lit
 use crate::cross::{array_of, column_of, to_polars};
 use crate::error::{carried, failed};
 use crate::latest::{Latest, latest};
-use crate::numbered::{ROW, filtered, only};
 use crate::order::beside;
 use crate::parts::{Part, parts_of};
 use crate::relation::{Names, selected};
+use crate::row_numbers::{ROW, filtered, only};
 use crate::scalar::test;
 use crate::source::{ScanRequest, Scanned};
 use crate::types::crossing;
@@ -142,17 +142,19 @@ impl ParquetTable {
             let restored = wanted.into_iter().map(ParquetColumn::restored);
             return Ok(frame.select(restored.collect::<Result<Vec<_>>>()?).into());
         };
-        let chosen = self.chosen(keys, restrictions.as_ref(), request.alive)?;
+        let selection = self.select(keys, restrictions.as_ref(), request.alive)?;
         // IDs that are as they are stored are there already.
         let (known, wanted): (Vec<_>, Vec<_>) = wanted
             .into_iter()
             .partition(|column| keys.contains(&column.name) && column.stored == column.data_type);
-        if let Some(places) = chosen.places {
+        if let Some(places) = selection.places {
             frame = only(frame, places);
         }
-        if !chosen.moved.is_empty() && !wanted.is_empty() {
-            let moved = self.moved(&chosen.moved, &wanted, keys)?;
-            let columns = wanted.iter().map(|column| moved.of(&column.name, ROW));
+        if !selection.substituted.is_empty() && !wanted.is_empty() {
+            let substituted = self.substituted(&selection.substituted, &wanted, keys)?;
+            let columns = wanted
+                .iter()
+                .map(|column| substituted.of(&column.name, ROW));
             let columns: Vec<Expr> = columns.collect();
             frame = frame.select(columns);
         }
@@ -160,7 +162,7 @@ impl ParquetTable {
         let restored = restored.collect::<Result<Vec<_>>>()?;
         let known: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
         let is_known = !known.is_empty();
-        let known = pl::IntoLazy::lazy(chosen.ids.select(known).map_err(failed)?);
+        let known = pl::IntoLazy::lazy(selection.ids.select(known).map_err(failed)?);
         let rows = match (is_known, restored.is_empty()) {
             (false, _) => frame.select(restored),
             (true, true) => known,
@@ -168,7 +170,7 @@ impl ParquetTable {
         };
         Ok(Scanned {
             rows,
-            ids: Some(chosen.ids),
+            ids: Some(selection.ids),
             alive: request.alive,
         })
     }
@@ -482,12 +484,12 @@ fn eager(file: impl MmapBytesReader, columns: &[String]) -> Result<Option<DataFr
 
 /// The rows of a frame at the places of the latest, with those that are given there.
 fn given(rows: &DataFrame, latest: &Latest) -> Result<DataFrame> {
-    if latest.moved.is_empty() {
+    if latest.substituted.is_empty() {
         return filtered(rows, &latest.places);
     }
-    let mut moved = latest.moved.iter().peekable();
+    let mut substituted = latest.substituted.iter().peekable();
     let rows_at = latest.places.true_idx_iter().map(|place| {
-        let there = moved.next_if(|(at, _)| *at == place);
+        let there = substituted.next_if(|(at, _)| *at == place);
         there.map_or(place, |(_, row)| *row) as pl::IdxSize
     });
     let numbers = pl::IdxCa::from_vec(ROW.into(), rows_at.collect());

@@ -16,17 +16,17 @@ pub(crate) struct Latest {
     pub(crate) places: Bitmap,
     /// Places at which another row is given, which is later, in ascending order: first the place, then the row. Tables whose samples are
     /// written again keep the order of their first writing so, and are in the same order as tables that were not.
-    pub(crate) moved: Vec<(usize, usize)>,
+    pub(crate) substituted: Vec<(usize, usize)>,
 }
 
 impl Latest {
     /// The latest rows, each at its own place.
     pub(crate) fn in_place(self) -> Bitmap {
-        if self.moved.is_empty() {
+        if self.substituted.is_empty() {
             return self.places;
         }
         let mut rows = self.places.make_mut();
-        for (place, row) in self.moved {
+        for (place, row) in self.substituted {
             rows.set(place, false);
             rows.set(row, true);
         }
@@ -79,7 +79,7 @@ fn merged<T: Ord>(
     let is_longest = |row: &usize| longest.is_some_and(|(start, end)| (start..end).contains(row));
     let stamps = stamps()?;
     let mut places = MutableBitmap::from_len_set(ids.len());
-    let mut moved = Vec::new();
+    let mut substituted = Vec::new();
     for rows in several {
         let rows = || rows.iter().map(|row| *row as usize);
         let latest = rows().max_by_key(|row| (stamps.get(*row).copied().flatten(), *row));
@@ -90,12 +90,12 @@ fn merged<T: Ord>(
         if let (Some(place), Some(latest)) = (place, latest)
             && place != latest
         {
-            moved.push((place, latest));
+            substituted.push((place, latest));
         }
     }
     Ok(Some(Latest {
         places: places.freeze(),
-        moved,
+        substituted,
     }))
 }
 
@@ -148,7 +148,7 @@ fn grouped(
     }
     Ok(Some(Latest {
         places: kept.freeze(),
-        moved: Vec::new(),
+        substituted: Vec::new(),
     }))
 }
 

@@ -27,7 +27,6 @@
 #![doc = document_features::document_features!()]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod chosen;
 mod cross;
 mod engine;
 mod error;
@@ -37,15 +36,16 @@ mod grouped;
 mod hash;
 mod keys;
 mod latest;
-mod moved;
-mod numbered;
 mod on_polars;
 mod order;
 mod parts;
 mod relation;
+mod row_numbers;
 mod runs;
 mod scalar;
+mod selection;
 mod source;
+mod substitutes;
 mod types;
 
 pub use engine::query;

@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use metaxy_core::backend::append::Append;
 use metaxy_core::backend::blocking;
-use metaxy_core::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_core::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_core::backend::{
     Appended, Backend, Capabilities, Description, Explanation, SharedBackend,
 };
@@ -83,7 +83,7 @@ impl Backend for OnPolars {
         self.0.prune(table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         self.0.maintain(maintenance).await
     }
 

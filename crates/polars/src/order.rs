@@ -10,7 +10,7 @@ use polars::prelude::{
 use metaxy_core::Result;
 use polars_arrow::bitmap::Bitmap;
 
-use crate::numbered::filtered;
+use crate::row_numbers::filtered;
 use crate::runs::{Ids, Values, ascending};
 
 /// The IDs of all rows of a frame, in their order. None comes twice and none is null.

@@ -20,8 +20,8 @@ use crate::cross::to_polars;
 use crate::error::{failed, internal};
 use crate::grouped::{Folds, Leaders};
 use crate::keys::{decimals, key, with_keys, without_keys};
-use crate::numbered::only;
 use crate::order::{Ends, Meeting, Order, at, beside, both};
+use crate::row_numbers::only;
 use crate::scalar::{expression, inputs};
 use crate::source::{ScanRequest, Scanned, Source};
 

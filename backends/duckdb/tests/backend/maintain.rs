@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::executor::block_on;
 use metaxy_duckdb::{DuckDbBackend, DuckDbConfig};
 use metaxy_store::backend::append::{Append, Stamp, Times};
-use metaxy_store::backend::maintain::{Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Maintenance, MaintenanceReport, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::{Access, Backend, ErrorKind, FeatureKey, Frame, Result};
 
@@ -60,7 +60,7 @@ fn prune(backend: &DuckDbBackend) -> Result<u64> {
     block_on(backend.prune(&table(), &prune))
 }
 
-fn maintain(backend: &DuckDbBackend, dry_run: bool) -> Result<Maintained> {
+fn maintain(backend: &DuckDbBackend, dry_run: bool) -> Result<MaintenanceReport> {
     block_on(backend.maintain(&Maintenance::default().with_dry_run(dry_run)))
 }
 
@@ -74,7 +74,7 @@ fn the_log_is_written_into_the_file() {
         write(&backend);
     }
     assert_eq!(prune(&backend).unwrap(), 3 * ROWS as u64);
-    let named = |maintained: &Maintained| -> Vec<(&str, Option<String>)> {
+    let named = |maintained: &MaintenanceReport| -> Vec<(&str, Option<String>)> {
         let actions = maintained.actions.iter();
         actions.map(|a| (a.name, a.table.clone())).collect()
     };

@@ -13,7 +13,7 @@ use futures::executor::block_on;
 use metaxy_store::backend::append::{Append, Times};
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::backend::maintain::{MaintainAction, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{MaintainAction, MaintenanceReport, Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
 use metaxy_store::backend::pump::Pump;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
@@ -158,7 +158,7 @@ impl Backend for FolderStore {
             .await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let maintenance = maintenance.clone();
         if maintenance.dry_run {
             let look = move |folder: Folder| {
@@ -389,9 +389,9 @@ impl Folder {
     }
 
     /// Makes one file of those of a table, for each table that has several.
-    fn compact(&self, manifest: &mut Manifest, maintenance: &Maintenance) -> Result<Maintained> {
+    fn compact(&self, manifest: &mut Manifest, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         let path = &self.config.path;
-        let mut maintained = Maintained::default();
+        let mut maintained = MaintenanceReport::default();
         let features = maintenance.tables.iter();
         let wanted: Vec<String> = features.map(FeatureKey::table_name).collect();
         for (name, table) in manifest.tables.clone() {

@@ -9,7 +9,7 @@ use arrow::datatypes::{
     DataType, Field, Fields, Int32Type, IntervalDayTime, IntervalMonthDayNano, i256,
 };
 use metaxy_store::backend::append::storable;
-use metaxy_store::cast::cast_whole;
+use metaxy_store::cast::cast_checked;
 use metaxy_store::{Error, ErrorKind, MetadataStore, ReadOptions, Result};
 
 use super::{column, found_or_refused, same, survive_or_are_refused, write};
@@ -43,7 +43,7 @@ pub(crate) async fn random_tables_survive_or_are_refused(
         let drawn = table(seed, 1 + size(3, 32), 1 + size(11, 40), size(5, 48))?;
         // Layouts of one type are kept as one.
         let columns = drawn.columns().iter().map(|column| {
-            let column = cast_whole(column, &storable(column.data_type()))?;
+            let column = cast_checked(column, &storable(column.data_type()))?;
             Ok(("random", column))
         });
         let columns = columns.collect::<Outcome<Vec<_>>>()?;

@@ -88,7 +88,7 @@ impl Externals {
 
 /// What is pushed: the last row of each feature.
 #[derive(Default)]
-struct Pushed {
+struct PushReport {
     live: BTreeMap<String, PushedFeature>,
     projects: BTreeSet<String>,
 }
@@ -272,7 +272,7 @@ impl World<'_> {
     }
 
     /// The features that a sync or a lock takes from what is pushed.
-    fn needed(&self, step: &Json, pushed: &Pushed) -> BTreeSet<String> {
+    fn needed(&self, step: &Json, pushed: &PushReport) -> BTreeSet<String> {
         let given = step.get("selection").unwrap_or(&Json::Null);
         let excluded = opt_text(step, "exclude_project");
         let mut pending: Vec<String> = texts(given, "keys")
@@ -319,8 +319,8 @@ impl World<'_> {
 
     /// The features that were pushed to a store or its chain: those of the last push of each project, or `live: false` all that
     /// ever were.
-    async fn pushed(&self, store: &str, chain: bool, live: bool) -> Pushed {
-        let mut pushed = Pushed::default();
+    async fn pushed(&self, store: &str, chain: bool, live: bool) -> PushReport {
+        let mut pushed = PushReport::default();
         let stores = match chain {
             true => self.chain(store),
             false => vec![store.to_owned()],

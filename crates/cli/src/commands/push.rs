@@ -1,6 +1,6 @@
 //! `metaxy push`.
 
-use metaxy_store::system::{PushOptions, Pushed, SyncOptions};
+use metaxy_store::system::{PushOptions, PushReport, SyncOptions};
 use metaxy_store::{Access, Error, ErrorKind, FeatureKey, MetadataStore, Result};
 use serde_json::{Map, Value, json};
 
@@ -53,7 +53,7 @@ fn features_of(store: &MetadataStore, project: &str) -> u64 {
     own.count() as u64
 }
 
-fn document(store: &MetadataStore, pushed: &Pushed, options: &PushOptions) -> Value {
+fn document(store: &MetadataStore, pushed: &PushReport, options: &PushOptions) -> Value {
     let names = |features: &[FeatureKey]| -> Vec<String> {
         features.iter().map(ToString::to_string).collect()
     };

@@ -16,7 +16,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use futures::TryStreamExt;
 
 use crate::calendar::require_shown;
-use crate::cast::cast_whole;
+use crate::cast::cast_checked;
 use crate::clock::{Micros, after};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
@@ -218,7 +218,7 @@ impl PreparedAppend {
 /// What an append fails with whose table does not exist and may not be made ([`Append::create`]). `statement` is the SQL that
 /// would make it.
 #[must_use]
-pub fn may_not_make_table(table: &FeatureKey, statement: &str) -> Error {
+pub fn missing_table(table: &FeatureKey, statement: &str) -> Error {
     Error::new(
         ErrorKind::TableNotFound,
         format!("feature {table} has no table, and `auto_create_tables` is off"),
@@ -560,7 +560,7 @@ fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> R
             Ok(Arc::new(structs))
         }
         (T::LargeList(item) | T::ListView(item) | T::LargeListView(item), T::List(_)) => {
-            let list = cast_whole(array, &T::List(item.clone()));
+            let list = cast_checked(array, &T::List(item.clone()));
             conform(stored, &list.map_err(|e| misfit().with_source(e))?, misfit)
         }
         (T::List(_), T::List(item)) => {
@@ -599,7 +599,7 @@ fn conform(stored: &DataType, array: &ArrayRef, misfit: &dyn Fn() -> Error) -> R
             let times = data.data_type(T::Timestamp(*unit, zone.clone()));
             Ok(arrow::array::make_array(times.build()?))
         }
-        _ => cast_whole(array, stored).map_err(|source| misfit().with_source(source)),
+        _ => cast_checked(array, stored).map_err(|source| misfit().with_source(source)),
     }
 }
 

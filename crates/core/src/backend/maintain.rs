@@ -94,12 +94,12 @@ impl Maintenance {
 /// What was done to put a store in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Maintained {
+pub struct MaintenanceReport {
     /// One after the other. With [`Maintenance::dry_run`] what would be done.
     pub actions: Vec<MaintainAction>,
 }
 
-impl Maintained {
+impl MaintenanceReport {
     setters! { maintained =>
         /// This action as well, after the others.
         with_action(action: MaintainAction) {

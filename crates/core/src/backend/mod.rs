@@ -26,7 +26,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use crate::backend::append::Append;
-use crate::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use crate::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use crate::delete::DeleteSamples;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
@@ -202,7 +202,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Queries and appends may go on meanwhile. If it has to wait for them longer than it would for a write, it fails with
     /// [`ErrorKind::Locked`]; what was done until then stays done. With [`Maintenance::dry_run`] it changes
     /// nothing and needs no [`Access::Write`].
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained>;
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport>;
 
     /// Looks for damage to a table that reading all of its rows would not show, such as broken checksums of what no read needs. It needs
     /// no [`Access::Write`] and changes nothing. Nothing for a table that does not exist, and by default: all rows are read besides.

@@ -57,7 +57,7 @@ impl Threads {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn aside<T: Send + 'static>(
+    pub async fn run_blocking<T: Send + 'static>(
         &'static self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -117,7 +117,7 @@ mod tests {
         }
         for error in [
             futures::executor::block_on(THREADS.run(broken())).unwrap_err(),
-            futures::executor::block_on(THREADS.aside(broken())).unwrap_err(),
+            futures::executor::block_on(THREADS.run_blocking(broken())).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Internal);
         }

@@ -55,10 +55,11 @@ impl Renderer<'_> {
         };
         let mut columns = e.columns.clone();
         // Of several rows that match one, some are orphaned.
-        let spared = match self.dialect.without_partner() && !marks && compare.leader.is_none() {
-            true => e.row.clone(),
-            false => None,
-        };
+        let spared =
+            match self.dialect.nulls_matched_columns() && !marks && compare.leader.is_none() {
+                true => e.row.clone(),
+                false => None,
+            };
         for field in compare.stored.schema().fields() {
             let column = s.column(field.name())?;
             let versions = [compare.stored_version.as_str(), columns::FEATURE_VERSION];

@@ -186,7 +186,7 @@ pub trait Dialect: Send + Sync {
 
     /// Whether a comparison leaves the stored columns of rows that have a partner null, apart from their versions (of the sample and of
     /// the feature): nobody asks for them, and to send them takes its time.
-    fn without_partner(&self) -> bool {
+    fn nulls_matched_columns(&self) -> bool {
         false
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{Inner, MetadataStore, support};
+use super::{Inner, MetadataStore, requires};
 use crate::backend::registry::Registry;
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
@@ -128,7 +128,7 @@ impl StoreBuilder {
     /// [`ErrorKind::Unsupported`] if the backend does not have the hash algorithm; [`ErrorKind::HashMismatch`] if a store of the
     /// chain, at any depth, hashes otherwise than this one, or has a graph whose hashes are cut otherwise; the message names both.
     pub fn build(self) -> Result<MetadataStore> {
-        support::hash_algorithm(&self.inner)?;
+        requires::hash_algorithm(&self.inner)?;
         let mut pending: Vec<&MetadataStore> = self.inner.fallbacks.iter().collect();
         while let Some(store) = pending.pop() {
             self.check_fallback(store)?;
@@ -214,7 +214,7 @@ impl MetadataStore {
         let descriptor = store.descriptor(registry)?;
         let engine = common.versioning_engine;
         let backend = (descriptor.open)(request)
-            .and_then(|backend| engine::chosen(backend, descriptor, engine, algorithm))
+            .and_then(|backend| engine::select_engine(backend, descriptor, engine, algorithm))
             .map_err(|e| e.with_context("store", name))?;
         let mut builder = Self::builder(backend)
             .with_name(name)

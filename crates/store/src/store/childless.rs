@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::MetadataStore;
 use crate::backend::append::nulls;
-use crate::cast::cast_whole;
+use crate::cast::cast_checked;
 use crate::columns::EMPTY;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -126,7 +126,7 @@ fn marks_of(feature: &FeatureKey, batch: &RecordBatch) -> Result<BooleanArray> {
     let Some(array) = batch.column_by_name(EMPTY) else {
         return Ok(BooleanArray::from(vec![false; batch.num_rows()]));
     };
-    let marks = cast_whole(array, &DataType::Boolean);
+    let marks = cast_checked(array, &DataType::Boolean);
     let marks = marks.map_err(|e| {
         Error::new(
             ErrorKind::InvalidFrame,

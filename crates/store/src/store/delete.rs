@@ -4,7 +4,7 @@ use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 
 use super::write::with_texts;
-use super::{MetadataStore, support};
+use super::{MetadataStore, requires};
 use crate::backend::append::{Append, Times};
 use crate::clock::Micros;
 use crate::columns;
@@ -105,7 +105,7 @@ impl DeleteOptions {
         with_sample_history(all: bool) {
             options.with_sample_history = all;
         }
-        /// Stamps the tombstones with exactly this time, in UTC microseconds.
+        /// FixedColumns the tombstones with exactly this time, in UTC microseconds.
         with_at(at: Micros) {
             options.at = Some(at);
         }
@@ -288,7 +288,7 @@ impl MetadataStore {
     ) -> Result<Option<SchemaRef>> {
         self.graph.require(feature)?;
         if options.hard {
-            support::hard_delete(&self.inner)?;
+            requires::hard_delete(&self.inner)?;
             return self.inner.backend.schema(feature).await;
         }
         if !self.has_feature_here(feature).await?

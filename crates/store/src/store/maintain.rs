@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::{MetadataStore, support};
+use super::{MetadataStore, requires};
 use crate::backend::maintain::{MaintainAction, Maintenance, Prune, Superseded};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
@@ -158,7 +158,7 @@ impl MetadataStore {
         let mut features = Vec::new();
         let mut pushed = Vec::new();
         if removes {
-            support::prune(&self.inner)?;
+            requires::prune(&self.inner)?;
             features = self.features_to_prune(&options).await?;
             pushed = self.pushed_features().await?;
         }

@@ -19,7 +19,7 @@ use twox_hash::xxhash3_64;
 
 use super::versions::text;
 use crate::backend::append::as_stamps;
-use crate::cast::cast_whole;
+use crate::cast::cast_checked;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -89,7 +89,7 @@ impl Identity {
             let array = batch.column_by_name(id).ok_or_else(|| lacks(id))?;
             match array.data_type() == data_type {
                 true => Ok(array.clone()),
-                false => Ok(cast_whole(array, data_type)?),
+                false => Ok(cast_checked(array, data_type)?),
             }
         });
         ids.collect()

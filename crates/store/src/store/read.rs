@@ -2,7 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::{MetadataStore, support};
+use super::{MetadataStore, requires};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::key::FeatureKey;
@@ -63,7 +63,7 @@ impl MetadataStore {
             None => (self.clone(), self.feature_schema(feature).await?),
         };
         if options.as_of.is_some() {
-            support::as_of(&store.inner).map_err(|e| store.about(e, feature))?;
+            requires::as_of(&store.inner).map_err(|e| store.about(e, feature))?;
         }
         let schema = schema.ok_or_else(|| self.never_written(feature))?;
         let relation = store

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::increment::{Increment, LazyIncrement};
 use super::standing::not_ready;
 use super::versions::{Checks, GivenProvenance, with_versions};
-use super::{MetadataStore, support};
+use super::{MetadataStore, requires};
 use crate::backend::append::require_ids;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
@@ -335,7 +335,7 @@ impl MetadataStore {
     ) -> Result<Upstream> {
         let about = |e| self.about(e, feature);
         if scope.as_of.is_some() {
-            support::as_of(&self.inner).map_err(about)?;
+            requires::as_of(&self.inner).map_err(about)?;
         }
         let Some(schema) = self.inner.backend.schema(feature).await.map_err(about)? else {
             return Ok(None);

@@ -58,7 +58,7 @@ impl WriteOptions {
         with_preserve_times(preserve: bool) {
             options.preserve_times = preserve;
         }
-        /// Stamps the rows with exactly this time, in UTC microseconds.
+        /// FixedColumns the rows with exactly this time, in UTC microseconds.
         with_at(at: Micros) {
             options.at = Some(at);
         }
@@ -198,7 +198,7 @@ impl MetadataStore {
         let keep = options.preserve_feature_version
             && given(columns::FEATURE_VERSION)
             && given(columns::PROJECT_VERSION);
-        let stamps = Stamps {
+        let stamps = FixedColumns {
             // What is kept need not be known: a copy takes rows of features whose version cannot be told.
             versions: match keep {
                 true => None,
@@ -268,13 +268,13 @@ impl MetadataStore {
 }
 
 /// What a write sets in every row.
-struct Stamps {
+struct FixedColumns {
     /// The feature's and the project's; `None`: those of the rows.
     versions: Option<[String; 2]>,
     materialization_id: Option<String>,
 }
 
-impl Stamps {
+impl FixedColumns {
     fn apply(self, frame: Frame) -> Frame {
         let mut set = vec![(columns::MATERIALIZATION_ID, self.materialization_id)];
         if let Some([feature, project]) = self.versions {

@@ -17,9 +17,9 @@ mod sync;
 pub use history::Snapshot;
 pub(crate) use history::snapshots_of;
 pub use lock::{LockChange, LockFile, LockOptions, LockReport, LockUpdate, LockedFeature};
-pub use push::{PushOptions, Pushed};
+pub use push::{PushOptions, PushReport};
 pub use record::{PushedFeature, feature_versions_key};
-pub use sync::{FieldMismatch, SyncOptions, Synced, VersionMismatch};
+pub use sync::{FieldMismatch, SyncOptions, SyncReport, VersionMismatch};
 
 #[cfg(doc)]
 use crate::store::MetadataStore;

@@ -53,7 +53,7 @@ impl PushOptions {
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Pushed {
+pub struct PushReport {
     /// The project.
     pub project: String,
     /// The version of the project.
@@ -80,7 +80,7 @@ impl MetadataStore {
         &self,
         project: Option<&str>,
         tags: &IndexMap<String, String>,
-    ) -> Result<Pushed> {
+    ) -> Result<PushReport> {
         let options = PushOptions {
             project: project.map(str::to_owned),
             tags: tags.clone(),
@@ -93,7 +93,7 @@ impl MetadataStore {
     ///
     /// # Errors
     /// Those of [`push_graph`](Self::push_graph).
-    pub async fn push_graph_with(&self, options: &PushOptions) -> Result<Pushed> {
+    pub async fn push_graph_with(&self, options: &PushOptions) -> Result<PushReport> {
         let project = self.project_to_push(options.project.as_deref())?;
         let tags = tags_json(&options.tags)?;
         let synced = self.sync_external(&options.sync).await?.graph;
@@ -123,7 +123,7 @@ impl MetadataStore {
             self.record(&now).await?;
         }
         let same_version = last.first().is_some_and(|f| f.project_version == version);
-        Ok(Pushed {
+        Ok(PushReport {
             project,
             project_version: version,
             updated_features: match same_version {

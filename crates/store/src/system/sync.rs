@@ -56,7 +56,7 @@ impl SyncOptions {
 /// What a sync gave. Go on with [`with_graph`](MetadataStore::with_graph).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Synced {
+pub struct SyncReport {
     /// The graph with what was loaded.
     pub graph: FeatureGraph,
     /// The features that came from a store, in the order of their keys.
@@ -114,7 +114,7 @@ impl MetadataStore {
     /// pushed does not fit the graph; [`ErrorKind::FeatureNotFound`] for keys and projects of the selection that no store has, and
     /// if a loaded feature depends on one that no store has; [`ErrorKind::InvalidArgument`] for an empty selection; and if a store
     /// fails.
-    pub async fn sync_external(&self, options: &SyncOptions) -> Result<Synced> {
+    pub async fn sync_external(&self, options: &SyncOptions) -> Result<SyncReport> {
         let graph = self.graph();
         let external: Vec<Arc<FeatureDefinition>> = graph
             .definitions()
@@ -158,7 +158,7 @@ impl MetadataStore {
                 "no definition of an external feature was found in the chain: its placeholder stays"
             );
         }
-        Ok(Synced {
+        Ok(SyncReport {
             graph: synced,
             loaded: keys,
             mismatches,
@@ -171,10 +171,10 @@ impl MetadataStore {
     ///
     /// # Errors
     /// Those of the sync.
-    pub async fn sync_from_config(&self, config: &Config) -> Result<Synced> {
+    pub async fn sync_from_config(&self, config: &Config) -> Result<SyncReport> {
         match config.sync() {
             true => self.sync_external(&SyncOptions::from_config(config)).await,
-            false => Ok(Synced {
+            false => Ok(SyncReport {
                 graph: self.graph().clone(),
                 loaded: Vec::new(),
                 mismatches: Vec::new(),

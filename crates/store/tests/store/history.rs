@@ -17,7 +17,7 @@ fn changed() -> FeatureGraph {
     graph
 }
 
-fn push(store: &MetadataStore, tags: &[(&str, &str)]) -> metaxy_store::system::Pushed {
+fn push(store: &MetadataStore, tags: &[(&str, &str)]) -> metaxy_store::system::PushReport {
     let tags: IndexMap<String, String> = tags
         .iter()
         .map(|(k, v)| ((*k).into(), (*v).into()))

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::executor::block_on;
 use metaxy_store::Backend;
 use metaxy_store::backend::append::Append;
-use metaxy_store::backend::maintain::{Damage, Maintained, Maintenance, Prune};
+use metaxy_store::backend::maintain::{Damage, Maintenance, MaintenanceReport, Prune};
 use metaxy_store::backend::{Appended, Capabilities, Description};
 use metaxy_store::clock::Micros;
 use metaxy_store::delete::DeleteSamples;
@@ -207,7 +207,7 @@ impl Backend for Observed {
         self.inner.prune(table, prune).await
     }
 
-    async fn maintain(&self, maintenance: &Maintenance) -> Result<Maintained> {
+    async fn maintain(&self, maintenance: &Maintenance) -> Result<MaintenanceReport> {
         self.inner.maintain(maintenance).await
     }
 

@@ -10,7 +10,9 @@ use metaxy_store::clock::LAST;
 use metaxy_store::config::{ConfigLoader, Environment, FeatureSelection};
 use metaxy_store::definition::{External, OnVersionMismatch};
 use metaxy_store::prelude::*;
-use metaxy_store::system::{PushOptions, PushedFeature, SyncOptions, Synced, feature_versions_key};
+use metaxy_store::system::{
+    PushOptions, PushedFeature, SyncOptions, SyncReport, feature_versions_key,
+};
 
 use crate::fixture::{chained, key};
 
@@ -93,7 +95,7 @@ fn append_rows(store: &MetadataStore, rows: RecordBatch) {
     block_on(store.backend().append(vec![append])).unwrap();
 }
 
-fn sync(store: &MetadataStore, options: &SyncOptions) -> Result<Synced> {
+fn sync(store: &MetadataStore, options: &SyncOptions) -> Result<SyncReport> {
     block_on(store.sync_external(options))
 }
 
@@ -303,7 +305,7 @@ fn the_chain_is_looked_through_and_a_nearer_store_answers_for_its_projects() {
     let dev = chained(folder.path(), "dev", &[&prod]).unwrap();
     push(&far, "up", upstream("1"));
     let mine = dev.with_graph(mine(None));
-    let version = |synced: &Synced| synced.graph.feature_version("up/b").unwrap().to_owned();
+    let version = |synced: &SyncReport| synced.graph.feature_version("up/b").unwrap().to_owned();
     let synced = sync(&mine, &SyncOptions::default()).unwrap();
     assert_eq!(synced.loaded, keys(&["up/a", "up/b"]));
     assert_eq!(

@@ -46,7 +46,7 @@ pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<
     let counts = tables.iter().zip(&extents);
     let counts = counts.map(|(table, extent)| distinct(table, extent));
     let mut prefixes: Vec<Option<String>> = vec![None; tables.len()];
-    for (position, row) in numbered(session, tables, counts)? {
+    for (position, row) in rows_by_table(session, tables, counts)? {
         let (Some(table), Some(extent)) = (tables.get(position), extents.get(position)) else {
             continue;
         };
@@ -60,7 +60,7 @@ pub(crate) fn written(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<
             prefixes[position] = once.map(|once| format!("{distinct}, ({once})::INTEGER"));
         }
     }
-    for (position, row) in numbered(session, tables, prefixes)? {
+    for (position, row) in rows_by_table(session, tables, prefixes)? {
         if let (Some(distinct), Some(1)) = (number(&row, 1), number(&row, 2)) {
             written[position] = Written::OnceBefore(distinct);
         }
@@ -92,7 +92,7 @@ fn extents(session: Session<'_>, tables: &[Table<'_>]) -> Result<Vec<Extent>, Fa
         };
         Some(format!("COUNT(*), {least}, {greatest}"))
     });
-    for (position, row) in numbered(session, tables, lists)? {
+    for (position, row) in rows_by_table(session, tables, lists)? {
         if let Some(rows) = number(&row, 1) {
             let range = number(&row, 2).zip(number(&row, 3));
             extents[position] = Extent { rows, range };
@@ -147,7 +147,7 @@ fn bits(id: &str, extent: &Extent, filter: &str) -> Option<String> {
 }
 
 /// Runs a SELECT list over each table, which gives one row, all as one statement; gives the rows with the positions of the tables.
-fn numbered(
+fn rows_by_table(
     session: Session<'_>,
     tables: &[Table<'_>],
     lists: impl IntoIterator<Item = Option<String>>,
@@ -164,10 +164,10 @@ fn numbered(
     }
     let rows = session.host.rows(&selects.join(" UNION ALL "))?;
     let position = |row: &Row| row.first()?.as_ref()?.parse().ok();
-    let numbered = rows
+    let rows = rows
         .into_iter()
         .filter_map(|row| Some((position(&row)?, row)));
-    Ok(numbered.collect())
+    Ok(rows.collect())
 }
 
 /// The columns of a row as texts, after its position.

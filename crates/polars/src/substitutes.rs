@@ -6,7 +6,7 @@ use polars::prelude as pl;
 use polars::prelude::{Column, DataFrame, Expr, IdxCa, IdxSize, PolarsResult, col};
 
 /// Later rows of samples, held in memory, and the places at which a scan gives them.
-pub(crate) struct Moved(Arc<Rows>);
+pub(crate) struct Substitutes(Arc<Rows>);
 
 struct Rows {
     /// Numbers of rows of the scan, ascending.
@@ -16,7 +16,7 @@ struct Rows {
     rows: DataFrame,
 }
 
-impl Moved {
+impl Substitutes {
     pub(crate) fn new(places: Vec<usize>, at: Vec<usize>, rows: DataFrame) -> Self {
         Self(Arc::new(Rows { places, at, rows }))
     }

@@ -8,15 +8,15 @@ use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use crate::error::{failed, internal};
 use crate::files::{ParquetColumn, ParquetTable};
 use crate::latest::{Latest, latest};
-use crate::moved::Moved;
-use crate::numbered::{ROW, filtered, only};
+use crate::row_numbers::{ROW, filtered, only};
+use crate::substitutes::Substitutes;
 
 /// The rows of a scan: those at some places, or all.
-pub(crate) struct Chosen {
+pub(crate) struct Selection {
     /// The places among the rows of all files; `None`: all.
     pub(crate) places: Option<Bitmap>,
-    /// As [`Latest::moved`].
-    pub(crate) moved: Vec<(usize, usize)>,
+    /// As [`Latest::substituted`].
+    pub(crate) substituted: Vec<(usize, usize)>,
     /// The IDs of the rows at these places.
     pub(crate) ids: DataFrame,
 }
@@ -34,17 +34,17 @@ struct Candidates {
 const GONE: &str = "__mx.gone";
 
 /// At most one in so many rows is given at the place of another: they are held in memory.
-const MOST_MOVED: usize = 4;
+const MOST_SUBSTITUTED: usize = 4;
 
 impl ParquetTable {
     /// The rows, counted over all files, that meet the restrictions and are the latest of their sample; with `alive` only those that
     /// are no soft delete.
-    pub(crate) fn chosen(
+    pub(crate) fn select(
         &self,
         keys: &[String],
         restrictions: Option<&Expr>,
         alive: bool,
-    ) -> Result<Chosen> {
+    ) -> Result<Selection> {
         let candidates = self.candidates(keys, restrictions, alive)?;
         let among = candidates.among.as_ref();
         let stamps = || -> Result<Vec<Option<i64>>> {
@@ -57,13 +57,13 @@ impl ParquetTable {
         };
         let latest = latest(&candidates.ids, stamps)?;
         let most = match self.rows {
-            Some(_) => candidates.ids.height() / MOST_MOVED,
+            Some(_) => candidates.ids.height() / MOST_SUBSTITUTED,
             None => 0,
         };
-        candidates.chosen(latest.map(|latest| match latest.moved.len() > most {
+        candidates.select(latest.map(|latest| match latest.substituted.len() > most {
             true => Latest {
                 places: latest.in_place(),
-                moved: Vec::new(),
+                substituted: Vec::new(),
             },
             false => latest,
         }))
@@ -105,13 +105,13 @@ impl ParquetTable {
     }
 
     /// Reads the rows that are given at the places of others, from the files that have them.
-    pub(crate) fn moved(
+    pub(crate) fn substituted(
         &self,
-        moved: &[(usize, usize)],
+        substituted: &[(usize, usize)],
         wanted: &[&ParquetColumn],
         keys: &[String],
-    ) -> Result<Moved> {
-        let mut rows: Vec<usize> = moved.iter().map(|(_, row)| *row).collect();
+    ) -> Result<Substitutes> {
+        let mut rows: Vec<usize> = substituted.iter().map(|(_, row)| *row).collect();
         rows.sort_unstable();
         // The files with one of them, and the rows' numbers among the rows of these files.
         let counts = self.rows.iter().flatten();
@@ -148,9 +148,9 @@ impl ParquetTable {
             ));
         }
         let at = |row: &usize| rows.partition_point(|before| before < row);
-        Ok(Moved::new(
-            moved.iter().map(|(place, _)| *place).collect(),
-            moved.iter().map(|(_, row)| at(row)).collect(),
+        Ok(Substitutes::new(
+            substituted.iter().map(|(place, _)| *place).collect(),
+            substituted.iter().map(|(_, row)| at(row)).collect(),
             found,
         ))
     }
@@ -158,12 +158,12 @@ impl ParquetTable {
 
 impl Candidates {
     /// Those of them that are the latest, counted among all rows.
-    fn chosen(self, latest: Option<Latest>) -> Result<Chosen> {
+    fn select(self, latest: Option<Latest>) -> Result<Selection> {
         let Self { ids, among, gone } = self;
         if latest.is_none() && among.is_none() && gone.is_none() {
-            return Ok(Chosen {
+            return Ok(Selection {
                 places: None,
-                moved: Vec::new(),
+                substituted: Vec::new(),
                 ids,
             });
         }
@@ -176,12 +176,12 @@ impl Candidates {
         let is_gone = |row: usize| gone.as_ref().is_some_and(|gone| gone.get_bit(number(row)));
         let latest = latest.unwrap_or_else(|| Latest {
             places: Bitmap::new_with_value(true, ids.height()),
-            moved: Vec::new(),
+            substituted: Vec::new(),
         });
-        let mut next = latest.moved.into_iter().peekable();
+        let mut next = latest.substituted.into_iter().peekable();
         let mut given = MutableBitmap::from_len_zeroed(ids.height());
         let mut places = MutableBitmap::from_len_zeroed(all);
-        let mut moved = Vec::new();
+        let mut substituted = Vec::new();
         for place in latest.places.true_idx_iter() {
             let there = next.next_if(|(at, _)| *at == place).map(|(_, row)| row);
             if is_gone(there.unwrap_or(place)) {
@@ -189,16 +189,16 @@ impl Candidates {
             }
             given.set(place, true);
             places.set(number(place), true);
-            moved.extend(there.map(|row| (number(place), number(row))));
+            substituted.extend(there.map(|row| (number(place), number(row))));
         }
         let (given, places) = (given.freeze(), places.freeze());
-        Ok(Chosen {
+        Ok(Selection {
             ids: match given.unset_bits() {
                 0 => ids,
                 _ => filtered(&ids, &given)?,
             },
             places: (places.unset_bits() > 0).then_some(places),
-            moved,
+            substituted,
         })
     }
 }
