@@ -89,7 +89,7 @@ pub const TYPE_PATH: &str = "metaxy_delta::DeltaBackend";
 pub const DESCRIPTOR: Descriptor = Descriptor::new("delta", TYPE_PATH, config::open)
     .with_aliases(metaxy_core::backend::registry::DELTA_PATHS)
     .with_cargo_feature("delta")
-    .with_engine(metaxy_core::engine::POLARS)
+    .with_engine(metaxy_core::backend::registry::POLARS)
     .with_summary("Delta tables in a folder or an object store; many processes may share it")
     .with_options(config::OPTIONS);
 

@@ -1,6 +1,6 @@
 //! What PostgreSQL does in its own way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::DateTime;
@@ -25,8 +25,6 @@ pub(crate) struct PostgresDialect {
     pub(crate) odd: HashMap<String, String>,
     /// The positions of the frames that hold the folds of groups, by the name of their first value.
     pub(crate) folds: HashMap<String, usize>,
-    /// Tables whose rows are named to be removed.
-    pub(crate) plain: BTreeSet<String>,
 }
 
 impl PostgresDialect {
@@ -44,7 +42,7 @@ impl Dialect for PostgresDialect {
         let name = self.names.table(table);
         let qualified = self.names.qualified(&name);
         match self.odd.get(&name) {
-            Some(list) if !self.plain.contains(&name) => {
+            Some(list) => {
                 format!("(SELECT ctid, {list} FROM {qualified})")
             }
             _ => qualified,

@@ -1,11 +1,10 @@
 //! Frames: Arrow batches that go in and come out of a store, streamed or held in memory.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use crate::error::Result;
@@ -178,16 +177,4 @@ impl From<RecordBatch> for Rows {
             batches: vec![batch],
         }
     }
-}
-
-/// The schema with its metadata and that of its fields left out: what two frames must agree on.
-#[must_use]
-pub fn plain_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(
-        schema
-            .fields()
-            .iter()
-            .map(|f| f.as_ref().clone().with_metadata(Default::default()))
-            .collect::<Vec<_>>(),
-    ))
 }

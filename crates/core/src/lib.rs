@@ -23,7 +23,6 @@ pub mod clock;
 pub mod columns;
 pub mod definition;
 pub mod delete;
-pub mod engine;
 pub mod error;
 pub mod expr;
 pub mod frame;

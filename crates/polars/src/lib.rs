@@ -55,10 +55,3 @@ pub use on_polars::{explain, on_polars};
 pub use polars::prelude::{DataFrame, LazyFrame};
 pub use relation::Names;
 pub use source::{ScanRequest, Scanned, Source};
-
-use metaxy_core::engine::{EngineDescriptor, POLARS};
-
-/// What the registry knows of this engine.
-pub const DESCRIPTOR: EngineDescriptor = EngineDescriptor::new(POLARS, on_polars);
-
-metaxy_core::backend::registry::submit! { DESCRIPTOR }

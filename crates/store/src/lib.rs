@@ -154,6 +154,3 @@ static DELTA: metaxy_core::backend::registry::Descriptor = metaxy_delta::DESCRIP
 #[cfg(feature = "postgres")]
 #[used]
 static POSTGRES: metaxy_core::backend::registry::Descriptor = metaxy_postgres::DESCRIPTOR;
-#[cfg(feature = "polars")]
-#[used]
-static POLARS: metaxy_core::engine::EngineDescriptor = metaxy_polars::DESCRIPTOR;

@@ -88,6 +88,9 @@ impl Known {
 /// Stores of the Python package that have no counterpart here.
 const FOREIGN: &[&str] = &["bigquery", "clickhouse", "ducklake", "iceberg", "lancedb"];
 
+/// What [`Descriptor::engine`] says of a backend whose plans run on Polars.
+pub const POLARS: &str = "polars";
+
 inventory::collect!(Descriptor);
 
 /// Opens a store.
@@ -178,8 +181,7 @@ impl Descriptor {
     }
 
     /// The crate, from the type path.
-    #[must_use]
-    pub fn crate_name(&self) -> &'static str {
+    fn crate_name(&self) -> &'static str {
         self.type_path.split("::").next().unwrap_or(self.type_path)
     }
 

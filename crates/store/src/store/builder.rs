@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::engine;
 use super::{Inner, MetadataStore, requires};
 use crate::backend::registry::Registry;
 use crate::backend::{Access, Backend};
 use crate::clock::Clock;
 use crate::config::{Config, FallbackBy};
-use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
 use crate::hash::HashAlgorithm;

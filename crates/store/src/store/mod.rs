@@ -7,6 +7,7 @@ mod copy;
 mod count;
 mod delete;
 mod diff;
+mod engine;
 mod fallback;
 mod ids;
 mod increment;

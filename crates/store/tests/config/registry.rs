@@ -54,10 +54,8 @@ fn every_name_resolves() {
         assert_eq!(registry.resolve(name).unwrap().name, "shelf", "{name}");
     }
     for name in DUCKDB_PATHS {
-        assert_eq!(
-            registry.resolve(name).unwrap().crate_name(),
-            "metaxy_duckdb"
-        );
+        let found = registry.resolve(name).unwrap().type_path;
+        assert_eq!(found.split("::").next(), Some("metaxy_duckdb"));
     }
     let names: Vec<_> = registry.iter().map(|descriptor| descriptor.name).collect();
     assert_eq!(names, ["duckdb", "shelf"]);
@@ -85,7 +83,10 @@ fn two_claims_to_one_name_are_an_error_that_names_both_crates() {
         let said = said(&registry().with(clash).unwrap_err());
         assert!(said.contains("`metaxy_shelf`"), "{said}");
         assert!(
-            said.contains(&format!("`{}`", clash.crate_name())),
+            said.contains(&format!(
+                "`{}`",
+                clash.type_path.split("::").next().unwrap()
+            )),
             "{said}"
         );
     }
