@@ -135,11 +135,14 @@ fn described(error: &(dyn StdError + 'static), what: &str, secrets: &Secrets) ->
     }
     // The deepest cause says most; the layers above repeat it.
     let text = secrets.hide(&error.to_string());
-    Error::new(
+    let told = Error::new(
         ErrorKind::Storage,
         format!("the Delta store could not {what}: {text}"),
     )
-    .with_hint("try again; if it goes on, check the address and the `storage_options`")
+    .with_hint("try again; if it goes on, check the address and the `storage_options`");
+    let mut stores = causes(error).filter_map(|cause| cause.downcast_ref::<object_store::Error>());
+    let passes = stores.any(is_transient);
+    told.with_retryable(passes)
 }
 
 /// What to do about a path that a table may not name.

@@ -85,7 +85,10 @@ impl Commit {
             // Whatever the answer was, the commit that is there decides.
             let found = table.read_commit(version).await;
             let unknown = "whether it was done is not known; look whether its rows are there before it is repeated";
-            let found = found.map_err(|error| error.with_context("the write", unknown));
+            let found = found.map_err(|error| {
+                let error = error.with_context("the write", unknown);
+                error.with_retryable(false)
+            });
             match found? {
                 Some((found, _)) if self.is_in(&found) => break,
                 Some(_) => return Ok(false),
@@ -96,8 +99,9 @@ impl Commit {
                 return Ok(false);
             };
             if !may_pass(&failure) || !backoff.pause().await {
+                // It may still be on its way.
                 return Err(Failure {
-                    error: put_failed(table, &failure),
+                    error: put_failed(table, &failure).with_retryable(false),
                     is_certain: !may_pass(&failure),
                 });
             }

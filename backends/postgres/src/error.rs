@@ -88,7 +88,8 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
                 config.connect_timeout
             ),
         )
-        .with_hint("check that the server runs and takes connections at this address; if all connections of the pool are in use, raise `pool_size` or `connect_timeout`");
+        .with_hint("check that the server runs and takes connections at this address; if all connections of the pool are in use, raise `pool_size` or `connect_timeout`")
+        .with_retryable(true);
     }
     let text = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
@@ -114,11 +115,13 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
             .with_hint("PostgreSQL keeps 1,600 columns in a table, 8,160 bytes in a row (a long text or a list counts as 18), and 1,664 columns in an answer: write fewer columns, or make two features of it; nothing was written"),
         Some("40001" | "40P01") => Error::new(ErrorKind::Conflict, refused()).with_hint("try again"),
         Some("57014") => Error::new(ErrorKind::Storage, refused())
-            .with_hint("raise the option `statement_timeout` if the time ran out"),
+            .with_hint("raise the option `statement_timeout` if the time ran out")
+            .with_retryable(true),
         Some("53100" | "53200") => Error::new(ErrorKind::Storage, refused())
             .with_hint("free some space on the server and try again; nothing was written"),
         Some("53300") => Error::new(ErrorKind::Storage, refused())
-            .with_hint("lower the option `pool_size`, or raise the server's `max_connections`"),
+            .with_hint("lower the option `pool_size`, or raise the server's `max_connections`")
+            .with_retryable(true),
         Some(code) if code.starts_with("28") => Error::new(ErrorKind::CannotOpen, refused())
             .with_hint("check the user and the password of the connection"),
         Some("XX001" | "XX002") => Error::new(ErrorKind::Corrupt, refused())
@@ -133,7 +136,8 @@ fn described(error: &sqlx::Error, what: &str, config: &PostgresConfig) -> Error 
             ErrorKind::Storage,
             format!("the connection to the PostgreSQL store at {place} was lost while it was to {what}: {text}"),
         )
-        .with_hint("try again; what was not acknowledged was not written"),
+        .with_hint("try again; what was not acknowledged was not written")
+        .with_retryable(true),
         _ => match error {
             sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => {
                 Error::new(ErrorKind::CannotOpen, refused()).with_hint("check the options of the connection")

@@ -92,6 +92,7 @@ struct Inner {
     message: String,
     context: Vec<(&'static str, String)>,
     hint: Option<String>,
+    retryable: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
 }
 
@@ -111,6 +112,7 @@ impl Error {
             message: message.into(),
             context: Vec::new(),
             hint: None,
+            retryable: false,
             source: None,
         }))
     }
@@ -130,6 +132,23 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| outer(hint.into()));
         self
+    }
+
+    /// Says whether the same may succeed if it is tried again: the way to the store failed, or there was too much to do at the moment.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    /// Whether the same operation may succeed if it is tried again as it is, because what failed passes: a conflict, a lock, a connection
+    /// that was lost, a time-out, a throttled request, a pool without a free connection. Nothing was done by an operation that failed so.
+    ///
+    /// It is `false` for what stays as it is (a disk that is full, a file that is broken, an argument that is wrong) and for a write of
+    /// which nobody knows what became of it: look whether its rows are there before you repeat it.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable || matches!(self.0.kind, ErrorKind::Conflict | ErrorKind::Locked)
     }
 
     /// Names the underlying cause.

@@ -328,6 +328,12 @@ fn a_refusal_for_good_is_told_at_once() {
     let missing = open(&cluster().url_of("metaxy_missing"));
     let error = block_on(missing.tables()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CannotOpen, "{error:?}");
+    assert!(!error.is_retryable(), "{error:?}");
+    // Somebody may start a server there.
+    let nobody = PostgresConfig::new("postgresql://me@127.0.0.1:1/x").unwrap();
+    let nobody = nobody.with_connect_timeout(Duration::from_millis(300));
+    let error = block_on(nobody.open(Access::Read).tables()).unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
     assert!(error.to_string().contains("metaxy_missing"), "{error}");
     assert!(
         error.hint().unwrap().contains("create the database"),
