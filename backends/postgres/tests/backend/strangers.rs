@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::listener::logged;
 use crate::support::{appended, cluster, key, notes, open, rows, store, write};
