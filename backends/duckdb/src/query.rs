@@ -19,7 +19,7 @@ use crate::engine::{Lease, Need, State};
 use crate::error::{self, Failure};
 use crate::types::{from_kept, kept, sql_type};
 use crate::write::append_rows;
-use crate::{host, once};
+use crate::{host, superseded};
 
 /// Runs a plan. Its rows arrive while the statement runs.
 pub(crate) async fn run(shared: &Arc<Shared>, mut plan: Plan) -> Result<Frame> {

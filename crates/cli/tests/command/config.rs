@@ -323,11 +323,11 @@ const SOME_COMMANDS: &[&[&str]] = &[
 
 /// What is run beside that with `CONFORMANCE_ALL=1`: with the others, 312 runs.
 const OTHER_COMMANDS: &[&[&str]] = &[
-    &["list", "features", "--verbose"],
+    &["list", "features", "--format", "json"],
     &["list", "backends"],
     &["status", "--format", "json"],
     &["resolve", "video/transcript"],
-    &["resolve", "video/transcript", "--explain"],
+    &["resolve", "video/transcript", "--format", "csv"],
     &["resolve", "video/transcript", "--count"],
     &["read", "video/raw", "--format", "csv"],
     &["delete", "video/raw", "--filter", "true", "--yes"],
@@ -342,8 +342,8 @@ const OTHER_COMMANDS: &[&[&str]] = &[
     &["describe", "graph"],
     &["metadata", "copy", "--from", "lite", "--all-features"],
     &["metadata", "delete", "video/raw", "--filter", "true"],
-    &["metadata", "rebase", "video/raw", "--dry-run"],
-    &["metadata", "drop", "video/raw", "--confirm"],
+    &["metadata", "rebase", "video/raw", "--from", "abc", "--yes"],
+    &["metadata", "drop", "video/raw", "--yes"],
     &["metadata", "status"],
     &["schema", "config"],
     &["explain", "video/raw"],
