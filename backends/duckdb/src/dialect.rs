@@ -1,7 +1,6 @@
 //! What DuckDB does in its own way.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::DateTime;
@@ -26,8 +25,6 @@ pub(crate) struct DuckDbDialect {
     pub(crate) rowid_hidden: HashSet<String>,
     /// How often the samples of a table were written, by its name and ID columns.
     pub(crate) written: HashMap<(String, Vec<String>), Written>,
-    /// Whether the statement has [`UNTYPED`].
-    pub(crate) has_untyped: AtomicBool,
 }
 
 /// A condition on a parameter whose type cannot be known before it has its value, [`UNTYPED_VALUE`], with which it holds.
@@ -78,16 +75,18 @@ pub(crate) fn text(text: &str) -> String {
 
 impl Dialect for DuckDbDialect {
     fn table(&self, table: &FeatureKey) -> String {
-        let name = self.table_name(table);
-        let quoted = qualified(&self.database, &name);
-        match self.rowid_hidden.contains(&name) {
-            true => format!(
-                "(SELECT *, row_number() OVER () AS {} FROM {quoted})",
-                quote(ROW)
-            ),
-            false if self.has_untyped.swap(true, Ordering::Relaxed) => quoted,
-            false => format!("(SELECT *, {ROWID} FROM {quoted} WHERE {UNTYPED})"),
-        }
+        qualified(&self.database, &self.table_name(table))
+    }
+
+    fn source(&self, table: &FeatureKey, first: bool) -> String {
+        let quoted = self.table(table);
+        let number = match self.rowid_hidden.contains(&self.table_name(table)) {
+            true => format!("row_number() OVER () AS {}", quote(ROW)),
+            false if first => ROWID.to_owned(),
+            false => return quoted,
+        };
+        let condition = if first { UNTYPED } else { "true" };
+        format!("(SELECT *, {number} FROM {quoted} WHERE {condition})")
     }
 
     fn frame(&self, position: usize) -> String {

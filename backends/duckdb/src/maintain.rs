@@ -1,7 +1,6 @@
 //! Superseded rows and samples that go, and the file itself: its statistics, its log, its unused blocks.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
@@ -159,7 +158,6 @@ fn for_names(dialect: &DuckDbDialect) -> DuckDbDialect {
     DuckDbDialect {
         table_prefix: dialect.table_prefix.clone(),
         database: dialect.database.clone(),
-        has_untyped: AtomicBool::new(true),
         ..DuckDbDialect::default()
     }
 }

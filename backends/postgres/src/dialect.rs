@@ -39,13 +39,15 @@ impl PostgresDialect {
 
 impl Dialect for PostgresDialect {
     fn table(&self, table: &FeatureKey) -> String {
+        self.names.qualified(&self.names.table(table))
+    }
+
+    fn source(&self, table: &FeatureKey, _first: bool) -> String {
         let name = self.names.table(table);
         let qualified = self.names.qualified(&name);
         match self.odd.get(&name) {
-            Some(list) => {
-                format!("(SELECT ctid, {list} FROM {qualified})")
-            }
-            _ => qualified,
+            Some(list) => format!("(SELECT ctid, {list} FROM {qualified})"),
+            None => qualified,
         }
     }
 

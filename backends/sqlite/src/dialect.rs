@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use arrow::datatypes::{DataType, TimeUnit};
 use metaxy_core::expr::{CompareOp, Pattern, Value};
 use metaxy_core::plan::{HashSpec, Scan};
-use metaxy_core::sql::{Dialect, HashArg, Matching, Replacing, Side, no_literal, quote};
+use metaxy_core::sql::{Dialect, HashArg, Marks, Matching, Replacing, Side, no_literal, quote};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Result};
 
 use crate::compare::{Form, ordered_by};
@@ -46,6 +46,16 @@ fn micros_per(unit: TimeUnit) -> i64 {
         TimeUnit::Second => 1_000_000,
         TimeUnit::Millisecond => 1_000,
         TimeUnit::Microsecond | TimeUnit::Nanosecond => 1,
+    }
+}
+
+impl Marks for SqliteDialect {
+    fn label(&self, row: &str, changed: &str, leads: Option<&str>) -> String {
+        format!("metaxy_label({row}, {changed}, {})", leads.unwrap_or("1"))
+    }
+
+    fn is_marked(&self, row: &str) -> String {
+        format!("metaxy_marked({row})")
     }
 }
 
@@ -181,16 +191,8 @@ impl Dialect for SqliteDialect {
         JOINED_AT_MOST
     }
 
-    fn matching(&self) -> Matching {
-        Matching::Marks
-    }
-
-    fn label(&self, row: &str, changed: &str, leads: Option<&str>) -> String {
-        format!("metaxy_label({row}, {changed}, {})", leads.unwrap_or("1"))
-    }
-
-    fn is_marked(&self, row: &str) -> String {
-        format!("metaxy_marked({row})")
+    fn matching(&self) -> Matching<'_> {
+        Matching::Marks(self)
     }
 
     /// TRUE and FALSE are no keywords: they would be a column of that name.
@@ -222,7 +224,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::functions::{Marks, register};
+    use crate::functions::{self, register};
 
     /// SQLite's functions and types, but with the full joins that other engines use.
     struct FullJoins(SqliteDialect);
@@ -271,9 +273,9 @@ mod tests {
     }
 
     /// Two tables of IDs and versions in a connection, and the relations over them.
-    fn fixture() -> (Connection, Marks, Relation, Relation) {
+    fn fixture() -> (Connection, functions::Marks, Relation, Relation) {
         let connection = Connection::open_in_memory().unwrap();
-        let marks = Marks::default();
+        let marks = functions::Marks::default();
         register(&connection, &marks).unwrap();
         for (position, values) in [
             (

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow::datatypes::SchemaRef;
 
 use super::block::{Block, Column, equal};
-use super::dialect::Matching;
+use super::dialect::{Marks, Matching};
 use super::render::Renderer;
 use crate::columns;
 use crate::error::Result;
@@ -16,10 +16,13 @@ impl Renderer<'_> {
         if matches!(compare.stored.node(), Node::Empty) {
             return self.all_new(compare);
         }
-        let marks = self.dialect.matching() == Matching::Marks;
+        let marks = match self.dialect.matching() {
+            Matching::Marks(marks) => Some(marks),
+            Matching::FullJoin => None,
+        };
         // Where rows are not marked, a constant tells a row without a partner from one with nulls.
         let present = |block: &mut Block| {
-            if !marks {
+            if marks.is_none() {
                 block.row = Some("1".into());
             }
         };
@@ -37,11 +40,8 @@ impl Renderer<'_> {
         };
         let on = equal(&e, &s, &compare.on)?;
         let row = s.row.clone().unwrap_or_else(|| "NULL".into());
-        let (word, label) = if marks {
-            (
-                "LEFT JOIN",
-                self.dialect.label(&row, &changed, leads.as_deref()),
-            )
+        let (word, label) = if let Some(marks) = marks {
+            ("LEFT JOIN", marks.label(&row, &changed, leads.as_deref()))
         } else {
             let here = e.row.as_deref().unwrap_or("1");
             let other = match leads {
@@ -55,11 +55,13 @@ impl Renderer<'_> {
         };
         let mut columns = e.columns.clone();
         // Of several rows that match one, some are orphaned.
-        let spared =
-            match self.dialect.nulls_matched_columns() && !marks && compare.leader.is_none() {
-                true => e.row.clone(),
-                false => None,
-            };
+        let spared = match self.dialect.nulls_matched_columns()
+            && marks.is_none()
+            && compare.leader.is_none()
+        {
+            true => e.row.clone(),
+            false => None,
+        };
         for field in compare.stored.schema().fields() {
             let column = s.column(field.name())?;
             let versions = [compare.stored_version.as_str(), columns::FEATURE_VERSION];
@@ -86,8 +88,8 @@ impl Renderer<'_> {
             tables: 1,
         };
         let mut arms = vec![matched.arm(schema)?];
-        if marks && s.row.is_some() {
-            arms.push(self.unmarked(compare)?.arm(schema)?);
+        if let Some(marks) = marks.filter(|_| s.row.is_some()) {
+            arms.push(self.unmarked(compare, marks)?.arm(schema)?);
         }
         Ok(self.union(&arms, schema))
     }
@@ -128,11 +130,11 @@ impl Renderer<'_> {
 
     /// The stored rows that the first arm has not marked: the orphaned ones. An engine works off the arms of a union in
     /// their order.
-    fn unmarked(&mut self, compare: &Compare) -> Result<Block> {
+    fn unmarked(&mut self, compare: &Compare, marks: &dyn Marks) -> Result<Block> {
         let mut rest = self.closed(&compare.stored)?;
         let row = rest.row.clone().unwrap_or_else(|| "NULL".into());
         rest.conditions
-            .push(format!("NOT {}", self.dialect.is_marked(&row)));
+            .push(format!("NOT {}", marks.is_marked(&row)));
         let mut columns = HashMap::new();
         for field in compare.expected.schema().fields() {
             let null = self.dialect.null(field.data_type());

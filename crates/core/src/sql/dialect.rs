@@ -49,13 +49,22 @@ pub enum HashArg {
 }
 
 /// How an engine finds the stored rows that no expected row matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matching {
+#[derive(Clone, Copy)]
+pub enum Matching<'a> {
     /// It has an efficient full outer join.
     FullJoin,
-    /// It walks through the expected rows with a left join, and its [`Dialect::label`] notes the stored
-    /// rows that it sees; the rest follows in a second arm.
-    Marks,
+    /// It walks through the expected rows with a left join and notes the stored rows that it meets; the rest follows in a second arm.
+    Marks(&'a dyn Marks),
+}
+
+/// How an engine notes the stored rows that an expected row matched.
+pub trait Marks {
+    /// The label of an expected row and the stored row `row` that it matched (null: none), which is noted. `changed` says whether the
+    /// stored row is another version; `leads` whether it speaks for its group.
+    fn label(&self, row: &str, changed: &str, leads: Option<&str>) -> String;
+
+    /// Whether `row` was noted.
+    fn is_marked(&self, row: &str) -> String;
 }
 
 /// One side of a comparison of a bound filter.
@@ -96,8 +105,15 @@ impl Side<'_> {
 
 /// How one SQL engine writes what [`render`](super::render) asks for. Methods take and give SQL text.
 pub trait Dialect: Send + Sync {
-    /// The quoted name of a feature's table.
+    /// The quoted name of a feature's table: what rows are deleted from.
     fn table(&self, table: &FeatureKey) -> String;
+
+    /// What a scan of a feature reads from: by default its [table](Self::table), otherwise a query of that, in parentheses, that also has
+    /// what [`row_order`](Self::row_order) needs. `first`: no other scan comes before it in the statement.
+    fn source(&self, table: &FeatureKey, first: bool) -> String {
+        let _ = first;
+        self.table(table)
+    }
 
     /// The quoted name of the table that holds a frame of the caller. Its columns are named by
     /// [`column_at`](super::column_at).
@@ -219,21 +235,8 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Whether `FULL JOIN` is efficient; otherwise a join of that kind becomes two arms.
-    fn matching(&self) -> Matching {
+    fn matching(&self) -> Matching<'_> {
         Matching::FullJoin
-    }
-
-    /// With [`Matching::Marks`]: the label of an expected row and the stored row `row` that it matched (null: none).
-    /// `changed` says whether the stored row is another version; `leads` whether it speaks for its group.
-    fn label(&self, row: &str, changed: &str, leads: Option<&str>) -> String {
-        let _ = (row, changed, leads);
-        String::new()
-    }
-
-    /// With [`Matching::Marks`]: whether `row` was noted.
-    fn is_marked(&self, row: &str) -> String {
-        let _ = row;
-        String::new()
     }
 
     /// True or false as a literal, also to be asked for with `IS`.

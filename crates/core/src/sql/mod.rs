@@ -11,6 +11,8 @@ mod render;
 pub use block::column_at;
 pub use condition::condition;
 pub use delete::delete_samples;
-pub use dialect::{Dialect, HashArg, Matching, Replacing, Side, literal_text, no_literal, quote};
+pub use dialect::{
+    Dialect, HashArg, Marks, Matching, Replacing, Side, literal_text, no_literal, quote,
+};
 pub use prune::{PruneSql, prune};
 pub use render::render;

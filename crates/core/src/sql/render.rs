@@ -28,6 +28,7 @@ pub fn render(relation: &Relation, dialect: &dyn Dialect) -> Result<String> {
     let mut renderer = Renderer {
         dialect,
         aliases: 0,
+        scans: 0,
         shared: Vec::new(),
     };
     let block = renderer.relation(relation)?;
@@ -54,6 +55,8 @@ struct Latest<'a> {
 pub(super) struct Renderer<'a> {
     pub(super) dialect: &'a dyn Dialect,
     aliases: usize,
+    /// How many scans there are so far.
+    scans: usize,
     /// Subqueries that the statement uses more than once.
     shared: Vec<String>,
 }
@@ -129,7 +132,8 @@ impl Renderer<'_> {
 
     fn scan(&mut self, scan: &Scan, schema: &SchemaRef) -> Block {
         let alias = self.alias();
-        let table = self.dialect.table(&scan.table);
+        let table = self.dialect.source(&scan.table, self.scans == 0);
+        self.scans += 1;
         let mut block = over(format!("{table} AS {alias}"), &alias, schema, named);
         block.row = Some(self.dialect.row_order(&scan.table, &alias));
         block.conditions = self.restrictions(scan, &alias);
@@ -171,7 +175,7 @@ impl Renderer<'_> {
         ));
         block.conditions.push(format!(
             "NOT EXISTS (SELECT 1 FROM {} AS {other} WHERE {})",
-            self.dialect.table(&scan.table),
+            self.dialect.source(&scan.table, false),
             conditions.join(" AND ")
         ));
     }
@@ -198,7 +202,7 @@ impl Renderer<'_> {
         let mut sql = format!(
             "SELECT {} FROM {} AS {other}",
             list.join(", "),
-            self.dialect.table(&scan.table)
+            self.dialect.source(&scan.table, false)
         );
         let mut conditions = self.restrictions(scan, other);
         let condition = latest.replacing.condition();
@@ -361,7 +365,7 @@ impl Renderer<'_> {
         if kind == JoinKind::Full && never_meet(left, right, on) {
             return self.one_after_the_other(left, right, on, schema);
         }
-        if kind == JoinKind::Full && self.dialect.matching() == Matching::Marks {
+        if kind == JoinKind::Full && matches!(self.dialect.matching(), Matching::Marks(_)) {
             return self.full_join_in_two_arms(left, right, on, schema);
         }
         let (l, r) = (self.one_side(left)?, self.one_side(right)?);
