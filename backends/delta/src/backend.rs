@@ -12,7 +12,6 @@ use metaxy_core::backend::runtime::Threads;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
@@ -56,13 +55,7 @@ impl DeltaBackend {
 #[async_trait]
 impl Backend for DeltaBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            hash_algorithms: &HashAlgorithm::ALL,
-            transactions: false,
-            concurrent_writers: true,
-            hard_delete: true,
-            as_of: true,
-        }
+        Capabilities::all().with_transactions(false)
     }
 
     fn describe(&self) -> Description {

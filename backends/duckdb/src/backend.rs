@@ -11,7 +11,6 @@ use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
@@ -143,13 +142,7 @@ impl Shared {
 #[async_trait]
 impl Backend for DuckDbBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            hash_algorithms: &HashAlgorithm::ALL,
-            transactions: true,
-            concurrent_writers: true,
-            hard_delete: true,
-            as_of: true,
-        }
+        Capabilities::all()
     }
 
     fn describe(&self) -> Description {

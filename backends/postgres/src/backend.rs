@@ -12,7 +12,6 @@ use metaxy_core::backend::runtime::Threads;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::{Error, ErrorKind, FeatureKey, Frame, Result};
 
@@ -108,13 +107,7 @@ impl Shared {
 #[async_trait]
 impl Backend for PostgresBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            hash_algorithms: &HashAlgorithm::ALL,
-            transactions: true,
-            concurrent_writers: true,
-            hard_delete: true,
-            as_of: true,
-        }
+        Capabilities::all()
     }
 
     fn describe(&self) -> Description {

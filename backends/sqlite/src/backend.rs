@@ -13,7 +13,6 @@ use metaxy_core::backend::pump::Pump;
 use metaxy_core::backend::{Access, Appended, Backend, Capabilities, Description, Explanation};
 use metaxy_core::delete::DeleteSamples;
 use metaxy_core::expr::Expr;
-use metaxy_core::hash::HashAlgorithm;
 use metaxy_core::options::Synchronous;
 use metaxy_core::plan::{Plan, Relation};
 use metaxy_core::sql::quote;
@@ -368,13 +367,7 @@ fn nothing_to_write_to() -> CatalogError {
 #[async_trait]
 impl Backend for SqliteBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            hash_algorithms: &HashAlgorithm::ALL,
-            transactions: true,
-            concurrent_writers: true,
-            hard_delete: true,
-            as_of: true,
-        }
+        Capabilities::all()
     }
 
     fn describe(&self) -> Description {

@@ -1,13 +1,13 @@
 //! What a backend says it can do, it does; what it says it cannot, is refused clearly and changes nothing.
 //!
-//! One case per flag of [`Capabilities`], of the same name. A flag that is set runs what it promises, one that is not the refusal.
+//! One case per flag of [`Capabilities`](metaxy_store::backend::Capabilities), of the same name. A flag that is set runs what it promises, one that is not the refusal.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use metaxy_store::backend::maintain::Prune;
-use metaxy_store::backend::{Access, Backend, Capabilities};
+use metaxy_store::backend::{Access, Backend, Capability};
 use metaxy_store::plan::{HashPart, HashSpec, Plan, Relation, Scalar, Scan};
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, Frame, HashAlgorithm, MetadataStore, ReadOptions, Result,
@@ -33,22 +33,15 @@ cases! { "capabilities":
 /// How long a second writer is given to be refused while a first one writes; one that waits for its turn is let on then.
 const SOON: Duration = Duration::from_millis(500);
 
-/// The names of the flags. They are taken apart one by one: with a flag that was added this does not compile.
-fn flags(of: &Capabilities) -> [&'static str; 5] {
-    let Capabilities {
-        hash_algorithms: _,
-        transactions: _,
-        concurrent_writers: _,
-        hard_delete: _,
-        as_of: _,
-    } = of;
-    [
-        "hash_algorithms",
-        "transactions",
-        "concurrent_writers",
-        "hard_delete",
-        "as_of",
-    ]
+/// The name of a flag. With one that was added this does not compile.
+fn name_of(flag: Capability) -> &'static str {
+    match flag {
+        Capability::HashAlgorithms => "hash_algorithms",
+        Capability::Transactions => "transactions",
+        Capability::ConcurrentWriters => "concurrent_writers",
+        Capability::HardDelete => "hard_delete",
+        Capability::AsOf => "as_of",
+    }
 }
 
 fn is_case(name: &str) -> bool {
@@ -59,8 +52,8 @@ fn is_case(name: &str) -> bool {
 pub async fn every_flag_has_a_case(bed: &TestBed) -> Outcome {
     let store = bed.store(pair()?).await?;
     let capabilities = store.capabilities();
-    for flag in flags(&capabilities) {
-        let case = format!("capabilities::{flag}");
+    for flag in Capability::ALL {
+        let case = format!("capabilities::{}", name_of(flag));
         check(is_case(&case), format!("there is a case {case}"))?;
     }
     check_eq(

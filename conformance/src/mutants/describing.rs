@@ -98,10 +98,7 @@ struct Modest;
 
 impl Fault for Modest {
     fn capabilities(&self, capabilities: Capabilities) -> Capabilities {
-        Capabilities {
-            hard_delete: false,
-            ..capabilities
-        }
+        capabilities.with_hard_delete(false)
     }
 }
 

@@ -15,21 +15,17 @@ use metaxy_store::plan::{HashPart, Node, Plan, Relation, Scalar};
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig, Synchronous};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, HashAlgorithm, Result};
 
-const NONE: Capabilities = Capabilities {
-    hash_algorithms: &[HashAlgorithm::Xxhash64, HashAlgorithm::Md5],
-    transactions: false,
-    concurrent_writers: false,
-    hard_delete: false,
-    as_of: false,
-};
+const ALL: Capabilities = Capabilities::all();
 
-const ALL: Capabilities = Capabilities {
-    hash_algorithms: &HashAlgorithm::ALL,
-    transactions: true,
-    concurrent_writers: true,
-    hard_delete: true,
-    as_of: true,
-};
+const NONE: Capabilities = Capabilities::all()
+    .with_hash_algorithms(FEW)
+    .with_transactions(false)
+    .with_concurrent_writers(false)
+    .with_hard_delete(false)
+    .with_as_of(false);
+
+/// The hash algorithms of [`NONE`].
+const FEW: &[HashAlgorithm] = &[HashAlgorithm::Xxhash64, HashAlgorithm::Md5];
 
 #[test]
 fn a_backend_that_refuses_nearly_everything_passes() {
@@ -45,10 +41,7 @@ fn a_backend_that_refuses_nearly_everything_passes() {
 
 #[test]
 fn the_laws_are_ignored_without_the_hash_of_their_model() {
-    let without = Capabilities {
-        hash_algorithms: &[HashAlgorithm::Xxhash64],
-        ..NONE
-    };
+    let without = NONE.with_hash_algorithms(&[HashAlgorithm::Xxhash64]);
     let stores = stores("without-md5", without.clone(), without);
     let report = Suite::new(stores).with_only(&["laws::"]).run();
     assert_eq!(report.failures().collect::<Vec<_>>(), []);
@@ -65,41 +58,11 @@ fn the_laws_are_ignored_without_the_hash_of_their_model() {
 #[test]
 fn a_flag_that_promises_too_much_is_found() {
     let lies = [
-        (
-            "hash_algorithms",
-            Capabilities {
-                hash_algorithms: NONE.hash_algorithms,
-                ..ALL
-            },
-        ),
-        (
-            "transactions",
-            Capabilities {
-                transactions: false,
-                ..ALL
-            },
-        ),
-        (
-            "concurrent_writers",
-            Capabilities {
-                concurrent_writers: false,
-                ..ALL
-            },
-        ),
-        (
-            "hard_delete",
-            Capabilities {
-                hard_delete: false,
-                ..ALL
-            },
-        ),
-        (
-            "as_of",
-            Capabilities {
-                as_of: false,
-                ..ALL
-            },
-        ),
+        ("hash_algorithms", ALL.with_hash_algorithms(FEW)),
+        ("transactions", ALL.with_transactions(false)),
+        ("concurrent_writers", ALL.with_concurrent_writers(false)),
+        ("hard_delete", ALL.with_hard_delete(false)),
+        ("as_of", ALL.with_as_of(false)),
     ];
     for (flag, does) in lies {
         only_fails(&capabilities(ALL, does), flag);
@@ -113,25 +76,10 @@ fn a_flag_that_hides_what_is_done_is_found() {
     let lies = [
         (
             "hash_algorithms",
-            Capabilities {
-                hash_algorithms: ALL.hash_algorithms,
-                ..NONE
-            },
+            NONE.with_hash_algorithms(&HashAlgorithm::ALL),
         ),
-        (
-            "hard_delete",
-            Capabilities {
-                hard_delete: true,
-                ..NONE
-            },
-        ),
-        (
-            "as_of",
-            Capabilities {
-                as_of: true,
-                ..NONE
-            },
-        ),
+        ("hard_delete", NONE.with_hard_delete(true)),
+        ("as_of", NONE.with_as_of(true)),
     ];
     for (flag, does) in lies {
         only_fails(&capabilities(NONE, does), flag);

@@ -41,10 +41,8 @@ struct OnPolars(SharedBackend);
 #[async_trait]
 impl Backend for OnPolars {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            hash_algorithms: &HashAlgorithm::ALL,
-            ..self.0.capabilities()
-        }
+        let inner = self.0.capabilities();
+        inner.with_hash_algorithms(&HashAlgorithm::ALL)
     }
 
     fn describe(&self) -> Description {

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use futures::channel::oneshot;
 use futures::executor::block_on;
 use metaxy_store::backend::append::{Append, Times};
+use metaxy_store::backend::maintain::{MaintainAction, Maintenance, MaintenanceReport, Prune};
+use metaxy_store::backend::pump::Pump;
 use metaxy_store::backend::{Access, Appended, Backend, Capabilities, Description};
 use metaxy_store::delete::DeleteSamples;
-use metaxy_store::backend::maintain::{MaintainAction, MaintenanceReport, Maintenance, Prune};
 use metaxy_store::plan::{Plan, Relation, Scan};
-use metaxy_store::backend::pump::Pump;
 use metaxy_store::sqlite::{SqliteBackend, SqliteConfig};
 use metaxy_store::{Error, ErrorKind, Expr, FeatureKey, Frame, Result, Rows};
 
@@ -66,14 +66,8 @@ impl FolderStore {
 #[async_trait]
 impl Backend for FolderStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            // Those of the engine that runs the plans.
-            hash_algorithms: engine().capabilities().hash_algorithms,
-            transactions: true,
-            concurrent_writers: true,
-            hard_delete: true,
-            as_of: true,
-        }
+        // Those of the engine that runs the plans.
+        Capabilities::all().with_hash_algorithms(engine().capabilities().hash_algorithms)
     }
 
     fn describe(&self) -> Description {
@@ -389,7 +383,11 @@ impl Folder {
     }
 
     /// Makes one file of those of a table, for each table that has several.
-    fn compact(&self, manifest: &mut Manifest, maintenance: &Maintenance) -> Result<MaintenanceReport> {
+    fn compact(
+        &self,
+        manifest: &mut Manifest,
+        maintenance: &Maintenance,
+    ) -> Result<MaintenanceReport> {
         let path = &self.config.path;
         let mut maintained = MaintenanceReport::default();
         let features = maintenance.tables.iter();

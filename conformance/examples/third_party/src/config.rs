@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metaxy_store::Result;
-use metaxy_store::backend::{Access, Backend};
 use metaxy_store::backend::registry::OpenRequest;
+use metaxy_store::backend::{Access, Backend};
 
 use crate::FolderStore;
 

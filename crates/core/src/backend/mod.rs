@@ -55,8 +55,15 @@ pub enum Access {
     Write,
 }
 
-/// What a backend can do. Flat, so that a new flag is seen everywhere it matters.
+/// What a backend can do: [everything](Self::all), but for what is left out.
+///
+/// ```
+/// use metaxy_core::backend::{Capabilities, Capability};
+/// let appends_only = Capabilities::all().with_hard_delete(false);
+/// assert!(appends_only.transactions && !appends_only.has(Capability::HardDelete));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Capabilities {
     /// Hash algorithms that plans compute inside the engine.
     pub hash_algorithms: &'static [HashAlgorithm],
@@ -68,6 +75,93 @@ pub struct Capabilities {
     pub hard_delete: bool,
     /// [`Scan::as_of`](crate::plan::Scan::as_of) is honoured.
     pub as_of: bool,
+}
+
+impl Capabilities {
+    /// Everything, with every hash algorithm.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self {
+            hash_algorithms: &HashAlgorithm::ALL,
+            transactions: true,
+            concurrent_writers: true,
+            hard_delete: true,
+            as_of: true,
+        }
+    }
+
+    /// Sets the [hash algorithms](Self::hash_algorithms).
+    #[must_use]
+    pub const fn with_hash_algorithms(mut self, algorithms: &'static [HashAlgorithm]) -> Self {
+        self.hash_algorithms = algorithms;
+        self
+    }
+
+    /// Sets [`transactions`](Self::transactions).
+    #[must_use]
+    pub const fn with_transactions(mut self, can: bool) -> Self {
+        self.transactions = can;
+        self
+    }
+
+    /// Sets [`concurrent_writers`](Self::concurrent_writers).
+    #[must_use]
+    pub const fn with_concurrent_writers(mut self, can: bool) -> Self {
+        self.concurrent_writers = can;
+        self
+    }
+
+    /// Sets [`hard_delete`](Self::hard_delete).
+    #[must_use]
+    pub const fn with_hard_delete(mut self, can: bool) -> Self {
+        self.hard_delete = can;
+        self
+    }
+
+    /// Sets [`as_of`](Self::as_of).
+    #[must_use]
+    pub const fn with_as_of(mut self, can: bool) -> Self {
+        self.as_of = can;
+        self
+    }
+
+    /// Whether the backend has a capability; of hash algorithms, whether there is any.
+    #[must_use]
+    pub const fn has(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::HashAlgorithms => !self.hash_algorithms.is_empty(),
+            Capability::Transactions => self.transactions,
+            Capability::ConcurrentWriters => self.concurrent_writers,
+            Capability::HardDelete => self.hard_delete,
+            Capability::AsOf => self.as_of,
+        }
+    }
+}
+
+/// The flags of [`Capabilities`]. Exhaustive on purpose: who has something to say of each, as the suite has, does not compile with a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// [`Capabilities::hash_algorithms`].
+    HashAlgorithms,
+    /// [`Capabilities::transactions`].
+    Transactions,
+    /// [`Capabilities::concurrent_writers`].
+    ConcurrentWriters,
+    /// [`Capabilities::hard_delete`].
+    HardDelete,
+    /// [`Capabilities::as_of`].
+    AsOf,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::HashAlgorithms,
+        Self::Transactions,
+        Self::ConcurrentWriters,
+        Self::HardDelete,
+        Self::AsOf,
+    ];
 }
 
 /// How a backend shows itself to people. It never holds a secret.

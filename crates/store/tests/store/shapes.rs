@@ -147,10 +147,8 @@ impl Observed {
 #[async_trait]
 impl Backend for Observed {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            transactions: self.transactions,
-            ..self.inner.capabilities()
-        }
+        let inner = self.inner.capabilities();
+        inner.with_transactions(self.transactions)
     }
 
     fn describe(&self) -> Description {
