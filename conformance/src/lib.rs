@@ -34,7 +34,8 @@
 
 pub mod bed;
 pub mod cases;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "cluster"))]
+#[doc(hidden)]
 pub mod cluster;
 pub mod factory;
 pub mod golden;
