@@ -1,6 +1,6 @@
 //! Increments as cases look at them, and how they are applied.
 
-use metaxy_store::hash::{Part, hash_rows};
+use metaxy_store::hash::{HashPart, hash_rows};
 use metaxy_store::store::Counts;
 use metaxy_store::{Increment, MetadataStore, ResolveOptions};
 
@@ -134,7 +134,12 @@ impl Parts {
 /// None.
 pub fn hashed(store: &MetadataStore, text: &str) -> Outcome<String> {
     let hash = store.hash();
-    let hashes = hash_rows(hash.algorithm, hash.length, &[Part::Literal(text)], 1)?;
+    let hashes = hash_rows(
+        hash.algorithm,
+        hash.length,
+        &[HashPart::Text(text.to_owned())],
+        1,
+    )?;
     let hash = hashes.iter().next().flatten();
     let hash = hash.ok_or_else(|| Stop::failed("a text has no hash"))?;
     Ok(hash.to_owned())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field};
 use metaxy_store::definition::FeatureDefinition;
-use metaxy_store::hash::{NullAs, Part, hash_rows};
+use metaxy_store::hash::{HashPart, Nulls, hash_rows};
 use metaxy_store::json::Json;
 use metaxy_store::plan::ReadOptions;
 use metaxy_store::{
@@ -70,7 +70,7 @@ async fn compare(
     let hashes = hash_rows(
         algorithm,
         length,
-        &[Part::Column(&input, NullAs::Null)],
+        &[HashPart::Value(&input, Nulls::Propagate)],
         input.len(),
     )
     .map_err(said)?;

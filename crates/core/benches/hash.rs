@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use arrow::array::{Array, StringArray};
-use metaxy_core::hash::{HashAlgorithm, NullAs, Part, RowHasher, hash_rows};
+use metaxy_core::hash::{HashAlgorithm, HashPart, Nulls, RowHasher, hash_rows, joined};
 
 const ROWS: usize = 100_000;
 const ROUNDS: usize = 5;
@@ -69,15 +69,15 @@ fn columns(length: usize) -> Vec<StringArray> {
 }
 
 /// A name, a version, a name, …: nine and eight.
-fn parts<'a>(names: &'a [String], versions: &'a [StringArray]) -> Vec<Part<'a>> {
+fn parts<'a>(names: &[String], versions: &'a [StringArray]) -> Vec<HashPart<&'a dyn Array>> {
     let mut parts = Vec::new();
     for (i, name) in names.iter().enumerate() {
-        parts.push(Part::Literal(name));
+        parts.push(HashPart::Text(name.clone()));
         if let Some(column) = versions.get(i) {
-            parts.push(Part::Column(column as &dyn Array, NullAs::Null));
+            parts.push(HashPart::Value(column as &dyn Array, Nulls::Propagate));
         }
     }
-    parts
+    joined(parts)
 }
 
 fn best(mut round: impl FnMut()) -> f64 {

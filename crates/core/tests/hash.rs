@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use metaxy_core::ErrorKind;
 use metaxy_core::hash::{
-    Fold, HashAlgorithm, HashBatch, Hasher, NullAs, Part, RowHasher, hash_rows,
+    Fold, HashAlgorithm, HashBatch, HashPart, Hasher, Nulls, RowHasher, hash_rows, joined,
 };
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn golden_hashes() {
     for case in cases {
         let algorithm: HashAlgorithm = case["algorithm"].as_str().unwrap().parse().unwrap();
         let truncation = case["truncation_length"].as_u64().unwrap() as usize;
-        let parts = [Part::Column(&column, NullAs::Null)];
+        let parts = [value(&column)];
         let hashes = hash_rows(algorithm, truncation, &parts, strings.len()).unwrap();
         let mut row = RowHasher::new(algorithm, truncation);
         for (i, expected) in case["hashes"].as_array().unwrap().iter().enumerate() {
@@ -151,6 +151,10 @@ fn a_hasher_is_fresh_after_finish_and_reset() {
     }
 }
 
+fn value(column: &dyn Array) -> HashPart<&dyn Array> {
+    HashPart::Value(column, Nulls::Propagate)
+}
+
 #[test]
 fn text_columns_of_every_kind_hash_alike() {
     let texts = [
@@ -169,19 +173,19 @@ fn text_columns_of_every_kind_hash_alike() {
         // Slices have an offset into their buffers.
         for from in 0..texts.len() {
             let slice = column.slice(from, texts.len() - from);
-            for null_as in [NullAs::Null, NullAs::Empty] {
-                let parts = [
-                    Part::Literal("f"),
-                    Part::Literal("1"),
-                    Part::Column(&slice, null_as),
-                    Part::Column(&slice, NullAs::Empty),
-                    Part::Literal("end"),
-                ];
+            for null_as in [Nulls::Propagate, Nulls::Empty] {
+                let parts = joined([
+                    HashPart::Text("f".into()),
+                    HashPart::Text("1".into()),
+                    HashPart::Value(slice.as_ref(), null_as),
+                    HashPart::Value(slice.as_ref(), Nulls::Empty),
+                    HashPart::Text("end".into()),
+                ]);
                 let hashes = hash_rows(HashAlgorithm::Xxhash64, 20, &parts, slice.len()).unwrap();
                 for (i, text) in texts[from..].iter().enumerate() {
-                    let joined = format!("f|1|{0}|{0}|end", text.unwrap_or_default());
-                    let expected = (text.is_some() || null_as == NullAs::Empty)
-                        .then(|| hash(HashAlgorithm::Xxhash64, &[joined.as_bytes()]));
+                    let text_of_row = format!("f|1|{0}|{0}|end", text.unwrap_or_default());
+                    let expected = (text.is_some() || null_as == Nulls::Empty)
+                        .then(|| hash(HashAlgorithm::Xxhash64, &[text_of_row.as_bytes()]));
                     let got = hashes.is_valid(i).then(|| hashes.value(i).to_owned());
                     assert_eq!(got, expected, "{} {null_as:?} {text:?}", column.data_type());
                 }
@@ -192,44 +196,27 @@ fn text_columns_of_every_kind_hash_alike() {
 
 #[test]
 fn rows_without_columns_and_columns_without_rows() {
-    let literal = hash_rows(HashAlgorithm::Md5, 64, &[Part::Literal("x")], 3).unwrap();
+    let literal = hash_rows(HashAlgorithm::Md5, 64, &[HashPart::Text("x".into())], 3).unwrap();
     assert_eq!(literal.value(2), "9dd4e461268c8034f5c8564e155c67a6");
     let nothing = hash_rows(HashAlgorithm::Md5, 64, &[], 1).unwrap();
     assert_eq!(nothing.value(0), "d41d8cd98f00b204e9800998ecf8427e");
     let nulls = NullArray::new(2);
-    let null = hash_rows(
-        HashAlgorithm::Md5,
-        64,
-        &[Part::Column(&nulls, NullAs::Null)],
-        2,
-    )
-    .unwrap();
+    let null = hash_rows(HashAlgorithm::Md5, 64, &[value(&nulls)], 2).unwrap();
     assert_eq!(null.null_count(), 2);
     let empty = StringArray::new_null(0);
-    let none = hash_rows(
-        HashAlgorithm::Md5,
-        64,
-        &[Part::Column(&empty, NullAs::Null)],
-        0,
-    )
-    .unwrap();
+    let none = hash_rows(HashAlgorithm::Md5, 64, &[value(&empty)], 0).unwrap();
     assert!(none.is_empty());
 }
 
 #[test]
 fn misfitting_columns_are_refused() {
     let numbers = Int64Array::from(vec![1, 2]);
-    let parts = [Part::Literal("f"), Part::Column(&numbers, NullAs::Null)];
+    let parts = joined([HashPart::Text("f".into()), value(&numbers)]);
     let error = hash_rows(HashAlgorithm::Xxhash32, 8, &parts, 2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidFrame);
     assert!(error.message().contains("part 2") && error.message().contains("Int64"));
     let short = StringArray::from(vec!["a"]);
-    let error = hash_rows(
-        HashAlgorithm::Xxhash32,
-        8,
-        &[Part::Column(&short, NullAs::Null)],
-        2,
-    );
+    let error = hash_rows(HashAlgorithm::Xxhash32, 8, &[value(&short)], 2);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidFrame);
 }
 

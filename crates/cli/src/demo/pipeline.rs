@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use metaxy_store::hash::{NullAs, Part, hash_rows};
+use metaxy_store::hash::{HashPart, Nulls, hash_rows};
 use metaxy_store::store::Counts;
 use metaxy_store::{
     DeleteOptions, Error, ErrorKind, FeatureKey, MetadataStore, ReadOptions, ResolveOptions,
@@ -190,7 +190,7 @@ impl Pipeline {
         };
         let result = rows.column_by_name(field).ok_or_else(missing)?;
         let hash = self.store.hash();
-        let parts = [Part::Column(result.as_ref(), NullAs::Null)];
+        let parts = [HashPart::Value(result.as_ref(), Nulls::Propagate)];
         let versions: ArrayRef = Arc::new(hash_rows(
             hash.algorithm,
             hash.length,

@@ -9,6 +9,7 @@ use crate::definition::FeatureDefinition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::FeatureGraph;
 use crate::graph::parents::Parents;
+use crate::hash::{HashPart, Nulls, joined};
 use crate::key::{FeatureKey, FieldKey};
 use crate::spec::{FeatureDep, FeatureSpec, Lineage};
 
@@ -138,6 +139,65 @@ impl FeaturePlan {
             )
         })
     }
+
+    /// What the provenance of a sample is hashed from (`semantics.md` §4): a recipe for each field, in the order of the members of the
+    /// versions by field; the provenance is that of all of them [together](hashed_together). Plans and frames follow it alike.
+    ///
+    /// # Errors
+    /// As [`parents_of`](Self::parents_of).
+    pub fn recipe(&self) -> Result<Vec<FieldRecipe>> {
+        let mut fields: Vec<_> = self.spec().fields().iter().collect();
+        fields.sort_by_key(|field| field.key.struct_key());
+        let recipes = fields.into_iter().map(|field| {
+            let text = |text: String| HashPart::Text(text);
+            let mut parts = vec![
+                text(field.key.to_string()),
+                text(field.code_version.clone()),
+            ];
+            for parent in self.parents_of(&field.key)? {
+                let version = UpstreamVersion {
+                    dep: parent.dep,
+                    member: parent.field.struct_key(),
+                };
+                let nulls = match self.deps[parent.dep].dep.optional {
+                    true => Nulls::Empty,
+                    false => Nulls::Propagate,
+                };
+                parts.extend([text(parent.qualified()), HashPart::Value(version, nulls)]);
+            }
+            Ok(FieldRecipe {
+                member: field.key.struct_key(),
+                parts: joined(parts),
+            })
+        });
+        recipes.collect()
+    }
+}
+
+/// The version of a field of an upstream, as a [recipe](FeaturePlan::recipe) names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamVersion {
+    /// The position of the upstream among the feature's dependencies.
+    pub dep: usize,
+    /// The member of its versions by field.
+    pub member: String,
+}
+
+/// What the version of a field is hashed from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FieldRecipe {
+    /// The member of the versions by field.
+    pub member: String,
+    /// The parts of the text that is hashed.
+    pub parts: Vec<HashPart<UpstreamVersion>>,
+}
+
+/// What a version of several fields is hashed from: their versions, in this order. It is null if one of them is.
+pub fn hashed_together<V>(versions: impl IntoIterator<Item = V>) -> Vec<HashPart<V>> {
+    let versions = versions.into_iter();
+    joined(versions.map(|version| HashPart::Value(version, Nulls::Propagate)))
 }
 
 impl ParentField {

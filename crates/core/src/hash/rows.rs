@@ -7,38 +7,21 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
-use super::SEPARATOR;
 use super::algorithm::HashAlgorithm;
 use super::hasher::Hasher;
+use super::parts::{HashPart, Nulls};
 use crate::error::{Error, ErrorKind, Result};
 
-/// One part of a row.
-#[derive(Debug, Clone, Copy)]
-pub enum Part<'a> {
-    /// The same text in every row.
-    Literal(&'a str),
-    /// A text column (`Utf8`, `LargeUtf8`, `Utf8View`, a dictionary of one of them, or `Null`), and what its nulls mean.
-    Column(&'a dyn Array, NullAs),
-}
-
-/// What a null in a column of parts means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NullAs {
-    /// The row's hash is null.
-    Null,
-    /// The null counts as the empty text (a missing sample of an optional upstream, `semantics.md` §2).
-    Empty,
-}
-
-/// Hashes `rows` rows: the text of `parts` joined by `|`, hashed and cut to `truncation` characters (`semantics.md` §4).
+/// Hashes `rows` rows: the texts of `parts`, one after the other, hashed and cut to `truncation` characters (`semantics.md` §4). Values are
+/// columns of text (`Utf8`, `LargeUtf8`, `Utf8View`, a dictionary of one of them, or `Null`).
 ///
-/// The joined text is never built, and nothing is allocated per row.
+/// The whole text is never built, and nothing is allocated per row.
 ///
 /// ```
 /// use arrow::array::{Array, StringArray};
-/// use metaxy_core::hash::{HashAlgorithm, NullAs, Part, hash_rows};
+/// use metaxy_core::hash::{HashAlgorithm, HashPart, Nulls, hash_rows};
 /// let versions = StringArray::from(vec![Some("b"), None]);
-/// let parts = [Part::Literal("a"), Part::Column(&versions, NullAs::Null)];
+/// let parts = [HashPart::Text("a|".into()), HashPart::Value(&versions as &dyn Array, Nulls::Propagate)];
 /// let hashes = hash_rows(HashAlgorithm::Sha256, 8, &parts, 2)?;
 /// assert_eq!(hashes.value(0), "0eab8a0a"); // the hash of "a|b"
 /// assert!(hashes.is_null(1));
@@ -51,11 +34,11 @@ pub enum NullAs {
 pub fn hash_rows(
     algorithm: HashAlgorithm,
     truncation: usize,
-    parts: &[Part<'_>],
+    parts: &[HashPart<&dyn Array>],
     rows: usize,
 ) -> Result<StringArray> {
     let owned = unpacked(parts, rows)?;
-    let (segments, nulls) = segments(parts, &owned)?;
+    let (segments, nulls) = segments(parts, &owned);
 
     let mut hasher = Hasher::new(algorithm);
     let longest = truncation.min(algorithm.text_length());
@@ -86,9 +69,9 @@ pub fn hash_rows(
     )?)
 }
 
-/// A run of literals with the separators around it, or a column.
+/// A text, or a column.
 enum Segment<'a> {
-    Literal(Vec<u8>),
+    Text(&'a [u8]),
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
     Utf8View(&'a StringViewArray),
@@ -100,7 +83,7 @@ impl Segment<'_> {
     fn bytes(&self, row: usize) -> &[u8] {
         // Arrow allows any bytes below a null, so nulls are asked for.
         match self {
-            Self::Literal(bytes) => bytes,
+            Self::Text(bytes) => bytes,
             Self::Utf8(array) if array.is_valid(row) => array.value(row).as_bytes(),
             Self::LargeUtf8(array) if array.is_valid(row) => array.value(row).as_bytes(),
             Self::Utf8View(array) if array.is_valid(row) => array.value(row).as_bytes(),
@@ -110,10 +93,11 @@ impl Segment<'_> {
 }
 
 /// Columns that have to be converted before their text can be read, at the positions of their parts.
-fn unpacked(parts: &[Part<'_>], rows: usize) -> Result<Vec<Option<ArrayRef>>> {
+fn unpacked(parts: &[HashPart<&dyn Array>], rows: usize) -> Result<Vec<Option<ArrayRef>>> {
     let mut owned = Vec::with_capacity(parts.len());
     for (i, part) in parts.iter().enumerate() {
-        let Part::Column(array, _) = part else {
+        let number = i + 1;
+        let HashPart::Value(array, _) = part else {
             owned.push(None);
             continue;
         };
@@ -121,8 +105,7 @@ fn unpacked(parts: &[Part<'_>], rows: usize) -> Result<Vec<Option<ArrayRef>>> {
             return Err(Error::new(
                 ErrorKind::InvalidFrame,
                 format!(
-                    "part {} of the hash has {} rows instead of {rows}",
-                    i + 1,
+                    "part {number} of the hash has {} rows instead of {rows}",
                     array.len()
                 ),
             )
@@ -142,7 +125,7 @@ fn unpacked(parts: &[Part<'_>], rows: usize) -> Result<Vec<Option<ArrayRef>>> {
             other => {
                 return Err(Error::new(
                     ErrorKind::InvalidFrame,
-                    format!("part {} of the hash has the type {other}, not text", i + 1),
+                    format!("part {number} of the hash has the type {other}, not text"),
                 )
                 .with_hint("versions and hashes are text: convert the column to Utf8"));
             }
@@ -151,38 +134,26 @@ fn unpacked(parts: &[Part<'_>], rows: usize) -> Result<Vec<Option<ArrayRef>>> {
     Ok(owned)
 }
 
-/// Literals merged with the separators around them, and the rows that come out null.
+/// The parts as they are read, and the rows that come out null.
 fn segments<'a>(
-    parts: &[Part<'a>],
+    parts: &'a [HashPart<&'a dyn Array>],
     owned: &'a [Option<ArrayRef>],
-) -> Result<(Vec<Segment<'a>>, Option<NullBuffer>)> {
-    let mut segments = Vec::new();
-    let mut literal = Vec::new();
+) -> (Vec<Segment<'a>>, Option<NullBuffer>) {
     let mut nulls = None;
-    for (i, (part, owned)) in parts.iter().zip(owned).enumerate() {
-        if i > 0 {
-            literal.extend_from_slice(SEPARATOR.as_bytes());
-        }
-        match part {
-            Part::Literal(text) => literal.extend_from_slice(text.as_bytes()),
-            Part::Column(array, null_as) => {
-                let array: &'a dyn Array = owned.as_deref().unwrap_or(*array);
-                if *null_as == NullAs::Null {
-                    nulls = NullBuffer::union(nulls.as_ref(), array.nulls());
-                }
-                if !literal.is_empty() {
-                    segments.push(Segment::Literal(std::mem::take(&mut literal)));
-                }
-                segments.push(match array.data_type() {
-                    DataType::LargeUtf8 => Segment::LargeUtf8(array.as_string()),
-                    DataType::Utf8View => Segment::Utf8View(array.as_string_view()),
-                    _ => Segment::Utf8(array.as_string()),
-                });
+    let segments = parts.iter().zip(owned).map(|(part, owned)| match part {
+        HashPart::Text(text) => Segment::Text(text.as_bytes()),
+        HashPart::Value(array, when_null) => {
+            let array: &'a dyn Array = owned.as_deref().unwrap_or(*array);
+            if *when_null == Nulls::Propagate {
+                nulls = NullBuffer::union(nulls.as_ref(), array.nulls());
+            }
+            match array.data_type() {
+                DataType::LargeUtf8 => Segment::LargeUtf8(array.as_string()),
+                DataType::Utf8View => Segment::Utf8View(array.as_string_view()),
+                _ => Segment::Utf8(array.as_string()),
             }
         }
-    }
-    if !literal.is_empty() {
-        segments.push(Segment::Literal(literal));
-    }
-    Ok((segments, nulls))
+    });
+    let segments = segments.collect();
+    (segments, nulls)
 }

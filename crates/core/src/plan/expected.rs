@@ -11,7 +11,8 @@ use super::{Fold, HashPart, HashSpec, JoinKind, Nulls, Relation, Scalar, interna
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
-use crate::graph::feature_plan::{FeaturePlan, PlannedDep};
+use crate::graph::feature_plan::{FeaturePlan, PlannedDep, UpstreamVersion, hashed_together};
+use crate::hash::{HashPart as HashPartOf, push};
 use crate::key::FeatureKey;
 use crate::spec::Lineage;
 
@@ -456,41 +457,27 @@ fn hash_fields(
     visible: Vec<String>,
     hash: HashSpec,
 ) -> Result<Expected> {
-    let mut fields: Vec<_> = plan.spec().fields().iter().collect();
-    fields.sort_by_key(|f| f.key.struct_key());
+    let fields = plan.recipe()?;
     let mut projected: Vec<(String, Scalar)> = visible
         .iter()
         .map(|name| (name.clone(), Scalar::column(name)))
         .collect();
     for (i, field) in fields.iter().enumerate() {
-        let mut text = format!("{}|{}", field.key, field.code_version);
         let mut parts = Vec::new();
-        for parent in plan.parents_of(&field.key)? {
-            text.push_str(&format!("|{}.{}|", parent.feature, parent.field));
-            parts.push(HashPart::Text(std::mem::take(&mut text)));
-            let dep = &plan.deps[parent.dep];
-            let member = parent.field.struct_key();
-            let value = match dep.dep.lineage {
-                Lineage::Aggregation { .. } => Scalar::Column(folded_column(parent.dep, &member)),
-                _ => Scalar::member(versions_column(parent.dep), member),
+        for part in &field.parts {
+            let part = match part {
+                HashPartOf::Text(text) => Some(HashPart::Text(text.clone())),
+                HashPartOf::Value(version, nulls) => {
+                    let value = value_of(plan, version);
+                    // An optional upstream that was never written, or a field that no row of it has.
+                    let is_there = value.data_type(joined.schema()).is_ok();
+                    if !is_there && *nulls == Nulls::Propagate {
+                        return Err(internal(format!("no version for {version:?}")));
+                    }
+                    is_there.then_some(HashPart::Value(value, *nulls))
+                }
             };
-            let nulls = if dep.dep.optional {
-                Nulls::Empty
-            } else {
-                Nulls::Propagate
-            };
-            // An optional upstream that was never written, or a field that no row of it has.
-            if value.data_type(joined.schema()).is_ok() {
-                parts.push(HashPart::Value(value, nulls));
-            } else if nulls == Nulls::Propagate {
-                return Err(internal(format!(
-                    "no version of {}.{}",
-                    parent.feature, parent.field
-                )));
-            }
-        }
-        if !text.is_empty() {
-            parts.push(HashPart::Text(text));
+            part.into_iter().for_each(|part| push(&mut parts, part));
         }
         projected.push((member_column(i), Scalar::Hash { spec: hash, parts }));
     }
@@ -499,23 +486,24 @@ fn hash_fields(
         .into_iter()
         .map(|name| (name.clone(), Scalar::Column(name)))
         .collect();
-    let mut parts = Vec::new();
-    for i in 0..fields.len() {
-        if i > 0 {
-            parts.push(HashPart::Text("|".into()));
-        }
-        parts.push(HashPart::Value(
-            Scalar::Column(member_column(i)),
-            Nulls::Propagate,
-        ));
-    }
+    let versions = (0..fields.len()).map(member_column).map(Scalar::Column);
+    let parts = hashed_together(versions);
     columns.push((PROVENANCE.into(), Scalar::Hash { spec: hash, parts }));
     Ok(Expected {
         relation: relation.project(columns)?,
         visible,
         untyped: Vec::new(),
-        versions: Versions::Computed(fields.iter().map(|f| f.key.struct_key()).collect()),
+        versions: Versions::Computed(fields.into_iter().map(|field| field.member).collect()),
     })
+}
+
+/// Where the joined rows have a version.
+fn value_of(plan: &FeaturePlan, version: &UpstreamVersion) -> Scalar {
+    let UpstreamVersion { dep, member } = version;
+    match plan.deps[*dep].dep.lineage {
+        Lineage::Aggregation { .. } => Scalar::Column(folded_column(*dep, member)),
+        _ => Scalar::member(versions_column(*dep), member),
+    }
 }
 
 /// The struct keys of the fields of dep `index` that any field of the feature depends on.

@@ -32,13 +32,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+pub use crate::hash::Nulls;
 pub use expected::member_column;
 pub use expected::{Expected, Upstream};
 pub(crate) use expected::{INTERNAL, is_internal};
 pub use increment::{IncrementPlan, LABEL, Label, Part, STORED_PREFIX, SplitBatch};
 pub use matching::matching_type;
 pub use read::{Childless, ReadOptions, ReadScope, read_current};
-pub use scalar::{HashPart, HashSpec, Nulls, Scalar};
+pub use scalar::{HashPart, HashSpec, Scalar};
 
 use crate::cast::is_text;
 use crate::clock::Micros;

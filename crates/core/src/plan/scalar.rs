@@ -49,23 +49,8 @@ pub enum Scalar {
     },
 }
 
-/// A part of what [`Scalar::Hash`] hashes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HashPart {
-    /// This text.
-    Text(String),
-    /// A value of type Utf8.
-    Value(Scalar, Nulls),
-}
-
-/// What a null part means for a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nulls {
-    /// The hash is null.
-    Propagate,
-    /// It counts as the empty text.
-    Empty,
-}
+/// A part of what [`Scalar::Hash`] hashes: its values are of type Utf8.
+pub type HashPart = crate::hash::HashPart<Scalar>;
 
 impl Scalar {
     /// The value of the column `name`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::MetadataStore;
@@ -11,8 +11,8 @@ use super::versions::{VERSIONS, by_field_members, member_text};
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
-use crate::graph::feature_plan::FeaturePlan;
-use crate::hash::{NullAs, Part, hash_rows};
+use crate::graph::feature_plan::{FeaturePlan, UpstreamVersion, hashed_together};
+use crate::hash::{HashPart, hash_rows};
 use crate::key::FeatureKey;
 use crate::plan::HashSpec;
 
@@ -45,57 +45,41 @@ impl MetadataStore {
 }
 
 struct Hashes {
-    /// In the order of the struct's members, which is that of the hash.
-    fields: Vec<FieldHash>,
+    /// For each field, in the order of the struct's members, what is hashed.
+    fields: Vec<Vec<HashPart<Member>>>,
     hash: HashSpec,
     schema: SchemaRef,
 }
 
-/// What one field hashes.
-struct FieldHash {
-    literals: [String; 2],
-    parents: Vec<ParentValue>,
-}
-
-/// The version of an upstream field: where it is, and what a null means.
-struct ParentValue {
-    qualified: String,
+/// A member of a column: the version of an upstream's field.
+struct Member {
     column: String,
     member: String,
-    nulls: NullAs,
 }
 
 impl Hashes {
     fn new(plan: &FeaturePlan, input: &Schema, hash: HashSpec) -> Result<Self> {
         let names = upstream_columns(plan, input)?;
-        let mut specs: Vec<_> = plan.spec().fields().iter().collect();
-        specs.sort_by_key(|field| field.key.struct_key());
-        let mut fields = Vec::with_capacity(specs.len());
-        for field in &specs {
-            let mut parents = Vec::new();
-            for parent in plan.parents_of(&field.key)? {
-                let column = &names[parent.dep];
-                let member = parent.field.struct_key();
-                require_member(plan, input, column, &member, &parent.feature)?;
-                parents.push(ParentValue {
-                    qualified: parent.qualified(),
-                    column: column.clone(),
-                    member,
-                    nulls: match plan.deps[parent.dep].dep.optional {
-                        true => NullAs::Empty,
-                        false => NullAs::Null,
-                    },
-                });
-            }
-            fields.push(FieldHash {
-                literals: [field.key.to_string(), field.code_version.clone()],
-                parents,
-            });
-        }
-        let members: Fields = specs
+        let recipe = plan.recipe()?;
+        let members: Fields = recipe
             .iter()
-            .map(|field| Field::new(field.key.struct_key(), DataType::Utf8, true))
+            .map(|field| Field::new(&field.member, DataType::Utf8, true))
             .collect();
+        let found = |version: UpstreamVersion| -> Result<Member> {
+            let UpstreamVersion { dep, member, .. } = version;
+            let column = names[dep].clone();
+            require_member(plan, input, &column, &member, &plan.deps[dep].dep.feature)?;
+            Ok(Member { column, member })
+        };
+        let fields = recipe.into_iter().map(|field| {
+            let parts = field.parts.into_iter();
+            let parts = parts.map(|part| match part {
+                HashPart::Text(text) => Ok(HashPart::Text(text)),
+                HashPart::Value(version, nulls) => Ok(HashPart::Value(found(version)?, nulls)),
+            });
+            parts.collect::<Result<Vec<_>>>()
+        });
+        let fields = fields.collect::<Result<Vec<_>>>()?;
         let mut output: Vec<Field> = input
             .fields()
             .iter()
@@ -122,10 +106,7 @@ impl Hashes {
             .iter()
             .map(|field| self.field(field, batch))
             .collect::<Result<Vec<_>>>()?;
-        let parts: Vec<Part<'_>> = values
-            .iter()
-            .map(|value| Part::Column(value.as_ref(), NullAs::Null))
-            .collect();
+        let parts = hashed_together(values.iter().map(|value| value.as_ref()));
         let provenance = self.hashed(&parts, batch.num_rows())?;
         let members = match self.schema.field_with_name(VERSIONS[0])?.data_type() {
             DataType::Struct(members) => members.clone(),
@@ -150,21 +131,20 @@ impl Hashes {
         Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
     }
 
-    fn field(&self, field: &FieldHash, batch: &RecordBatch) -> Result<ArrayRef> {
-        let values = field
-            .parents
-            .iter()
-            .map(|parent| member_text(column(batch, &parent.column)?, &parent.member))
-            .collect::<Result<Vec<_>>>()?;
-        let mut parts: Vec<Part<'_>> = field.literals.iter().map(|t| Part::Literal(t)).collect();
-        for (parent, value) in field.parents.iter().zip(&values) {
-            parts.push(Part::Literal(&parent.qualified));
-            parts.push(Part::Column(value.as_ref(), parent.nulls));
-        }
+    fn field(&self, parts: &[HashPart<Member>], batch: &RecordBatch) -> Result<ArrayRef> {
+        let texts = parts.iter().map(|part| match part {
+            HashPart::Text(text) => Ok(HashPart::Text(text.clone())),
+            HashPart::Value(Member { column: of, member }, nulls) => {
+                let text = member_text(column(batch, of)?, member)?;
+                Ok(HashPart::Value(text, *nulls))
+            }
+        });
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        let parts: Vec<HashPart<&dyn Array>> = texts.iter().map(HashPart::as_array).collect();
         self.hashed(&parts, batch.num_rows())
     }
 
-    fn hashed(&self, parts: &[Part<'_>], rows: usize) -> Result<ArrayRef> {
+    fn hashed(&self, parts: &[HashPart<&dyn Array>], rows: usize) -> Result<ArrayRef> {
         let hashes = hash_rows(self.hash.algorithm, self.hash.length, parts, rows)?;
         Ok(Arc::new(hashes))
     }

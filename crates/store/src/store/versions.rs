@@ -14,7 +14,8 @@ use crate::cast::is_text;
 use crate::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
-use crate::hash::{NullAs, Part, hash_rows};
+use crate::graph::feature_plan::hashed_together;
+use crate::hash::hash_rows;
 use crate::key::FeatureKey;
 use crate::plan::HashSpec;
 use crate::spec::FeatureSpec;
@@ -380,10 +381,7 @@ impl Versions {
                 Ok(arrow::array::make_array(data))
             })
             .collect::<Result<_>>()?;
-        let parts: Vec<Part<'_>> = members
-            .iter()
-            .map(|member| Part::Column(member.as_ref(), NullAs::Null))
-            .collect();
+        let parts = hashed_together(members.iter().map(|member| member.as_ref()));
         let hashes = hash_rows(
             self.hash.algorithm,
             self.hash.length,
