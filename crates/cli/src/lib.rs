@@ -77,7 +77,7 @@ where
 /// ```no_run
 /// use metaxy_store::prelude::*;
 ///
-/// fn features() -> Result<FeatureGraph> {
+/// fn features() -> metaxy_store::Result<FeatureGraph> {
 ///     let raw = FeatureSpec::new("video/raw", ["video_id"])?;
 ///     FeatureGraph::from_definitions([FeatureDefinition::new(raw, "films")])
 /// }

@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Trial};
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 use tempfile::TempDir;
 

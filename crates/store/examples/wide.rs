@@ -15,6 +15,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field};
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 
 const ROOT_FIELDS: [&str; 4] = ["audio", "frames", "optical_flow", "embedding"];

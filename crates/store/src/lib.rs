@@ -76,7 +76,7 @@ pub use store::{
 ///     seconds: f64,
 /// }
 ///
-/// # fn main() -> Result<()> {
+/// # fn main() -> metaxy_store::Result<()> {
 /// let mut graph = FeatureGraph::new();
 /// graph.add(Transcript::definition()?)?;
 /// assert_eq!(Transcript::schema().fields().len(), 3);
@@ -110,15 +110,15 @@ pub use metaxy_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use metaxy_sqlite as sqlite;
 
-/// What most programs need.
+/// What most programs need. `col`, `lit`, `Expr`, `Result` and `Clock` are not in it: Polars and the standard library have names like these.
 pub mod prelude {
     pub use metaxy_core::definition::FeatureDefinition;
     pub use metaxy_core::spec::{
         FeatureDep, FeatureSpec, FieldDep, FieldDeps, FieldSpec, FieldsMapping, Lineage,
     };
     pub use metaxy_core::{
-        Access, Clock, Error, ErrorKind, Expr, FeatureGraph, FeatureKey, FieldKey, Frame,
-        HashAlgorithm, ReadOptions, Result, Rows, col, lit,
+        Access, Error, ErrorKind, FeatureGraph, FeatureKey, FieldKey, Frame, HashAlgorithm,
+        ReadOptions, Rows,
     };
 
     pub use crate::{

@@ -1,5 +1,6 @@
 //! A derived feature is the one that the builders make.
 
+use metaxy_store::Result;
 use metaxy_store::json::Json;
 use metaxy_store::prelude::*;
 use metaxy_store::typed::{FeatureRegistration, json_schema};

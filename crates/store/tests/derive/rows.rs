@@ -1,6 +1,7 @@
 //! Values to rows and back, and a pipeline made of them.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 use metaxy_store::typed::DataType;
 use serde::{Deserialize, Serialize};

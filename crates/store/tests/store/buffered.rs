@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array};
 use futures::FutureExt;
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 use metaxy_store::store::{BufferOptions, BufferedWriter};
 

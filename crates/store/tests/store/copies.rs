@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::executor::block_on;
+use metaxy_store::col;
 use metaxy_store::prelude::*;
 use metaxy_store::store::{CopyOptions, CopyReport};
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field};
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 
 const WRITER: &str = "METAXY_TEST_WRITER";

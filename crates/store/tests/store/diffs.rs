@@ -2,6 +2,7 @@
 
 use futures::executor::block_on;
 use indexmap::IndexMap;
+use metaxy_store::Result;
 use metaxy_store::graph::{DiffStatus, GraphDiff};
 use metaxy_store::prelude::*;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field};
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 
 pub(crate) fn key(text: &str) -> FeatureKey {

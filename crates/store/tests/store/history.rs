@@ -4,6 +4,7 @@ use futures::executor::block_on;
 use indexmap::IndexMap;
 use metaxy_store::prelude::*;
 use metaxy_store::store::{StatusCategory, StatusOptions};
+use metaxy_store::{Expr, col};
 
 use crate::fixture::{Fixture, fixture, graph, key, raw, write};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use metaxy_store::col;
 use metaxy_store::plan::Part;
 use metaxy_store::prelude::*;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::config::FeatureSelection;
 use metaxy_store::definition::OnVersionMismatch;
 use metaxy_store::json::Json;

@@ -1,6 +1,7 @@
 //! How much is done, and how many samples need work.
 
 use futures::executor::block_on;
+use metaxy_store::col;
 use metaxy_store::prelude::*;
 use metaxy_store::store::{StatusCategory, StatusOptions};
 

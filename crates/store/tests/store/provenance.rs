@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use futures::executor::block_on;
 use metaxy_store::prelude::*;
+use metaxy_store::{Result, col};
 
 use crate::fixture::{key, read, texts, write};
 use crate::shapes::{builder, child, frame, graph_of, root, with_column, without_column};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::executor::block_on;
 use metaxy_conformance::{Embedded, Suite};
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 use metaxy_store::sqlite::SqliteBackend;
 

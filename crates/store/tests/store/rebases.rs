@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use indexmap::IndexMap;
 use metaxy_store::prelude::*;
 use metaxy_store::store::RebaseOptions;
+use metaxy_store::{Result, col};
 
 use crate::fixture::{graph, key, raw, read, texts, write};
 use crate::shapes::{

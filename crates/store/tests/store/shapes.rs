@@ -16,6 +16,7 @@ use metaxy_store::clock::Micros;
 use metaxy_store::delete::DeleteSamples;
 use metaxy_store::plan::Plan;
 use metaxy_store::prelude::*;
+use metaxy_store::{Clock, Expr, Result};
 
 use crate::fixture::key;
 

@@ -1,6 +1,7 @@
 //! The status of a feature: what is counted, where, and under which conditions.
 
 use futures::executor::block_on;
+use metaxy_store::col;
 use metaxy_store::prelude::*;
 use metaxy_store::store::{FeatureStatus, StatusCategory, StatusOptions};
 

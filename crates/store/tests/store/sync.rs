@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use futures::executor::block_on;
 use indexmap::IndexMap;
+use metaxy_store::Result;
 use metaxy_store::backend::append::{Append, Times};
 use metaxy_store::clock::LAST;
 use metaxy_store::config::{ConfigLoader, Environment, FeatureSelection};

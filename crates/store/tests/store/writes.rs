@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use futures::executor::block_on;
 use metaxy_store::clock::Micros;
 use metaxy_store::prelude::*;
+use metaxy_store::{Clock, col};
 
 use crate::fixture::{Fixture, fixture, graph, ids, key, raw, read, texts, write};
 

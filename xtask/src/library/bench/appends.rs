@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::backend::maintain::Footprint;
 use metaxy_store::json::Json;
 use metaxy_store::prelude::*;

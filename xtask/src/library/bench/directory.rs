@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::config::{ConfigLoader, Environment};
 use metaxy_store::json::Json;
 use metaxy_store::prelude::*;

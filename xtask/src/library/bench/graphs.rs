@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use clap::ValueEnum;
+use metaxy_store::Result;
 use metaxy_store::prelude::*;
 
 /// The column that identifies a sample.

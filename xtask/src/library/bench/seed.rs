@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use futures::executor::block_on;
 use metaxy_store::prelude::*;
+use metaxy_store::{Expr, Result};
 
 use super::backends::Known;
 use super::directory::Directory;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use futures::executor::block_on;
+use metaxy_store::Result;
 use metaxy_store::plan::Part;
 use metaxy_store::prelude::*;
 
