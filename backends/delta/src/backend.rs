@@ -59,10 +59,7 @@ impl Backend for DeltaBackend {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            kind: "Delta",
-            location: root::shown(&self.inner.config.root),
-        }
+        Description::new("Delta", root::shown(&self.inner.config.root))
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {

@@ -111,10 +111,7 @@ impl Backend for PostgresBackend {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            kind: ENGINE,
-            location: self.shared.config.location(),
-        }
+        Description::new(ENGINE, self.shared.config.location())
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {

@@ -371,10 +371,7 @@ impl Backend for SqliteBackend {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            kind: ENGINE,
-            location: self.shared.config.database.display().to_string(),
-        }
+        Description::new(ENGINE, self.shared.config.database.display().to_string())
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {

@@ -53,10 +53,8 @@ struct Leaky;
 
 impl Fault for Leaky {
     fn describe(&self, description: Description) -> Description {
-        Description {
-            location: "postgres://metaxy:hunter2@localhost/samples".into(),
-            ..description
-        }
+        let location = "postgres://metaxy:hunter2@localhost/samples";
+        Description::new(description.kind, location)
     }
 }
 

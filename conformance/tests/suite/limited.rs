@@ -174,10 +174,7 @@ impl Backend for Limited {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            kind: "Limited",
-            ..self.inner.describe()
-        }
+        Description::new("Limited", self.inner.describe().location)
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {

@@ -71,10 +71,7 @@ impl Backend for FolderStore {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            kind: "Folder",
-            location: self.config.path.display().to_string(),
-        }
+        Description::new("Folder", self.config.path.display().to_string())
     }
 
     async fn schema(&self, table: &FeatureKey) -> Result<Option<SchemaRef>> {

@@ -166,11 +166,21 @@ impl Capability {
 
 /// How a backend shows itself to people. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Description {
     /// What kind of store it is, such as `SQLite`.
     pub kind: &'static str,
     /// Where it is: a path, or an address without credentials.
     pub location: String,
+}
+
+impl Description {
+    /// A store of this kind at this place.
+    #[must_use]
+    pub fn new(kind: &'static str, location: impl Into<String>) -> Self {
+        let location = location.into();
+        Self { kind, location }
+    }
 }
 
 impl fmt::Display for Description {
@@ -181,6 +191,7 @@ impl fmt::Display for Description {
 
 /// What an append did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Appended {
     /// Rows that were added, over all tables.
     pub rows: u64,
