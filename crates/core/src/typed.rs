@@ -58,7 +58,7 @@
 //! # extern crate metaxy_core as metaxy_store;
 //! # use metaxy_macros::Feature;
 //! # use metaxy_store::typed::{Feature, Sample};
-//! # use metaxy_store::{MetadataStore, ResolveOptions, Result, Rows};
+//! # use metaxy_store::{Result, Rows};
 //! # #[derive(Feature, serde::Serialize)]
 //! # #[metaxy(key = "video/transcript", id = "video_id", project = "demo")]
 //! # #[dep("video/raw", rename(path = "raw_path"))]
@@ -70,10 +70,9 @@
 //!     raw_path: String,
 //! }
 //!
-//! async fn transcribe(store: &MetadataStore) -> Result<()> {
-//!     let increment = store.resolve_update(&Transcript::key()?, ResolveOptions::default()).await?;
-//!     let done: Vec<_> = increment
-//!         .new_and_stale()
+//! /// Does the work: `to_do` are the new and stale rows of an increment, and what is returned is written.
+//! fn transcribe(to_do: &Rows) -> Result<Rows> {
+//!     let done: Vec<_> = to_do
 //!         .samples::<Input>()?
 //!         .into_iter()
 //!         .map(|sample| sample.map(|input| Transcript {
@@ -82,8 +81,7 @@
 //!             raw_path: input.raw_path,
 //!         }))
 //!         .collect();
-//!     store.write(&Transcript::key()?, Rows::from_samples(&done)?).await?;
-//!     Ok(())
+//!     Rows::from_samples(&done)
 //! }
 //! # fn main() {}
 //! ```

@@ -21,8 +21,8 @@ pub struct PruneSql {
 /// How the superseded rows of a table with the columns `stored` are removed and counted; `None` if it has none, as it lacks a column
 /// by which rows are ranked.
 ///
-/// [`Dialect::table`] has to give the name of a table from which rows can be deleted, and [`Dialect::row_order`] a value that no
-/// two of its rows share.
+/// [`Dialect::row_order`] has to give a value that no two rows of the table share, whether they are read from [`Dialect::source`] or
+/// deleted from [`Dialect::table`].
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the engine cannot compare times as the table has them.
@@ -59,7 +59,7 @@ pub fn prune(
             format!("ranked.n > 1 AND ranked.s < {at}")
         }
     };
-    let from = dialect.table(table);
+    let (own, from) = (dialect.table(table), dialect.source(table, false));
     let row = dialect.row_order(table, "a");
     let superseded = format!(
         "SELECT ranked.r FROM (SELECT {row} AS r, {stamp} AS s, \
@@ -70,7 +70,7 @@ pub fn prune(
     );
     Ok(Some(PruneSql {
         delete: format!(
-            "DELETE FROM {from} AS b WHERE {} IN ({superseded})",
+            "DELETE FROM {own} AS b WHERE {} IN ({superseded})",
             dialect.row_order(table, "b")
         ),
         count: format!("SELECT COUNT(*) FROM ({superseded}) AS superseded"),
