@@ -15,7 +15,7 @@ use object_store::ObjectStore;
 
 use crate::DeltaBackend;
 use crate::disk::Keep;
-use crate::root::missing_feature;
+use crate::root::{missing_feature, with_feature};
 
 /// Where the folders of tables are, below the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -252,8 +252,8 @@ pub(crate) fn open(request: OpenRequest) -> Result<Arc<dyn Backend>> {
     let root = options.string("root_path")?;
     if let Some((scheme, feature)) = missing_feature(&root) {
         let problem = format!("names `{scheme}://…`, for which this build lacks the Cargo feature");
-        let error = options.invalid("root_path", format!("{problem} `{feature}`"));
-        return Err(error.with_hint(format!("build metaxy-delta with the feature `{feature}`")));
+        let error = options.invalid("root_path", format!("{problem} `delta-{feature}`"));
+        return Err(error.with_hint(with_feature(feature)));
     }
     let mut config = DeltaConfig::new(resolved(&root, request.base_dir.as_deref()));
     config.storage_options = options

@@ -87,8 +87,10 @@ impl Root {
     fn remote(config: &DeltaConfig, options: StorageConfig, secrets: &Secrets) -> Result<Self> {
         register();
         if let Some((_, feature)) = missing_feature(&config.root) {
-            let problem = format!("this build lacks the Cargo feature `{feature}`");
-            return Err(unusable(&config.root, &problem));
+            let problem = format!(
+                "this build cannot reach such an address: it lacks the Cargo feature `delta-{feature}`"
+            );
+            return Err(about(&config.root, &problem).with_hint(with_feature(feature)));
         }
         refuse_lock(config)?;
         let url = parsed(&format!("{}/", config.root.trim_end_matches('/')))?;
@@ -173,6 +175,13 @@ pub(crate) fn relative(layout: Layout, feature: &FeatureKey) -> String {
 /// The scheme of an address and the Cargo feature it needs, if this build lacks it.
 pub(crate) fn missing_feature(root: &str) -> Option<(&'static str, &'static str)> {
     missing_of(&SCHEMES, root)
+}
+
+/// What to do where a Cargo feature is missing.
+pub(crate) fn with_feature(feature: &str) -> String {
+    format!(
+        "build metaxy-cli or metaxy-store again with `--features delta-{feature}`; of metaxy-delta alone it is `{feature}`"
+    )
 }
 
 fn missing_of(
@@ -266,11 +275,15 @@ fn parsed(address: &str) -> Result<Url> {
 }
 
 fn unusable(root: &str, problem: &str) -> Error {
+    about(root, problem)
+        .with_hint("the option `root_path` is a folder, or an address such as s3://bucket/folder")
+}
+
+fn about(root: &str, problem: &str) -> Error {
     Error::new(
         ErrorKind::InvalidConfig,
         format!("a Delta store cannot be at {:?}: {problem}", shown(root)),
     )
-    .with_hint("the option `root_path` is a folder, or an address such as s3://bucket/folder")
 }
 
 /// Tells deltalake about the kinds of addresses that this build has.

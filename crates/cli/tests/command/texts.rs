@@ -124,7 +124,8 @@ fn refusal(store: &toml::Value) -> Option<String> {
         let hint = format!("enable the Cargo feature `{name}` of metaxy-store, and build again");
         Some(format!("cannot be opened: {hint}"))
     } else if in_s3 && !cfg!(feature = "delta-s3") {
-        Some("cannot be opened: build metaxy-delta with the feature `s3`".to_owned())
+        let hint = "build metaxy-cli or metaxy-store again with `--features delta-s3`; of metaxy-delta alone it is `s3`";
+        Some(format!("cannot be opened: {hint}"))
     } else {
         None
     }
