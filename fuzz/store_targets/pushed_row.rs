@@ -10,12 +10,12 @@ use indexmap::IndexMap;
 use libfuzzer_sys::fuzz_target;
 use metaxy_conformance::{hostile, processes};
 use metaxy_store::backend::Backend;
+use metaxy_store::definition::External;
 use metaxy_store::sqlite::{SqliteConfig, Synchronous};
 use metaxy_store::store::StatusOptions;
 use metaxy_store::system::SyncOptions;
 use metaxy_store::{
-    Access, External, FeatureDefinition, FeatureGraph, FeatureSpec, FieldSpec, MetadataStore,
-    Result,
+    Access, FeatureDefinition, FeatureGraph, FeatureSpec, FieldSpec, MetadataStore, Result,
 };
 use tempfile::TempDir;
 
@@ -48,7 +48,7 @@ struct Made {
 
 fn config(folder: &Path) -> SqliteConfig {
     let config = SqliteConfig::new(folder.join("store.db")).with_checksums(false);
-    config.with_synchronous(Synchronous::Off)
+    config.with_synchronous(Synchronous::Normal)
 }
 
 /// A store to which a graph was pushed, and a project that takes one of its features for an upstream of its own.
@@ -104,7 +104,7 @@ fuzz_target!(|input: &[u8]| {
         "UPDATE {TABLE} SET {sets} WHERE \"metaxy.row\" = {}",
         made.row
     );
-    let update = made.stranger.prepare_cached(&sql);
+    let update = made.stranger.prepare(&sql);
     let done = update.and_then(|mut update| update.execute(rusqlite::params_from_iter(values)));
     assert_eq!(done.expect("nobody else writes"), 1);
 
@@ -132,10 +132,7 @@ fuzz_target!(|input: &[u8]| {
     }
     told("load", loaded.map(drop));
     for locked in [false, true] {
-        let options = SyncOptions {
-            locked,
-            ..SyncOptions::default()
-        };
+        let options = SyncOptions::default().with_locked(locked);
         told("sync", block_on(store.sync_external(&options)).map(drop));
     }
 });
