@@ -25,7 +25,7 @@ const COLUMNS: [&str; 9] = [
     "feature_schema",
     "feature_key",
     "project",
-    "project_version",
+    "metaxy_project_version",
     "metaxy_feature_version",
     "metaxy_definition_version",
     "feature_class_path",
